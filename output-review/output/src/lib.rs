@@ -1,0 +1,12 @@
+//! Typed outputs: what a researcher sees of a statistic and may ask to take out.
+//!
+//! The engine makes a [`Table`]; nobody else adds evidence to it. What leaves is
+//! [`Table::released_csv`], and an [`OutputDigest`] names those bytes together with the
+//! evidence that reviewers saw, so that a vote is about both.
+
+mod table;
+
+pub use table::{
+    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression, Table,
+    TableError, Value, ValueType, TABLE_CELLS_MAX,
+};

@@ -1,0 +1,112 @@
+//! What the other services say to the review service.
+//!
+//! Staff pages are HTML: the gateway forwards `/review/…` and `/release/…` over the same mutual TLS,
+//! with the headers named in [`header`]. A browser's own headers of these names never pass.
+
+use kekkai_output::{OutputDigest, Table};
+use kekkai_types::{
+    AgreementId, Call, JobId, Lang, OutputId, PeerKind, PersonId, SessionId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Headers that the gateway sets on forwarded requests.
+pub mod header {
+    /// The person who signed in.
+    pub const PERSON: &str = "x-kekkai-person";
+    /// At which terminal.
+    pub const TERMINAL: &str = "x-kekkai-terminal";
+    /// `ja` or `en`.
+    pub const LANG: &str = "x-kekkai-lang";
+    /// A token that forms send back as `csrf`; the gateway checks it before forwarding.
+    pub const CSRF: &str = "x-kekkai-csrf";
+    /// `1` where authenticators and TPM are emulated: every page says so.
+    pub const DEMO: &str = "x-kekkai-demo";
+}
+
+/// An output, from the analysis server whose engine counted it. Recorded before it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submit {
+    /// Chosen by the analysis server, so that a repeated call submits once.
+    pub output: OutputId,
+    /// The session.
+    pub session: SessionId,
+    /// Its job.
+    pub job: JobId,
+    /// The session's person.
+    pub author: PersonId,
+    /// The session's agreement.
+    pub agreement: AgreementId,
+    /// The agreement's SDC profile.
+    pub sdc_profile: String,
+    /// For reviewers.
+    pub title: String,
+    /// For reviewers.
+    pub purpose: String,
+    /// The author's language.
+    pub lang: Lang,
+    /// With evidence.
+    pub table: Table,
+}
+
+impl Call for Submit {
+    const PATH: &'static str = "/v1/output/submit";
+    type Reply = OutputDigest;
+    fn callers() -> &'static [PeerKind] {
+        &[PeerKind::Analysis]
+    }
+}
+
+/// A project's outputs and where each stands, for the console.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListOutputs {
+    /// The project.
+    pub agreement: AgreementId,
+    /// Who asks: sees their own outputs, the principal investigator sees all.
+    pub person: PersonId,
+    /// At which terminal.
+    pub terminal: kekkai_types::TerminalId,
+}
+
+impl Call for ListOutputs {
+    const PATH: &'static str = "/v1/output/list";
+    type Reply = Vec<OutputSummary>;
+    fn callers() -> &'static [PeerKind] {
+        &[PeerKind::Gateway]
+    }
+}
+
+/// An output's state, for lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSummary {
+    /// The output.
+    pub output: OutputId,
+    /// Its title.
+    pub title: String,
+    /// When it was submitted.
+    pub submitted: Timestamp,
+    /// Where it stands.
+    pub state: OutputState,
+    /// What reviewers wrote, once both have voted.
+    pub comments: Vec<String>,
+}
+
+/// Where an output stands. The table of transitions is in `kekkai-review`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputState {
+    /// Waits for two votes.
+    Waiting,
+    /// One vote is in; nobody sees which.
+    HalfVoted,
+    /// Both accepted; the release is in the ledger and the bundle is ready.
+    Released,
+    /// Both refused.
+    Rejected,
+    /// The reviewers disagree: back to the author with comments.
+    Returned,
+    /// The automatic checks found what may not leave: never reaches the reviewers' vote.
+    FailedChecks,
+}

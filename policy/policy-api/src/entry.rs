@@ -1,0 +1,120 @@
+//! Ledger entries: typed, versioned, with as little personal data as serves the auditor.
+
+use kekkai_types::{
+    AgreementId, DatasetId, Digest, JobId, OutputId, PersonId, ServerId, SessionId, TerminalClass,
+    TerminalId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::session::{Action, EndReason};
+
+/// The version of [`Entry`] that this build writes.
+pub const ENTRY_VERSION: u32 = 1;
+
+/// One line of the ledger, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// [`ENTRY_VERSION`].
+    pub v: u32,
+    /// When the policy service accepted it, in milliseconds since 1970 (UTC).
+    pub at: Timestamp,
+    /// The service that said so: the URI of its certificate.
+    pub source: String,
+    /// What happened, or is about to.
+    pub event: Event,
+}
+
+/// A factor that was verified at sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Factor {
+    /// WebAuthn with user verification by an allowed model.
+    Biometric,
+    /// OATH TOTP.
+    Token,
+    /// The terminal's own key or certificate.
+    Terminal,
+}
+
+/// Why a sign-in was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignInRefusal {
+    /// Nobody of that name.
+    UnknownPerson,
+    /// The terminal is not registered, is revoked, or is another's.
+    Terminal,
+    /// Locked after repeated failures; only staff lifts it.
+    Locked,
+    /// The token's code is wrong.
+    TokenWrong,
+    /// The token's code was used before, or is older than one that was.
+    TokenReplayed,
+    /// No approval came in time.
+    ApprovalMissing,
+    /// An approval for another connection's code, terminal or person.
+    ApprovalForeign,
+    /// The assertion doesn't verify.
+    AssertionInvalid,
+    /// The authenticator did not verify the user.
+    UserNotVerified,
+    /// The authenticator's model is not on the allow-list.
+    ModelNotAllowed,
+    /// The signature counter went back: a clone.
+    CounterWentBack,
+    /// An `sk-` key proves possession, not a finger.
+    SecurityKeyIsNotBiometric,
+    /// Not on the roster, no agreement, or outside its hours.
+    Policy,
+}
+
+/// What happened, or is about to: entries are written before the effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields are named by their types")]
+pub enum Event {
+    ServiceStarted { version: String },
+    ServiceStopped,
+
+    SignInRefused { person: Option<PersonId>, terminal: Option<TerminalId>, address: String, reason: SignInRefusal, failures: u32 },
+    SignInAccepted { person: PersonId, terminal: TerminalId, address: String, factors: Vec<Factor> },
+    AccountLocked { person: PersonId, failures: u32 },
+    AccountUnlocked { person: PersonId, by: PersonId },
+    CredentialEnrolled { person: PersonId, factor: Factor, model: String, by: PersonId },
+    RequestRefused { person: Option<PersonId>, session: Option<SessionId>, terminal: Option<TerminalId>, request: String },
+
+    SessionOpened { session: SessionId, person: PersonId, terminal: TerminalId, class: TerminalClass, agreement: AgreementId },
+    SessionRefused { person: PersonId, terminal: TerminalId, agreement: Option<AgreementId>, reason: EndReason },
+    SessionEnded { session: SessionId, reason: EndReason },
+    Decided { person: PersonId, action: Action, resource: String, allowed: bool, reason: Option<EndReason> },
+
+    ServerExpected { server: ServerId, by: PersonId },
+    ServerEnrolled { server: ServerId, ek_certificate: Digest, emulated: bool },
+    EnrolmentRefused { server: ServerId, reason: String },
+    KeysReleased { session: SessionId, server: ServerId, datasets: Vec<(DatasetId, u32)>, reference: Digest, emulated: bool },
+    KeysRefused { session: Option<SessionId>, server: ServerId, reason: String },
+    SessionLaunched { session: SessionId, server: ServerId, layers: Vec<String>, waived: Vec<String> },
+
+    QueryStarted { session: SessionId, job: JobId, sql: String },
+    QueryEnded { session: SessionId, job: JobId, outcome: String, rows: u64, cells_suppressed: u64, groups_withheld: u64 },
+
+    OutputSubmitted { output: OutputId, digest: Digest, author: PersonId, agreement: AgreementId, session: SessionId },
+    OutputVoted { output: OutputId, digest: Digest, reviewer: PersonId, accept: bool, round: u32 },
+    VoteRefused { output: OutputId, reviewer: PersonId, reason: String },
+    OutputReturned { output: OutputId, digest: Digest },
+    OutputRejected { output: OutputId, digest: Digest },
+    OutputReleased { output: OutputId, digest: Digest, bundle: Digest, reviewers: [PersonId; 2] },
+    BundleFetched { output: OutputId, bundle: Digest, person: PersonId, terminal: TerminalId },
+
+    AgreementRegistered { agreement: AgreementId, digest: Digest, by: PersonId },
+    AgreementEnded { agreement: AgreementId, reason: String, by: PersonId },
+    HandlerAdded { agreement: AgreementId, person: PersonId, by: PersonId },
+    HandlerRemoved { agreement: AgreementId, person: PersonId, by: PersonId },
+    PersonRegistered { person: PersonId, by: PersonId },
+    TerminalRegistered { terminal: TerminalId, class: TerminalClass, by: PersonId },
+    TerminalRevoked { terminal: TerminalId, by: PersonId },
+    DatasetRegistered { dataset: DatasetId, version: u32, digest: Digest, by: PersonId },
+    ReferenceAdded { reference: Digest, label: String, by: PersonId },
+    ReferenceWithdrawn { reference: Digest, by: PersonId },
+}

@@ -1,0 +1,125 @@
+//! What a dataset offers: tables, columns, files, descriptions. Never a value.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DatasetId, Digest, ServerId, Text};
+
+/// A dataset as it was ingested, one version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetCatalog {
+    /// The dataset.
+    pub id: DatasetId,
+    /// Counts from 1.
+    pub version: u32,
+    /// A short name for people.
+    pub title: Text,
+    /// What it is and where it comes from.
+    pub description: Text,
+    /// Its tables.
+    pub tables: Vec<TableCatalog>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableCatalog {
+    /// Its SQL name, in lower case.
+    pub name: String,
+    /// What a row is.
+    pub description: Text,
+    /// The column that holds the pseudonym of the person a row is about; `None` for vocabularies.
+    pub person_key: Option<String>,
+    /// In the order of the files' schema.
+    pub columns: Vec<ColumnCatalog>,
+    /// Encrypted Parquet files, in order.
+    pub files: Vec<FileEntry>,
+    /// Rows in all files.
+    pub rows: u64,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnCatalog {
+    /// Its SQL name, in lower case.
+    pub name: String,
+    /// `bigint`, `double`, `text`, `boolean`, `date` or `timestamp`.
+    pub sql_type: String,
+    /// What the column is to a person's privacy.
+    pub role: ColumnRole,
+    /// Meaning and unit.
+    pub description: Text,
+}
+
+/// What a column is to a person's privacy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnRole {
+    /// The person a row is about.
+    PersonKey,
+    /// Names a person by itself: name, telephone. Must be dropped.
+    DirectIdentifier,
+    /// Another key: a visit, an institution.
+    Key,
+    /// A code of a vocabulary.
+    Code,
+    /// Describes a person to those who know them: age, region.
+    QuasiIdentifier,
+    /// Free text.
+    FreeText,
+    /// A measurement, a date, a quantity.
+    Value,
+}
+
+/// One encrypted Parquet file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its name below the dataset version's folder: `TABLE/part-00000.parquet`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Of the encrypted bytes.
+    pub sha256: Digest,
+}
+
+/// A dataset's key, wrapped by HPKE (RFC 9180: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM,
+/// base mode). `info` is `kekkai dataset key v1`; the AAD is `DATASET/VERSION/RECIPIENT`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrappedKey {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// Who can open it.
+    pub recipient: Recipient,
+    /// The encapsulated key: 65 bytes, SEC 1 uncompressed, in base64.
+    pub enc: String,
+    /// The key and its tag, in base64.
+    pub ciphertext: String,
+}
+
+/// Who can open a wrapped key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recipient {
+    /// The TPM of an analysis server.
+    Server(ServerId),
+    /// The producer's recovery key, kept offline.
+    Recovery,
+}
+
+impl WrappedKey {
+    /// HPKE's `info`.
+    pub const INFO: &'static [u8] = b"kekkai dataset key v1";
+
+    /// HPKE's AAD: a wrapped key that is moved to another dataset, version or recipient won't open.
+    pub fn aad(dataset: &DatasetId, version: u32, recipient: &Recipient) -> String {
+        match recipient {
+            Recipient::Server(server) => format!("{dataset}/{version}/server/{server}"),
+            Recipient::Recovery => format!("{dataset}/{version}/recovery"),
+        }
+    }
+}

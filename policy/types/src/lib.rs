@@ -1,0 +1,25 @@
+//! The words that every service of Kekkai shares: ids, digests, time, language.
+//!
+//! Nothing here does I/O or reads a clock; every other crate may depend on it.
+
+mod catalog;
+mod digest;
+mod id;
+mod lang;
+mod people;
+mod rpc;
+mod secret;
+mod time;
+
+pub use catalog::{
+    ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, Recipient, TableCatalog, WrappedKey,
+};
+pub use digest::{Digest, DigestParseError};
+pub use id::{
+    AgreementId, DatasetId, IdError, JobId, OutputId, PersonId, ServerId, SessionId, TerminalId,
+};
+pub use lang::{Lang, Text};
+pub use people::{DisplayClass, Role, TerminalClass};
+pub use rpc::{Call, Peer, PeerError, PeerKind, Refusal};
+pub use secret::KeyText;
+pub use time::Timestamp;

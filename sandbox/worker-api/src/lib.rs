@@ -1,0 +1,132 @@
+//! What the broker and a jailed SQL worker say to each other over an inherited socket pair.
+//!
+//! Frames: a 4-byte big-endian length, then JSON. Descriptors travel with [`ToWorker::Load`] as
+//! `SCM_RIGHTS`. A worker is not trusted: the broker bounds every frame and checks every table.
+
+use std::collections::BTreeMap;
+
+use kekkai_analysis_api::SqlError;
+use kekkai_output::Table;
+use kekkai_types::{DatasetCatalog, DatasetId, JobId};
+use serde::{Deserialize, Serialize};
+
+/// The longest frame, in bytes.
+pub const FRAME_MAX: usize = 64 * 1024 * 1024;
+/// The descriptor that the worker finds its socket at.
+pub const WORKER_FD: i32 = 3;
+
+/// From the broker.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type", deny_unknown_fields)]
+pub enum ToWorker {
+    /// Data, keys and terms; once, after [`FromWorker::Jailed`] was checked. The files' descriptors
+    /// come with the frame, in the order of `files`.
+    Load(Box<Load>),
+    /// Run a statement.
+    Query {
+        /// The job.
+        job: JobId,
+        /// The statement.
+        sql: String,
+    },
+    /// Stop a job.
+    Cancel {
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// What a session reads and under which terms.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Granted tables and columns only.
+    pub catalogs: Vec<DatasetCatalog>,
+    /// Each descriptor's table and file, in the order in which they are passed.
+    pub files: Vec<PassedFile>,
+    /// Data keys. Not `Debug`: the worker moves them into locked memory and wipes the frame.
+    pub keys: Vec<FileKey>,
+    /// Persons below which a cell is suppressed.
+    pub threshold: u32,
+    /// The largest share of one person, in permille.
+    pub dominance_permille: u32,
+    /// The digest of the terms, for the lineage.
+    pub policy: kekkai_types::Digest,
+    /// Memory for queries, in MiB.
+    pub memory_limit_mib: u32,
+    /// Threads for queries.
+    pub threads: u32,
+}
+
+/// A passed descriptor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedFile {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The table.
+    pub table: String,
+    /// The file's name in the catalogue.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// The key of a dataset version, in hexadecimal: file keys are wrapped by it in the files' footers.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileKey {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// 32 bytes, in hexadecimal.
+    pub key: kekkai_types::KeyText,
+}
+
+/// From a worker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type", deny_unknown_fields)]
+pub enum FromWorker {
+    /// In the jail, before anything secret is known. The broker compares this with what it sees of
+    /// the process from outside.
+    Jailed {
+        /// Layer by layer: `landlock` → `abi 6, fully enforced`.
+        layers: BTreeMap<String, String>,
+    },
+    /// Files open, schemas agree with the catalogue.
+    Loaded,
+    /// Loading failed; the text names file and reason, never a value.
+    LoadFailed {
+        /// Why.
+        reason: String,
+    },
+    /// At most four times a second.
+    Progress {
+        /// The job.
+        job: JobId,
+        /// Rows read so far.
+        rows_read: u64,
+        /// Rows in the tables that it reads.
+        rows_total: u64,
+    },
+    /// A result.
+    Done {
+        /// The job.
+        job: JobId,
+        /// Suppressed already.
+        table: Box<Table>,
+    },
+    /// A failure.
+    Failed {
+        /// The job.
+        job: JobId,
+        /// Why.
+        error: SqlError,
+    },
+    /// Stopped as asked.
+    Cancelled {
+        /// The job.
+        job: JobId,
+    },
+}
