@@ -16,7 +16,8 @@ pub use catalog::{
 };
 pub use digest::{Digest, DigestParseError};
 pub use id::{
-    AgreementId, DatasetId, IdError, JobId, OutputId, PersonId, ServerId, SessionId, TerminalId,
+    AgreementId, DatasetId, ID_MAX, IdError, JobId, OutputId, PersonId, ServerId, SessionId,
+    TerminalId,
 };
 pub use lang::{Lang, Text};
 pub use people::{DisplayClass, Role, TerminalClass};

@@ -153,7 +153,12 @@ mod tests {
         ] {
             assert_eq!(Peer::from_uri(uri).map(|p| p.to_uri()).as_deref(), Ok(uri));
         }
-        for uri in ["https://gateway", "kekkai://root", "kekkai://admin/../x", "kekkai://gateway/x"] {
+        for uri in [
+            "https://gateway",
+            "kekkai://root",
+            "kekkai://admin/../x",
+            "kekkai://gateway/x",
+        ] {
             assert!(Peer::from_uri(uri).is_err(), "{uri}");
         }
     }

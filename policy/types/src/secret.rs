@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn malformed_key_is_not_quoted() {
-        let error = serde_json::from_str::<KeyText>("\"abad1dea\"").err().map(|e| e.to_string());
+        let error = serde_json::from_str::<KeyText>("\"abad1dea\"")
+            .err()
+            .map(|e| e.to_string());
         assert!(error.is_some_and(|e| !e.contains("abad1dea")));
     }
 }
