@@ -1,1 +1,35 @@
-//! kekkai-dataset
+//! What a dataset is at rest: its manifest, its encrypted Parquet files, its wrapped keys.
+//!
+//! A short story. The producer's `kekkai ingest` parses a [`Manifest`], draws a dataset key, and writes
+//! each table with [`EncryptedFile`]: Parquet Modular Encryption, uniform, AES-256-GCM, one fresh key per
+//! file. A file key is wrapped by the dataset key and lies in the file's footer metadata; the dataset key
+//! leaves only through [`wrap_for`]. A worker that got the dataset key back hands
+//! [`decryption_properties`] to its Parquet reader. Each file is bound to its [`FilePlace`]: moved to
+//! another dataset, version, table or name, it does not open.
+//!
+//! On disk: `ROOT/DATASET/VERSION/TABLE/part-00000.parquet`, with `catalog.json` and
+//! `wrapped-keys.json` beside the tables' folders (see [`layout`]).
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod file;
+mod key;
+pub mod layout;
+mod manifest;
+mod read;
+mod rule;
+
+pub use file::{
+    EncryptedFile, FILE_TARGET_BYTES, FileError, FilePlace, ROW_GROUP_ROWS, plain_writer_properties,
+    writer_properties,
+};
+pub use key::{KeyError, unwrap_with_recovery, wrap_for};
+pub use manifest::{
+    Column, Day, Encoding, Format, MANIFEST_MAX, Manifest, ManifestError, Table,
+};
+pub use read::{
+    check_magic, decryption_properties, open_reader, read_metadata, verify_digest,
+};
+pub use rule::{Check, Coarsening, Rule, SqlType};
