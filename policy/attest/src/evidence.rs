@@ -18,6 +18,18 @@ pub enum ComponentKind {
 }
 
 impl ComponentKind {
+    /// All kinds, in the order of measurement.
+    pub const ALL: [Self; 3] = [Self::Binary, Self::Configuration, Self::SessionImage];
+
+    /// `binary`, `configuration` or `session-image`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Configuration => "configuration",
+            Self::SessionImage => "session-image",
+        }
+    }
+
     /// The PCR (SHA-256 bank) that components of this kind extend.
     pub const fn pcr(self) -> u32 {
         match self {
