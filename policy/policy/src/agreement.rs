@@ -1,0 +1,294 @@
+//! The terms of a provision (R7), as the rest of the policy sees them: already checked.
+
+mod error;
+mod parse;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use kekkai_policy_api::ConsoleMode;
+use kekkai_types::{
+    AgreementId, DatasetCatalog, DatasetId, DisplayClass, PersonId, TerminalClass, Text, Timestamp,
+};
+use serde::Deserialize;
+
+pub use error::AgreementError;
+
+/// The longest agreement, in bytes.
+pub const AGREEMENT_BYTES_MAX: usize = 256 * 1024;
+/// Persons below which a cell is suppressed, where the agreement names no other number.
+pub const THRESHOLD_DEFAULT: u32 = 10;
+
+/// An agreement that was read and checked. Made by [`Agreement::parse`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// Its id, and the project's.
+    pub id: AgreementId,
+    /// Its title.
+    pub title: Text,
+    /// What the data is used for (利用目的).
+    pub purpose: Text,
+    /// Between whom.
+    pub parties: Parties,
+    /// Who handles the data.
+    pub people: People,
+    /// Where terminals stand.
+    pub places: Vec<Place>,
+    /// Which data.
+    pub data: Vec<DataItem>,
+    /// How the data is provided, and what the user organisation brings in.
+    pub provision: Provision,
+    /// Kinds of final outputs that may be asked for; empty: none.
+    pub final_outputs: BTreeSet<OutputKind>,
+    /// Kinds of intermediate outputs that may be asked for; empty: none.
+    pub intermediate_outputs: BTreeSet<OutputKind>,
+    /// From when to when.
+    pub period: Period,
+    /// What happens at its end.
+    pub end_measures: BTreeSet<EndMeasure>,
+    /// On which days, at which hours.
+    pub hours: Hours,
+    /// What the text console may show.
+    pub console: ConsoleMode,
+    /// Without input for this long, a session ends.
+    pub idle_limit_s: u32,
+    /// A query that runs longer is cancelled.
+    pub query_limit_s: u32,
+    /// Memory of a session's processes.
+    pub memory_limit_mib: u32,
+    /// Statistical disclosure control.
+    pub sdc: Sdc,
+    /// What follows from a breach (違反時の措置).
+    pub sanctions: Text,
+}
+
+/// The parties to an agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parties {
+    /// 認定仮名加工医療情報利用事業者 (Ⅱ型).
+    pub user: Organisation,
+    /// Those who use the data jointly (共同利用, R13).
+    pub joint: Vec<Organisation>,
+    /// The certification of the one responsible organisation (責任事業者).
+    pub responsible: String,
+}
+
+/// A certified organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Organisation {
+    /// Its name.
+    pub name: Text,
+    /// The number of its certification.
+    pub certification: String,
+}
+
+/// The people of an agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    /// 取扱者, as the text names them; the roster that decisions use begins as this list.
+    pub handlers: BTreeSet<PersonId>,
+    /// 研究開発責任者.
+    pub principal_investigator: PersonId,
+    /// 安全管理責任者.
+    pub security_manager: PersonId,
+}
+
+/// A handling area (取扱区域).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its name and address.
+    pub name: Text,
+    /// The terminals that may stand there.
+    pub terminals: BTreeSet<TerminalClass>,
+}
+
+/// A dataset under an agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataItem {
+    /// Which.
+    pub dataset: DatasetId,
+    /// Which version: another version needs another agreement text.
+    pub version: u32,
+    /// By table name.
+    pub tables: BTreeMap<String, TableItem>,
+}
+
+/// A table under an agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableItem {
+    /// In the order of the text.
+    pub columns: Vec<String>,
+    /// The display that row-level views need: that of the table's data class.
+    pub rows_need: DisplayClass,
+}
+
+/// How data is provided (提供方法) and what is brought in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provision {
+    /// At least one.
+    pub methods: BTreeSet<ProvisionMethod>,
+    /// Tools of the user organisation, by name; each enters through review.
+    pub own_tools: Vec<String>,
+    /// Data of the user organisation, by name; each enters through review.
+    pub own_data: Vec<String>,
+}
+
+/// How data is provided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProvisionMethod {
+    /// From the user organisation's own terminals: native client, browser or text console.
+    Vdi,
+    /// In the producer's own rooms.
+    OnSite,
+}
+
+/// What kind of output may be asked for. There is none for rows (R11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputKind {
+    /// A table of statistics.
+    Table,
+    /// A drawing of statistics.
+    Plot,
+    /// Parameters of a trained model.
+    Model,
+}
+
+/// The days on which an agreement runs, in Japan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// The first day.
+    pub from: Date,
+    /// The last day; it runs until its midnight.
+    pub to: Date,
+}
+
+/// What happens at the end of an agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndMeasure {
+    /// Keys are destroyed: always (R10).
+    DestroyKeys,
+    /// Scripts are erased: always (R10).
+    EraseScripts,
+    /// Intermediate results are erased.
+    EraseIntermediate,
+    /// A certificate of erasure goes to the user organisation.
+    Certificate,
+}
+
+/// Days and hours, in Japan's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hours {
+    /// Days of the week.
+    pub days: BTreeSet<Day>,
+    /// The first minute of each of these days.
+    pub from: Clock,
+    /// The minute at which it is over.
+    pub to: Clock,
+    /// Days on which nothing is open.
+    pub closed: BTreeSet<Date>,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "days of the week")]
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// A time of day: minutes since midnight, 0 to 1,440.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Clock(pub u16);
+
+/// Statistical disclosure control.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sdc {
+    /// `strict`, `ndb` or `acro`.
+    pub profile: String,
+    /// Persons below which a cell is suppressed.
+    pub threshold: u32,
+    /// The largest share of a magnitude that one person may have, in permille.
+    pub dominance_permille: u32,
+}
+
+/// What is registered already: an agreement may name no other person, and of a registered dataset no
+/// other table or column.
+pub struct Known<'a> {
+    /// Registered people.
+    pub people: &'a BTreeSet<PersonId>,
+    /// The catalogue of a dataset version, if it is registered.
+    pub catalog: &'a dyn Fn(&DatasetId, u32) -> Option<&'a DatasetCatalog>,
+}
+
+impl Agreement {
+    /// Reads an agreement; the error names line, column and what was expected.
+    pub fn parse(toml: &str) -> Result<Self, AgreementError> {
+        parse::parse(toml, None)
+    }
+
+    /// Reads an agreement that is to be registered: what it names must exist.
+    pub fn parse_known(toml: &str, known: &Known<'_>) -> Result<Self, AgreementError> {
+        parse::parse(toml, Some(known))
+    }
+
+    /// The terminals that may be used under it, in any of its places.
+    pub fn terminals(&self) -> BTreeSet<TerminalClass> {
+        self.places
+            .iter()
+            .flat_map(|place| place.terminals.iter().copied())
+            .collect()
+    }
+
+    /// Would a session get the same data, limits and disclosure control under both?
+    pub fn same_in_session(&self, other: &Self) -> bool {
+        self.data == other.data
+            && self.sdc == other.sdc
+            && self.console == other.console
+            && self.idle_limit_s == other.idle_limit_s
+            && self.query_limit_s == other.query_limit_s
+            && self.memory_limit_mib == other.memory_limit_mib
+    }
+
+    /// Does it run on this day?
+    pub fn in_period(&self, now: Timestamp) -> bool {
+        let today = now.in_japan().date();
+        self.period.from <= today && today <= self.period.to
+    }
+
+    /// Is it open at this hour?
+    pub fn in_hours(&self, now: Timestamp) -> bool {
+        let here = now.in_japan();
+        let day = match here.weekday() {
+            jiff::civil::Weekday::Monday => Day::Mon,
+            jiff::civil::Weekday::Tuesday => Day::Tue,
+            jiff::civil::Weekday::Wednesday => Day::Wed,
+            jiff::civil::Weekday::Thursday => Day::Thu,
+            jiff::civil::Weekday::Friday => Day::Fri,
+            jiff::civil::Weekday::Saturday => Day::Sat,
+            jiff::civil::Weekday::Sunday => Day::Sun,
+        };
+        // Neither is ever negative; what could not be converted is closed.
+        let (Ok(hour), Ok(minute)) = (u16::try_from(here.hour()), u16::try_from(here.minute()))
+        else {
+            return false;
+        };
+        let clock = Clock(hour * 60 + minute);
+        self.hours.days.contains(&day)
+            && !self.hours.closed.contains(&here.date())
+            && self.hours.from <= clock
+            && clock < self.hours.to
+    }
+}

@@ -1,0 +1,189 @@
+//! Good and bad agreements. The bad ones are the example with one thing changed, so that each row
+//! shows which line the error must name.
+
+use std::collections::BTreeSet;
+
+use kekkai_types::{
+    ColumnCatalog, ColumnRole, DatasetCatalog, PersonId, TableCatalog, Text, Timestamp,
+};
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../images/etc/agreement.example.toml");
+
+fn known_people() -> BTreeSet<PersonId> {
+    ["sato", "suzuki", "takahashi", "tanaka"]
+        .map(|id| PersonId::new(id).unwrap())
+        .into()
+}
+
+fn catalog() -> DatasetCatalog {
+    let table = |name: &str, columns: &[&str]| TableCatalog {
+        name: name.to_owned(),
+        description: Text::default(),
+        person_key: Some("person_id".to_owned()),
+        columns: columns
+            .iter()
+            .map(|name| ColumnCatalog {
+                name: (*name).to_owned(),
+                sql_type: "text".to_owned(),
+                role: ColumnRole::Value,
+                description: Text::default(),
+            })
+            .collect(),
+        files: Vec::new(),
+        rows: 0,
+    };
+    DatasetCatalog {
+        id: DatasetId::new("sample").unwrap(),
+        version: 1,
+        title: Text::default(),
+        description: Text::default(),
+        tables: vec![
+            table("patients", &["person_id", "sex", "birth_year", "prefecture"]),
+            table("admissions", &["person_id", "admitted", "discharged", "icd10", "disease_name"]),
+        ],
+    }
+}
+
+fn parse_known(text: &str) -> Result<Agreement, AgreementError> {
+    let (people, catalog) = (known_people(), catalog());
+    Agreement::parse_known(
+        text,
+        &Known {
+            people: &people,
+            catalog: &|id, version| (*id == catalog.id && version == 1).then_some(&catalog),
+        },
+    )
+}
+
+/// 1-based line of the first line that contains `text`.
+fn line_of(whole: &str, text: &str) -> u32 {
+    let index = whole.lines().position(|line| line.contains(text)).unwrap();
+    u32::try_from(index).unwrap() + 1
+}
+
+#[test]
+fn example_agreement_has_every_term() {
+    let agreement = parse_known(EXAMPLE).unwrap();
+    assert_eq!(agreement.id.as_str(), "stroke-2026");
+    assert_eq!(agreement.sdc.threshold, 10);
+    assert_eq!(agreement.people.handlers.len(), 2);
+    assert_eq!(agreement.data[0].tables["patients"].rows_need, DisplayClass::Onsite);
+    assert_eq!(agreement.hours.to, Clock(20 * 60));
+    assert_eq!(agreement.end_measures.len(), 4);
+}
+
+#[test]
+fn threshold_is_ten_where_the_text_is_silent() {
+    let text = EXAMPLE.replace("threshold = 10 ", "# ");
+    assert_eq!(parse_known(&text).unwrap().sdc.threshold, THRESHOLD_DEFAULT);
+}
+
+#[test]
+fn unregistered_dataset_is_not_looked_into() {
+    let text = EXAMPLE.replace("dataset = \"sample\"", "dataset = \"later\"");
+    assert!(parse_known(&text).is_ok());
+}
+
+#[test]
+fn malformed_agreement_is_refused_with_its_place_and_what_was_expected() {
+    // Replace the first by the second; the error is at the line that contains the third, at this
+    // column, and says these.
+    #[rustfmt::skip]
+    let rows: &[(&str, &str, &str, u32, &str, &str)] = &[
+        ("format = 1", "format = 2", "format = 2", 10, "format is 2", "1"),
+        ("format = 1", "formats = 1", "formats", 1, "unknown field \"formats\"", "one of \"format\", \"id\""),
+        ("id = \"stroke-2026\"", "id = \"Stroke 2026\"", "id = \"Stroke", 6, "\"Stroke 2026\" is not an id", "beginning with a letter or digit"),
+        ("id = \"stroke-2026\"", "id = 7", "id = 7", 6, "invalid type: integer \"7\"", "string"),
+        ("title = { ja = \"脳卒中治療と再入院の関連\", ", "title = { ja = \"\", ", "title = {", 9, "\"title\" has an empty \"ja\"", "words in both languages"),
+        ("title = { ja = \"脳卒中治療と再入院の関連\", ", "title = { ", "title = {", 9, "missing field \"ja\"", "that key"),
+        ("purpose = {", "purpos = {", "purpos =", 1, "unknown field \"purpos\"", "\"purpose\""),
+        ("responsible = \"II-2026-001\"", "responsible = \"II-9\"", "responsible = ", 15, "\"II-9\" is the certification of no party", "\"II-2026-001\""),
+        ("handlers = [\"sato\", \"suzuki\"]", "handlers = [\"sato\", \"nobody\"]", "handlers", 21, "nobody is registered as \"nobody\"", "a registered person"),
+        ("handlers = [\"sato\", \"suzuki\"]", "handlers = [\"sato\", \"sato\"]", "handlers", 21, "handler \"sato\" is named twice", "each handler once"),
+        ("handlers = [\"sato\", \"suzuki\"]", "handlers = []", "handlers", 12, "\"handlers\" names 0 people", "1 to 1000 people"),
+        ("security_manager = \"tanaka\"", "", "[people]", 1, "missing field \"security_manager\"", "that key"),
+        ("terminals = [\"console\", \"browser\"]", "terminals = [\"console\", \"operator\"]", "terminals =", 25, "terminal class \"operator\" shows no data", "\"console\", \"browser\""),
+        ("terminals = [\"console\", \"browser\"]", "terminals = [\"console\", \"onsite\"]", "terminals =", 25, "needs the provision method \"on-site\"", "\"on-site\" among \"methods\""),
+        ("terminals = [\"console\", \"browser\"]", "terminals = [\"laptop\"]", "terminals =", 14, "unknown variant \"laptop\"", "\"vdi\""),
+        ("methods = [\"vdi\"]", "methods = []", "methods = []", 11, "\"methods\" is empty", "at least one"),
+        ("rows_need = \"onsite\"", "rows_need = \"paper\"", "rows_need = \"paper\"", 13, "unknown variant \"paper\"", "\"onsite\""),
+        ("class = \"clinical\"", "class = \"clinic\"", "class = \"clinic\"", 9, "data class \"clinic\" is not defined", "one of [data_classes]: one of \"clinical\", \"vocabulary\""),
+        ("name = \"patients\"", "name = \"patient\"", "name = \"patient\"", 8, "dataset \"sample\" has no table \"patient\"", "one of \"patients\", \"admissions\""),
+        ("\"sex\", \"birth_year\"", "\"sex\", \"birthday\"", "birthday", 32, "table \"patients\" has no column \"birthday\"", "\"birth_year\""),
+        ("\"sex\", \"birth_year\"", "\"sex\", \"sex\"", "\"sex\", \"sex\"", 32, "column \"sex\" is named twice", "each column once"),
+        ("name = \"admissions\"", "name = \"patients\"\ncolumns = [\"sex\"]\nclass = \"clinical\"\n[[data.tables]]\nname = \"admissions\"", "columns = [\"sex\"]", 0, "table \"patients\" is named twice", "each table once"),
+        ("version = 1\n", "version = 0\n", "version = 0", 11, "\"version\" is 0", "1 to"),
+        ("final = [\"table\", \"plot\"]", "final = [\"rows\"]", "final = ", 10, "unknown variant \"rows\"", "\"table\""),
+        ("from = 2026-04-01", "from = \"2026-04-01\"", "from = \"2026-04-01\"", 8, "invalid type: string", "datetime"),
+        ("from = 2026-04-01", "from = 2026-04-01T00:00:00Z", "from = 2026-04-01T", 8, "\"from\" is \"2026-04-01T00:00:00Z\"", "a date such as 2026-04-01"),
+        ("to = 2027-03-31", "to = 2026-03-31", "to = 2026-03-31", 6, "the period ends on 2026-03-31, before it begins", "2026-04-01 or later"),
+        ("[\"destroy-keys\", ", "[", "end_measures = [\"", 16, "\"destroy-keys\" is missing", "\"destroy-keys\" and \"erase-scripts\""),
+        ("from = \"08:30\"", "from = \"8:30\"", "from = \"8:30\"", 8, "\"from\" is \"8:30\"", "\"00:00\" to \"24:00\""),
+        ("to = \"20:00\"", "to = \"24:01\"", "to = \"24:01\"", 6, "\"to\" is \"24:01\"", "\"00:00\" to \"24:00\""),
+        ("to = \"20:00\"", "to = \"08:30\"", "to = \"08:30\"", 6, "the hours end at \"08:30\"", "a time after \"08:30\""),
+        ("days = [\"mon\"", "days = [\"Monday\"", "days = [\"Monday\"", 9, "unknown variant \"Monday\"", "\"mon\""),
+        ("console = \"statistics\"", "console = \"rows\"", "console = \"rows\"", 11, "unknown variant \"rows\"", "\"off\""),
+        ("idle_limit_s = 900", "idle_limit_s = 0", "idle_limit_s = 0", 16, "\"idle_limit_s\" is 0", "1 to 28800 s"),
+        ("idle_limit_s = 900", "idle_limit_s = -1", "idle_limit_s = -1", 16, "invalid value: integer \"-1\"", "u32"),
+        ("memory_limit_mib = 2048", "memory_limit_mib = 1", "memory_limit_mib = 1", 20, "\"memory_limit_mib\" is 1", "64 to 1048576 MiB"),
+        ("profile = \"strict\"", "profile = \"lax\"", "profile = \"lax\"", 11, "no disclosure control profile is called \"lax\"", "\"strict\""),
+        ("threshold = 10", "threshold = 0", "threshold = 0", 13, "\"threshold\" is 0", "1 to 1000 persons"),
+        ("dominance_permille = 850", "dominance_permille = 8500", "dominance_permille = 8500", 22, "\"dominance_permille\" is 8500", "1 to 1000 permille"),
+        ("[sdc]", "[sdc", "[sdc", 5, "unclosed table", "]"),
+        ("[sdc]", "[session]", "memory_limit_mib = 2048", 0, "duplicate key", "each key once"),
+    ];
+    let mut wrong = Vec::new();
+    for (old, new, at, column, found, expected) in rows {
+        assert!(EXAMPLE.contains(old), "{old}");
+        let text = EXAMPLE.replacen(old, new, 1);
+        let error = match parse_known(&text) {
+            Ok(_) => {
+                wrong.push(format!("{new}: was taken"));
+                continue;
+            }
+            Err(error) => error,
+        };
+        let mut line = line_of(&text, at);
+        // Column 0: the error is not on the line that can be searched for, but next to it.
+        match *new {
+            "[session]" => line = u32::try_from(text.lines().collect::<Vec<_>>().iter().rposition(|l| *l == "[session]").unwrap()).unwrap() + 1,
+            _ if *column == 0 => line -= 1,
+            _ => {}
+        }
+        let fits = error.line == line
+            && (*column == 0 || error.column == *column)
+            && error.found.contains(found)
+            && error.expected.contains(expected);
+        if !fits {
+            wrong.push(format!("{new}: line {line}, column {column} wanted; got {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rows.len() >= 15);
+}
+
+#[test]
+fn hours_are_japans() {
+    let agreement = parse_known(EXAMPLE).unwrap();
+    // 2026-11-24 is a Tuesday.
+    let at = |text: &str| {
+        Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    };
+    assert!(!agreement.in_hours(at("2026-11-24T08:29:59+09:00")));
+    assert!(agreement.in_hours(at("2026-11-24T08:30:00+09:00")));
+    assert!(agreement.in_hours(at("2026-11-24T19:59:59+09:00")));
+    assert!(!agreement.in_hours(at("2026-11-24T20:00:00+09:00")));
+    assert!(!agreement.in_hours(at("2026-11-22T12:00:00+09:00")), "a Sunday");
+    assert!(!agreement.in_hours(at("2026-12-29T12:00:00+09:00")), "a closed day");
+    assert!(agreement.in_period(at("2027-03-31T23:59:59+09:00")));
+    assert!(!agreement.in_period(at("2027-04-01T00:00:00+09:00")));
+    assert!(!agreement.in_period(at("2026-03-31T23:59:59+09:00")));
+}
+
+#[test]
+fn endless_text_is_refused_before_it_is_parsed() {
+    let text = "#".repeat(AGREEMENT_BYTES_MAX + 1);
+    assert!(Agreement::parse(&text).unwrap_err().expected.contains("bytes"));
+}
