@@ -1,7 +1,26 @@
 //! What the broker and a jailed SQL worker say to each other over an inherited socket pair.
 //!
-//! Frames: a 4-byte big-endian length, then JSON. Descriptors travel with [`ToWorker::Load`] as
-//! `SCM_RIGHTS`. A worker is not trusted: the broker bounds every frame and checks every table.
+//! Frames: the length of the JSON and the number of descriptors, 4 bytes each, big-endian; then the
+//! descriptors as `SCM_RIGHTS` with one zero byte for every 250 of them; then the JSON. Descriptors
+//! travel with [`ToWorker::Load`] only. A worker is not trusted: the broker bounds every frame, takes
+//! no descriptor, and checks every table.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod blocking;
+mod frame;
+mod non_blocking;
+
+pub use blocking::{Receiver, Sender, worker_channel};
+pub use frame::{FRAME_FDS_MAX, FrameError, SECRET_FRAME_MAX};
+pub use non_blocking::{AsyncReceiver, AsyncSender, broker_channel};
 
 use std::collections::BTreeMap;
 
@@ -12,12 +31,11 @@ use serde::{Deserialize, Serialize};
 
 /// The longest frame, in bytes.
 pub const FRAME_MAX: usize = 64 * 1024 * 1024;
-/// The descriptor that the worker finds its socket at.
-pub const WORKER_FD: i32 = 3;
+pub use kekkai_sys::WORKER_FD;
 
-/// From the broker.
+/// From the broker. Not internally tagged: serde would buffer the keys in memory that nobody wipes.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "type", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToWorker {
     /// Data, keys and terms; once, after [`FromWorker::Jailed`] was checked. The files' descriptors
     /// come with the frame, in the order of `files`.

@@ -1,0 +1,93 @@
+//! Which layers can be had on this machine, for `kekkai doctor`.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+
+use crate::spawn::{SpawnError, Spawner};
+use crate::{Layer, LockedKey, jail, scm};
+
+/// What was found of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its name: a [`Layer`]'s, or `locked-memory`.
+    pub layer: String,
+    /// Whether it can be had.
+    pub available: bool,
+    /// What was tried and seen.
+    pub detail: String,
+    /// What to do where it can't be had, in Japanese and English.
+    pub remedy: (&'static str, &'static str),
+}
+
+/// Tries each layer whose presence depends on the machine. To be called early in `main`, like
+/// [`Spawner::start`].
+pub fn doctor() -> Vec<Finding> {
+    let finding = |layer: Layer, result: Result<String, String>| Finding {
+        layer: layer.to_string(),
+        available: result.is_ok(),
+        detail: result.unwrap_or_else(|what| what),
+        remedy: layer.remedy(),
+    };
+    let abi = jail::landlock_abi();
+    let landlock = if abi >= 1 {
+        Ok(format!("abi {abi}"))
+    } else {
+        Err("the kernel has no Landlock".to_owned())
+    };
+    vec![
+        finding(Layer::Namespaces, try_namespaces()),
+        finding(Layer::Landlock, landlock),
+        finding(Layer::Seccomp, try_seccomp()),
+        locked_memory(),
+    ]
+}
+
+/// Starts a process in namespaces: the only question that the kernel answers truthfully.
+fn try_namespaces() -> Result<String, String> {
+    let chain = |error: SpawnError| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    let spawner = Spawner::start().map_err(chain)?;
+    let text = |error: std::io::Error| error.to_string();
+    // An image that can't be executed: all steps before are tried, and that one fails.
+    let image = std::fs::File::open("/dev/null").map_err(text)?;
+    let (socket, _peer) = scm::stream_pair().map_err(text)?;
+    let (log, _other) = scm::stream_pair().map_err(text)?;
+    let args = ["doctor".to_owned()];
+    match spawner.spawn(image.as_fd(), &args, socket, log, &BTreeSet::new()) {
+        Err(SpawnError::Step { what, .. }) if what == crate::zygote::Step::Execute.what() => {
+            Ok("user, mount, pid, net, ipc, uts, cgroup".to_owned())
+        }
+        Ok(_) => Err("bug: the null device was executed".to_owned()),
+        Err(error) => Err(chain(error)),
+    }
+}
+
+fn try_seccomp() -> Result<String, String> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|e| e.to_string())?;
+    if status.lines().any(|line| line.starts_with("Seccomp:")) {
+        Ok("filters".to_owned())
+    } else {
+        Err("the kernel has no seccomp".to_owned())
+    }
+}
+
+/// Keys that a server holds at once at least, each in a page of its own.
+const KEYS_MIN: usize = 64;
+
+fn locked_memory() -> Finding {
+    let keys: Result<Vec<_>, _> = (0..KEYS_MIN).map(|_| LockedKey::new(&[0; 32])).collect();
+    Finding {
+        layer: "locked-memory".to_owned(),
+        available: keys.is_ok(),
+        detail: match keys {
+            Ok(_) => format!("{KEYS_MIN} keys can be locked"),
+            Err(error) => error.to_string(),
+        },
+        remedy: (
+            "LimitMEMLOCK (ulimit -l) を 8 MiB 以上にしてください",
+            "set LimitMEMLOCK (ulimit -l) to 8 MiB or more",
+        ),
+    }
+}

@@ -1,0 +1,95 @@
+//! The broker's end: on tokio, and suspicious.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use kekkai_sys::scm;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use crate::frame::{Body, FROM_WORKER, Frame, FrameError, HEADER_BYTES, Header};
+use crate::{FromWorker, ToWorker};
+
+/// Receives what a worker sends: bounded, without descriptors.
+#[derive(Debug)]
+pub struct AsyncReceiver {
+    socket: Arc<UnixStream>,
+}
+
+/// Sends to a worker.
+#[derive(Debug)]
+pub struct AsyncSender {
+    socket: Arc<UnixStream>,
+}
+
+/// The broker's channel over its end of a socket pair. Within a tokio runtime.
+pub fn broker_channel(socket: OwnedFd) -> io::Result<(AsyncSender, AsyncReceiver)> {
+    let stream = std::os::unix::net::UnixStream::from(socket);
+    stream.set_nonblocking(true)?;
+    let socket = Arc::new(UnixStream::from_std(stream)?);
+    let sender = AsyncSender {
+        socket: socket.clone(),
+    };
+    Ok((sender, AsyncReceiver { socket }))
+}
+
+impl AsyncSender {
+    /// Sends a message whole, with its descriptors. The frame is in locked memory and wiped after.
+    /// Not to be dropped halfway: the channel is then of no use.
+    pub async fn send(
+        &mut self,
+        message: &ToWorker,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), FrameError> {
+        let frame = Frame::of(message, fds.len(), true)?;
+        self.send_all(&frame.header).await?;
+        for group in fds.chunks(scm::MESSAGE_FDS_MAX) {
+            self.send_some(&[0], group).await?;
+        }
+        self.send_all(frame.body.bytes()).await
+    }
+
+    async fn send_all(&self, mut bytes: &[u8]) -> Result<(), FrameError> {
+        while !bytes.is_empty() {
+            let n = self.send_some(bytes, &[]).await?;
+            bytes = bytes.get(n..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    async fn send_some(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        let write = || scm::send(self.socket.as_fd(), bytes, fds);
+        self.socket.async_io(Interest::WRITABLE, write).await
+    }
+}
+
+impl AsyncReceiver {
+    /// Waits for the next message. `None`: the worker closed the channel. Not to be dropped halfway,
+    /// unless the session ends with it.
+    pub async fn receive(&mut self) -> Result<Option<FromWorker>, FrameError> {
+        let mut header = [0; HEADER_BYTES];
+        if !self.receive_all(&mut header).await? {
+            return Ok(None);
+        }
+        let header = Header::parse(header, FROM_WORKER)?;
+        let mut body = Body::with_len(header.bytes, false)?;
+        if !self.receive_all(body.bytes_mut()).await? && header.bytes > 0 {
+            return Err(FrameError::Truncated);
+        }
+        body.parse().map(Some)
+    }
+
+    async fn receive_all(&self, bytes: &mut [u8]) -> Result<bool, FrameError> {
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let read = || scm::receive(self.socket.as_fd(), rest);
+            match self.socket.async_io(Interest::READABLE, read).await? {
+                0 if filled == 0 => return Ok(false),
+                0 => return Err(FrameError::Truncated),
+                n => filled += n,
+            }
+        }
+        Ok(true)
+    }
+}
