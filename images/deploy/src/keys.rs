@@ -71,3 +71,21 @@ pub fn ec_public_of_file(path: &Path) -> Result<Vec<u8>, DeployError> {
         .map_err(|_| DeployError::Key(path.display().to_string()))?;
     Ok(public.to_sec1_point(false).as_bytes().to_vec())
 }
+
+/// Makes an Ed25519 key pair: `DIR/NAME.key` (PKCS #8 PEM) and `DIR/NAME.pub` (32 bytes, base64).
+pub fn ed25519_key_pair(dir: &Path, name: &str) -> Result<String, DeployError> {
+    use base64::Engine;
+    use ed25519_dalek::pkcs8::EncodePrivateKey as _;
+    std::fs::create_dir_all(dir).map_err(file(dir, "created"))?;
+    let mut seed = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(seed.as_mut())?;
+    let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+    let pem = key
+        .to_pkcs8_pem(ed25519_dalek::pkcs8::spki::der::pem::LineEnding::LF)
+        .map_err(|_| DeployError::Key(name.to_owned()))?;
+    create_private(&dir.join(format!("{name}.key")), pem.as_bytes())?;
+    let public = base64::engine::general_purpose::STANDARD.encode(key.verifying_key().as_bytes());
+    let path = dir.join(format!("{name}.pub"));
+    std::fs::write(&path, format!("{public}\n")).map_err(file(&path, "written"))?;
+    Ok(public)
+}

@@ -1,1 +1,0 @@
-//! kekkai-cli
