@@ -1,0 +1,288 @@
+//! One SSH connection: what its handler, its consoles and its guard share.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use kekkai_policy_api::{EndReason, Event, KnownPerson};
+use kekkai_signin::SignedIn;
+use kekkai_types::{AgreementId, Lang, PersonId, SessionId, TerminalId};
+use russh::Disconnect;
+use russh::server::Handle;
+use tokio::sync::{Notify, OnceCell};
+use tokio::time::Instant;
+
+use super::text;
+use crate::gateway::Gateway;
+use crate::sessions::{LiveSession, SessionError};
+
+/// Refused requests after which a connection is cut: each costs the ledger an entry.
+const REFUSALS_MAX: u32 = 24;
+/// Console channels that are open at once.
+pub(super) const CHANNELS_MAX: u32 = 4;
+/// The longest description of a refused request in the ledger, in characters.
+const REQUEST_CHARS_MAX: usize = 120;
+/// How often idleness is looked at.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+
+/// One SSH connection.
+pub(super) struct Connection {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) address: String,
+    state: Mutex<State>,
+    session: OnceCell<Option<Arc<LiveSession>>>,
+    refusals: AtomicU32,
+    channels: AtomicU32,
+    handle: OnceLock<Handle>,
+    entered: Notify,
+}
+
+struct State {
+    terminal: Option<TerminalId>,
+    person: Option<PersonId>,
+    lang: Lang,
+    agreement: Option<AgreementId>,
+    signed_in: Option<SignedIn>,
+    is_in: bool,
+    last_input: Instant,
+    last_channel: Instant,
+    had_channel: bool,
+}
+
+impl Connection {
+    pub(super) fn new(gateway: Arc<Gateway>, address: String) -> Self {
+        let now = Instant::now();
+        Self {
+            gateway,
+            address,
+            state: Mutex::new(State {
+                terminal: None,
+                person: None,
+                lang: Lang::default(),
+                agreement: None,
+                signed_in: None,
+                is_in: false,
+                last_input: now,
+                last_channel: now,
+                had_channel: false,
+            }),
+            session: OnceCell::new(),
+            refusals: AtomicU32::new(0),
+            channels: AtomicU32::new(0),
+            handle: OnceLock::new(),
+            entered: Notify::new(),
+        }
+    }
+
+    // A panic elsewhere leaves the fields whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_handle(&self, handle: Handle) {
+        // Set once, by the task that made it.
+        let _ = self.handle.set(handle);
+    }
+
+    pub(super) fn set_terminal(&self, terminal: &TerminalId) {
+        self.state().terminal = Some(terminal.clone());
+    }
+
+    pub(super) fn lang(&self) -> Lang {
+        self.state().lang
+    }
+
+    pub(super) fn set_lang(&self, lang: Lang) {
+        self.state().lang = lang;
+    }
+
+    pub(super) fn is_signed_in(&self) -> bool {
+        self.state().is_in
+    }
+
+    /// Everything is verified and recorded.
+    pub(super) fn enter(
+        &self,
+        signed_in: SignedIn,
+        agreement: Option<AgreementId>,
+        known: Option<&KnownPerson>,
+    ) {
+        let mut state = self.state();
+        state.person = Some(signed_in.person().clone());
+        state.terminal = Some(signed_in.terminal().clone());
+        state.agreement = agreement;
+        state.lang = known.map_or(Lang::default(), |known| known.lang);
+        state.signed_in = Some(signed_in);
+        state.is_in = true;
+        state.last_channel = Instant::now();
+        drop(state);
+        self.entered.notify_one();
+    }
+
+    pub(super) async fn signed_in(&self) {
+        self.entered.notified().await;
+    }
+
+    /// The connection's one session, opened by its first console.
+    pub(super) async fn session(self: &Arc<Self>) -> Result<Arc<LiveSession>, SessionError> {
+        if let Some(Some(live)) = self.session.get() {
+            return Ok(live.clone());
+        }
+        let mut problem = None;
+        let live = self
+            .session
+            .get_or_init(|| async {
+                let (signed_in, agreement) = {
+                    let mut state = self.state();
+                    (state.signed_in.take(), state.agreement.clone())
+                };
+                let Some(signed_in) = signed_in else {
+                    return None;
+                };
+                let (gateway, address) = (self.gateway.clone(), self.address.clone());
+                // In a task of its own: a client that leaves meanwhile must not leave half a session.
+                let opening = tokio::spawn(async move {
+                    gateway.open_session(signed_in, agreement, &address).await
+                });
+                match opening.await {
+                    Ok(Ok(live)) => Some(live),
+                    Ok(Err(error)) => {
+                        problem = Some(error);
+                        None
+                    }
+                    Err(_) => None,
+                }
+            })
+            .await;
+        match (live, problem) {
+            (Some(live), _) => {
+                self.touch();
+                Ok(live.clone())
+            }
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Err(SessionError::Unavailable),
+        }
+    }
+
+    pub(super) fn live(&self) -> Option<Arc<LiveSession>> {
+        self.session.get().cloned().flatten()
+    }
+
+    /// The person did something.
+    pub(super) fn touch(&self) {
+        self.state().last_input = Instant::now();
+    }
+
+    /// A place for one more console, if there is one.
+    pub(super) fn open_channel(&self) -> bool {
+        let is_open = self
+            .channels
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
+                (n < CHANNELS_MAX).then_some(n.saturating_add(1))
+            })
+            .is_ok();
+        if is_open {
+            self.state().had_channel = true;
+        }
+        is_open
+    }
+
+    pub(super) fn close_channel(&self) {
+        let _ = self
+            .channels
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        self.state().last_channel = Instant::now();
+    }
+
+    /// Records that something was asked for that doesn't exist here. Too much of it ends the
+    /// connection.
+    pub(super) async fn refuse(&self, request: &str) {
+        let count = self.refusals.fetch_add(1, Ordering::SeqCst);
+        if count > REFUSALS_MAX {
+            return;
+        }
+        let request: String = request
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(REQUEST_CHARS_MAX)
+            .collect();
+        tracing::info!(kind = request.split(' ').next(), "request refused");
+        let event = {
+            let state = self.state();
+            Event::RequestRefused {
+                person: state.person.clone(),
+                session: self.session_id(),
+                terminal: state.terminal.clone(),
+                request,
+            }
+        };
+        if let Err(error) = self.gateway.record(event).await {
+            tracing::error!(%error, "refused request not recorded");
+        }
+        if count == REFUSALS_MAX {
+            self.leave(text::TOO_MANY_REFUSALS).await;
+        }
+    }
+
+    fn session_id(&self) -> Option<SessionId> {
+        self.live().map(|live| live.opened.session.clone())
+    }
+
+    /// Tells the client to leave.
+    pub(super) async fn leave(&self, message: text::Both) {
+        if let Some(handle) = self.handle.get() {
+            let lang = self.lang();
+            let _ = handle
+                .disconnect(
+                    Disconnect::ByApplication,
+                    message.get(lang).to_owned(),
+                    lang.as_str().to_owned(),
+                )
+                .await;
+        }
+    }
+
+    /// Ends the session, if there is one, so that its consoles say so.
+    pub(super) async fn end(&self, reason: EndReason) {
+        if let Some(live) = self.live() {
+            self.gateway.close_session(&live, reason).await;
+        }
+    }
+
+    /// Resolves when the connection has to end: its session is over, or nobody uses it.
+    pub(super) async fn watch(self: &Arc<Self>) {
+        let unused_limit = Duration::from_secs(self.gateway.config.limits.idle_connection_s.into());
+        let mut tick = tokio::time::interval(IDLE_TICK);
+        loop {
+            tick.tick().await;
+            let (last_input, last_channel, had_channel) = {
+                let state = self.state();
+                (state.last_input, state.last_channel, state.had_channel)
+            };
+            if self.channels.load(Ordering::SeqCst) == 0 && last_channel.elapsed() >= unused_limit {
+                if !had_channel {
+                    self.refuse("connection without a session channel").await;
+                }
+                self.leave(text::UNUSED).await;
+                return;
+            }
+            let Some(live) = self.live() else { continue };
+            let idle_limit = Duration::from_secs(live.opened.idle_limit_s.into());
+            if last_input.elapsed() >= idle_limit {
+                self.end(EndReason::Idle).await;
+            }
+            let ended = tokio::time::timeout(Duration::ZERO, live.ended()).await;
+            if ended.is_ok() {
+                // The consoles show why; then the connection has nothing more to give.
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                self.leave(text::SESSION_OVER).await;
+                return;
+            }
+        }
+    }
+
+    /// The client is gone.
+    pub(super) async fn close(&self) {
+        self.end(EndReason::Disconnected).await;
+    }
+}

@@ -1,0 +1,271 @@
+//! A line editor for a terminal: pure, bytes in, lines and echo out.
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// The longest line, in bytes: a statement's longest.
+const LINE_BYTES_MAX: usize = kekkai_analysis_api::SQL_MAX;
+/// Lines that the arrow keys bring back.
+const HISTORY_MAX: usize = 100;
+const BELL: &str = "\x07";
+
+/// What a person did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// Ended a line.
+    Line(String),
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-D on an empty line.
+    End,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    None,
+    Started,
+    Control,
+    /// One more byte, of a key that is ignored.
+    Single,
+}
+
+/// The line under the cursor, which stands at its end.
+#[derive(Default)]
+pub(super) struct Editor {
+    line: String,
+    partial: Vec<u8>,
+    escape: Escape,
+    after_return: bool,
+    history: Vec<String>,
+    /// Counted from the newest, while the arrow keys are used.
+    recalled: Option<usize>,
+}
+
+impl Editor {
+    /// Takes bytes; what the terminal shall show is appended to `echo`.
+    pub(super) fn feed(&mut self, bytes: &[u8], echo: &mut String) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for &byte in bytes {
+            if let Some(key) = self.byte(byte, echo) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
+    /// The line that was begun, shown again after other output.
+    pub(super) fn line(&self) -> &str {
+        &self.line
+    }
+
+    fn byte(&mut self, byte: u8, echo: &mut String) -> Option<Key> {
+        if self.escape != Escape::None {
+            self.escaped(byte, echo);
+            return None;
+        }
+        let after_return = std::mem::take(&mut self.after_return);
+        match byte {
+            // CR LF ends one line, not two.
+            b'\n' if after_return => None,
+            b'\r' | b'\n' => {
+                self.after_return = byte == b'\r';
+                echo.push_str("\r\n");
+                let line = std::mem::take(&mut self.line);
+                self.partial.clear();
+                self.remember(&line);
+                Some(Key::Line(line))
+            }
+            0x03 => {
+                echo.push_str("^C\r\n");
+                self.line.clear();
+                self.partial.clear();
+                self.recalled = None;
+                Some(Key::Interrupt)
+            }
+            0x04 => self.line.is_empty().then_some(Key::End),
+            0x08 | 0x7f => {
+                self.erase(1, echo);
+                None
+            }
+            0x15 => {
+                self.erase(usize::MAX, echo);
+                None
+            }
+            0x17 => {
+                let kept = self.line.trim_end().rfind(' ').map_or(0, |at| at + 1);
+                let word = self.line.get(kept..).map_or(0, |word| word.chars().count());
+                self.erase(word, echo);
+                None
+            }
+            0x1b => {
+                self.escape = Escape::Started;
+                None
+            }
+            b'\t' => {
+                self.push(' ', echo);
+                None
+            }
+            0x00..=0x1f => None,
+            _ => {
+                self.utf8(byte, echo);
+                None
+            }
+        }
+    }
+
+    fn escaped(&mut self, byte: u8, echo: &mut String) {
+        self.escape = match (&self.escape, byte) {
+            (Escape::Started, b'[') => Escape::Control,
+            (Escape::Started, b'O') => Escape::Single,
+            // Parameters and intermediates; the final byte ends it (ECMA-48 §5.4).
+            (Escape::Control, 0x20..=0x3f) => Escape::Control,
+            (Escape::Control, b'A') => {
+                self.recall(1, echo);
+                Escape::None
+            }
+            (Escape::Control, b'B') => {
+                self.recall(-1, echo);
+                Escape::None
+            }
+            _ => Escape::None,
+        };
+    }
+
+    fn utf8(&mut self, byte: u8, echo: &mut String) {
+        self.partial.push(byte);
+        match std::str::from_utf8(&self.partial) {
+            Ok(text) => {
+                if let Some(c) = text.chars().next() {
+                    self.partial.clear();
+                    self.push(c, echo);
+                }
+            }
+            // Not the beginning of a character: forgotten.
+            Err(error) if error.error_len().is_some() || self.partial.len() >= 4 => {
+                self.partial.clear();
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn push(&mut self, c: char, echo: &mut String) {
+        // Zero-width and control characters would let a line look like another.
+        if c.width().unwrap_or(0) == 0 {
+            return;
+        }
+        if self.line.len() + c.len_utf8() > LINE_BYTES_MAX {
+            echo.push_str(BELL);
+            return;
+        }
+        self.line.push(c);
+        echo.push(c);
+    }
+
+    fn erase(&mut self, characters: usize, echo: &mut String) {
+        self.partial.clear();
+        for _ in 0..characters {
+            let Some(c) = self.line.pop() else { break };
+            for _ in 0..c.width().unwrap_or(0) {
+                echo.push_str("\x08 \x08");
+            }
+        }
+    }
+
+    fn remember(&mut self, line: &str) {
+        self.recalled = None;
+        if line.trim().is_empty() || self.history.last().is_some_and(|last| last == line) {
+            return;
+        }
+        if self.history.len() >= HISTORY_MAX {
+            self.history.remove(0);
+        }
+        self.history.push(line.to_owned());
+    }
+
+    fn recall(&mut self, older: isize, echo: &mut String) {
+        let next = match (self.recalled, older > 0) {
+            (None, true) => Some(0),
+            (None, false) => return,
+            (Some(at), true) => Some(at + 1),
+            (Some(at), false) => at.checked_sub(1),
+        };
+        let line = match next {
+            None => String::new(),
+            Some(at) => match self.history.iter().rev().nth(at) {
+                Some(line) => line.clone(),
+                None => return,
+            },
+        };
+        self.erase(usize::MAX, echo);
+        echo.push_str(&line);
+        self.line = line;
+        self.recalled = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(editor: &mut Editor, bytes: &[u8]) -> (Vec<Key>, String) {
+        let mut echo = String::new();
+        let keys = editor.feed(bytes, &mut echo);
+        (keys, echo)
+    }
+
+    #[test]
+    fn backspace_takes_both_columns_of_a_full_width_character() {
+        let mut editor = Editor::default();
+        let (_, echo) = feed(&mut editor, "a患".as_bytes());
+        assert_eq!(echo, "a患");
+        let (_, echo) = feed(&mut editor, b"\x7f");
+        assert_eq!(echo, "\x08 \x08\x08 \x08");
+        let (keys, _) = feed(&mut editor, b"\x7f\x7f\r");
+        assert_eq!(keys, [Key::Line(String::new())]);
+    }
+
+    #[test]
+    fn character_that_arrives_in_pieces_is_one_character() {
+        let mut editor = Editor::default();
+        for byte in "病".as_bytes() {
+            feed(&mut editor, &[*byte]);
+        }
+        let (keys, _) = feed(&mut editor, b"\r\n");
+        assert_eq!(keys, [Key::Line("病".to_owned())]);
+    }
+
+    #[test]
+    fn broken_utf8_and_control_characters_never_reach_a_line() {
+        let mut editor = Editor::default();
+        let (keys, echo) = feed(&mut editor, b"\xff\xfea\x00\x01\xe7\x97b\x1b[31mc\x1bOPd\xe2\x80\x8be\r");
+        assert_eq!(keys, [Key::Line("abcde".to_owned())]);
+        assert!(!echo.contains('\x1b'));
+    }
+
+    #[test]
+    fn arrows_bring_lines_back() {
+        let mut editor = Editor::default();
+        feed(&mut editor, b"one\rtwo\r");
+        let (keys, _) = feed(&mut editor, b"\x1b[A\x1b[A\x1b[A\x1b[B\r");
+        assert_eq!(keys, [Key::Line("two".to_owned())]);
+        let (keys, _) = feed(&mut editor, b"\x1b[A\x1b[A\x1b[A\r");
+        assert_eq!(keys, [Key::Line("one".to_owned())]);
+    }
+
+    #[test]
+    fn line_is_bounded() {
+        let mut editor = Editor::default();
+        let (_, echo) = feed(&mut editor, &vec![b'x'; LINE_BYTES_MAX + 10]);
+        assert!(echo.ends_with(BELL));
+        assert_eq!(editor.line().len(), LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn control_keys_interrupt_and_end() {
+        let mut editor = Editor::default();
+        assert_eq!(feed(&mut editor, b"abc\x03").0, [Key::Interrupt]);
+        assert_eq!(feed(&mut editor, b"abc\x04").0, []);
+        assert_eq!(feed(&mut editor, b"\x15\x04").0, [Key::End]);
+        assert_eq!(feed(&mut editor, b"one two \x17x\r").0, [Key::Line("one x".to_owned())]);
+    }
+}

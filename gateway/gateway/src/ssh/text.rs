@@ -1,0 +1,60 @@
+//! What the SSH door itself says, in both languages.
+
+use kekkai_types::Lang;
+
+/// A text in both languages.
+#[derive(Debug, Clone, Copy)]
+pub struct Both {
+    ja: &'static str,
+    en: &'static str,
+}
+
+impl Both {
+    /// In one language.
+    pub fn get(self, lang: Lang) -> &'static str {
+        lang.pick(self.ja, self.en)
+    }
+}
+
+macro_rules! text {
+    ($($name:ident: $ja:literal, $en:literal;)*) => {
+        $(
+            #[doc = $en]
+            pub(crate) const $name: Both = Both { ja: $ja, en: $en };
+        )*
+    };
+}
+
+text! {
+    GRACE_OVER: "時間内にサインインが完了しませんでした。", "sign-in was not completed in time";
+    STOPPING: "ゲートウェイを停止します。しばらくしてから接続し直してください。", "the gateway is stopping; connect again later";
+    TOO_MANY_REFUSALS: "許可されていない要求が多すぎるため切断します。", "too many requests that are not allowed";
+    UNUSED: "使われていない接続を閉じます。", "closing a connection that nobody uses";
+    SESSION_OVER: "セッションは終了しました。", "the session is over";
+    STARTING: "セッションを開始しています…", "starting session…";
+    REFUSED_EXEC: "kekkai: このゲートウェイではコンソールのコマンドだけが使えます。help を実行してください。この要求は記録されました。", "kekkai: only the console's own commands exist here; try help. This request was recorded.";
+    REFUSED_SUBSYSTEM: "kekkai: ファイル転送などのサブシステムはありません。この要求は記録されました。", "kekkai: there are no subsystems here, no file transfer. This request was recorded.";
+    NO_SESSION: "kekkai: セッションを開始できません", "kekkai: no session can be started";
+    UNAVAILABLE: "kekkai: 必要なサービスが応答しません。しばらくしてからやり直してください。", "kekkai: a service that must answer does not; try again later";
+    BUSY: "kekkai: 同時セッション数の上限に達しています。しばらくしてからやり直してください。", "kekkai: too many sessions at once; try again later";
+    DEMO: "*** デモ環境: 認証器は模擬であり、本人確認の効力はありません ***", "*** DEMONSTRATION: authenticators are emulated and prove nobody's identity ***";
+    EMULATED_TPM: "*** TPM は模擬であり、ハードウェアによる信頼はありません ***", "*** the TPM is emulated: no hardware trust ***";
+    WAIVED: "この解析サーバーで省略されている隔離層: ", "isolation layers waived on this analysis server: ";
+    TOO_FAST: "kekkai: 入力が速すぎます。", "kekkai: input is too fast";
+}
+
+/// The one prompt of `keyboard-interactive`. Its language can't depend on the person: that would say
+/// who exists. English stands first, since OpenSSH escapes other scripts where the locale has none.
+pub(crate) fn prompt(code: &str, url: &str, is_demo: bool) -> String {
+    let demo = if is_demo {
+        format!("{}\n{}\n", DEMO.en, DEMO.ja)
+    } else {
+        String::new()
+    };
+    format!(
+        "{demo}Connection code: {code}\n\
+         Approve it in this terminal's browser: {url}/approve\n\
+         接続コードをこの端末のブラウザで承認し、トークンのコードを入力してください。\n\
+         Token code / トークンのコード: "
+    )
+}
