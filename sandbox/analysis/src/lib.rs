@@ -1,1 +1,31 @@
-//! kekkai-analysis
+//! The analysis server's broker: it attests, receives keys, opens data files, launches jailed workers,
+//! and judges what they say.
+//!
+//! The story of a session. The gateway asks to launch one that the policy service opened. The broker
+//! looks whether the files it was measured from are still what they were, quotes over a fresh nonce,
+//! and receives the terms and wrapped keys. While the TPM opens the keys, a worker starts and enters
+//! its jail; the broker checks it from outside, records the launch, and only then passes keys and open
+//! descriptors. Each statement is recorded before it is sent, its end before its result is given out.
+//! What a worker sends is an allegation until [`judge`] accepts it. Leases are renewed each second; a
+//! session whose lease ended, or could not be renewed for 4 s, is killed.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )
+)]
+
+pub mod attester;
+pub mod broker;
+pub mod config;
+pub mod files;
+pub mod judge;
+pub mod lease;
+pub mod remeasure;
+pub mod routes;
+pub mod session;
+pub mod worker;

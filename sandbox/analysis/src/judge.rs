@@ -1,0 +1,263 @@
+//! A worker's table is an allegation. What can be checked without the data is checked here, before
+//! anything of it is stored or given out.
+
+use kekkai_output::{Cell, ColumnKind, Table, Value, ValueType};
+use kekkai_types::{DatasetId, Digest};
+
+/// What the broker itself knows of a job: the table must say the same.
+#[derive(Debug, Clone)]
+pub struct Expected<'a> {
+    /// The statement that was sent.
+    pub sql: &'a str,
+    /// Persons below which a cell is suppressed.
+    pub threshold: u32,
+    /// The largest share of one person, in permille.
+    pub dominance_permille: u32,
+    /// The digest of the terms.
+    pub policy: Digest,
+    /// The datasets that were passed.
+    pub datasets: &'a [(DatasetId, u32)],
+}
+
+/// Why a table is not believed. Says nothing of its values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Disbelief {
+    /// Ragged or too large.
+    #[error("the table's shape: {0}")]
+    Shape(#[from] kekkai_output::TableError),
+    /// The lineage is about another statement, other terms or other data.
+    #[error("the table's lineage is not the job's: {0}")]
+    Lineage(&'static str),
+    /// A shown cell has fewer contributors than the threshold.
+    #[error("the cell in row {row}, column {column} has too few contributors to be shown")]
+    Threshold {
+        /// Counted from 0.
+        row: usize,
+        /// Counted from 0.
+        column: usize,
+    },
+    /// A shown cell is dominated by one person.
+    #[error("the cell in row {row}, column {column} is too much one person's to be shown")]
+    Dominance {
+        /// Counted from 0.
+        row: usize,
+        /// Counted from 0.
+        column: usize,
+    },
+    /// A cell doesn't fit its column: a statistic among names, or a value of another type.
+    #[error("the cell in row {row}, column {column} does not fit its column")]
+    Cell {
+        /// Counted from 0.
+        row: usize,
+        /// Counted from 0.
+        column: usize,
+    },
+}
+
+/// What was counted of a believed table, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// Rows.
+    pub rows: u64,
+    /// Suppressed cells.
+    pub cells_suppressed: u64,
+    /// Groups that are not even named.
+    pub groups_withheld: u64,
+}
+
+/// A table that was checked: only [`judge`] makes one.
+#[derive(Debug)]
+#[must_use = "a judged table is the job's result"]
+pub struct Believed {
+    table: Table,
+    counted: Counted,
+}
+
+impl Believed {
+    /// What was counted.
+    pub fn counted(&self) -> Counted {
+        self.counted
+    }
+
+    /// The table.
+    pub fn into_table(self) -> Table {
+        self.table
+    }
+}
+
+/// Checks a table against what the broker knows.
+pub fn judge(table: Table, expected: &Expected<'_>) -> Result<Believed, Disbelief> {
+    table.check_shape()?;
+    check_lineage(&table, expected)?;
+    let mut counted = Counted {
+        rows: u64::try_from(table.rows.len()).unwrap_or(u64::MAX),
+        cells_suppressed: 0,
+        groups_withheld: table.groups_withheld,
+    };
+    for (row, cells) in table.rows.iter().enumerate() {
+        for (at, (cell, column)) in cells.iter().zip(&table.columns).enumerate() {
+            let unfit = Disbelief::Cell { row, column: at };
+            let is_statistic = matches!(column.kind, ColumnKind::Statistic(_));
+            let value = match cell {
+                // In a statistic's column: one that is about nobody.
+                Cell::Key(value) => value,
+                Cell::Suppressed(_) => {
+                    counted.cells_suppressed = counted.cells_suppressed.saturating_add(1);
+                    continue;
+                }
+                Cell::Shown { .. } if !is_statistic => return Err(unfit),
+                Cell::Shown { value, evidence } => {
+                    if evidence.contributors < u64::from(expected.threshold) {
+                        return Err(Disbelief::Threshold { row, column: at });
+                    }
+                    if evidence.largest_permille > expected.dominance_permille {
+                        return Err(Disbelief::Dominance { row, column: at });
+                    }
+                    value
+                }
+            };
+            if !fits(value, column.value_type) {
+                return Err(unfit);
+            }
+        }
+    }
+    Ok(Believed { table, counted })
+}
+
+fn check_lineage(table: &Table, expected: &Expected<'_>) -> Result<(), Disbelief> {
+    let lineage = &table.lineage;
+    let other = |what| Err(Disbelief::Lineage(what));
+    if lineage.sql != expected.sql {
+        return other("statement");
+    }
+    if lineage.threshold != expected.threshold {
+        return other("threshold");
+    }
+    if lineage.dominance_permille != expected.dominance_permille {
+        return other("dominance");
+    }
+    if lineage.policy != expected.policy {
+        return other("policy");
+    }
+    if !lineage.datasets.iter().all(|read| expected.datasets.contains(read)) {
+        return other("datasets");
+    }
+    Ok(())
+}
+
+fn fits(value: &Value, value_type: ValueType) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(_) => value_type == ValueType::Bool,
+        Value::Int(_) => value_type == ValueType::Int,
+        Value::Float(_) => value_type == ValueType::Float,
+        Value::Text(_) => value_type == ValueType::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kekkai_output::{Aggregate, Column, Evidence, Lineage, Suppression};
+
+    fn table(contributors: u64, largest_permille: u32) -> Table {
+        let evidence = Evidence {
+            contributors,
+            largest_permille,
+            second_permille: 0,
+        };
+        Table {
+            columns: vec![
+                Column {
+                    name: "region".to_owned(),
+                    value_type: ValueType::Text,
+                    kind: ColumnKind::Key,
+                },
+                Column {
+                    name: "n".to_owned(),
+                    value_type: ValueType::Int,
+                    kind: ColumnKind::Statistic(vec![Aggregate::Count]),
+                },
+            ],
+            rows: vec![
+                vec![
+                    Cell::Key(Value::Text("13".to_owned())),
+                    Cell::Shown {
+                        value: Value::Int(12),
+                        evidence,
+                    },
+                ],
+                vec![
+                    Cell::Key(Value::Text("14".to_owned())),
+                    Cell::Suppressed(Suppression::Threshold),
+                ],
+            ],
+            groups_withheld: 3,
+            lineage: Lineage {
+                sql: "SELECT 1".to_owned(),
+                datasets: vec![(DatasetId::new("d").unwrap(), 1)],
+                threshold: 10,
+                dominance_permille: 500,
+                engine: "e".to_owned(),
+                policy: Digest::of(b"p"),
+            },
+        }
+    }
+
+    fn judge_it(table: Table) -> Result<Counted, Disbelief> {
+        let datasets = [(DatasetId::new("d").unwrap(), 1)];
+        let expected = Expected {
+            sql: "SELECT 1",
+            threshold: 10,
+            dominance_permille: 500,
+            policy: Digest::of(b"p"),
+            datasets: &datasets,
+        };
+        judge(table, &expected).map(|believed| believed.counted())
+    }
+
+    #[test]
+    fn honest_table_is_believed_and_counted() {
+        let counted = Counted {
+            rows: 2,
+            cells_suppressed: 1,
+            groups_withheld: 3,
+        };
+        assert_eq!(judge_it(table(10, 500)), Ok(counted));
+    }
+
+    #[test]
+    fn cell_under_the_threshold_or_dominated_is_not_believed() {
+        assert_eq!(judge_it(table(9, 0)), Err(Disbelief::Threshold { row: 0, column: 1 }));
+        assert_eq!(judge_it(table(10, 501)), Err(Disbelief::Dominance { row: 0, column: 1 }));
+    }
+
+    #[test]
+    fn lineage_of_another_job_is_not_believed() {
+        let change: [fn(&mut Lineage); 5] = [
+            |lineage| lineage.sql.push(' '),
+            |lineage| lineage.threshold = 1,
+            |lineage| lineage.dominance_permille = 1000,
+            |lineage| lineage.policy = Digest::of(b"q"),
+            |lineage| lineage.datasets.push((DatasetId::new("d").unwrap(), 2)),
+        ];
+        for change in change {
+            let mut table = table(10, 0);
+            change(&mut table.lineage);
+            assert!(matches!(judge_it(table), Err(Disbelief::Lineage(_))));
+        }
+    }
+
+    #[test]
+    fn cells_that_do_not_fit_are_not_believed() {
+        let mut ragged = table(10, 0);
+        ragged.rows[0].pop();
+        assert!(matches!(judge_it(ragged), Err(Disbelief::Shape(_))));
+        let mut statistic_as_key = table(10, 0);
+        statistic_as_key.columns[1].kind = ColumnKind::Key;
+        assert!(matches!(judge_it(statistic_as_key), Err(Disbelief::Cell { .. })));
+        let mut text_as_number = table(10, 0);
+        text_as_number.columns[0].value_type = ValueType::Int;
+        assert!(matches!(judge_it(text_as_number), Err(Disbelief::Cell { .. })));
+    }
+}
