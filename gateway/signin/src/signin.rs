@@ -109,7 +109,16 @@ impl SignIn {
 
     /// Counts an attempt that fails for a reason found elsewhere.
     pub fn refuse(&self, proved: &TerminalProved, reason: SignInRefusal) -> AttemptError {
-        match self.attempt(proved, |_| Err::<(), _>(reason), |_, ()| Ok(true)) {
+        self.refuse_after(proved, || reason)
+    }
+
+    /// Counts an attempt, then learns why it fails.
+    pub fn refuse_after(
+        &self,
+        proved: &TerminalProved,
+        reason: impl FnOnce() -> SignInRefusal,
+    ) -> AttemptError {
+        match self.attempt(proved, |_| Err::<(), _>(reason()), |_, ()| Ok(true)) {
             Err(error) => error,
             Ok(()) => AttemptError::Storage(StorageError::Unreadable("refusal")),
         }
