@@ -101,6 +101,7 @@ pub(crate) fn walk(
         bundle: Vec::new(),
         entry_bytes: 0,
         awaited: None,
+        missing: None,
         witness,
     };
     walker.await_witness()?;
@@ -124,6 +125,9 @@ pub(crate) fn walk(
         Some(reader) => Some(reader.finish(judge, head, note)?),
         None => None,
     };
+    if let Some(missing) = walker.missing {
+        return Err(missing);
+    }
     Ok(Walked {
         tree: walker.tree,
         bundle: walker.bundle,
@@ -143,6 +147,8 @@ struct Walker<'a> {
     witness: Option<WitnessReader>,
     /// The next root that the witness saw, and its line.
     awaited: Option<(Head, u64)>,
+    /// The first partial tile that a witnessed checkpoint lacks.
+    missing: Option<VerifyError>,
 }
 
 impl Walker<'_> {
@@ -295,7 +301,10 @@ impl Walker<'_> {
                 if seen.root != self.tree.root() {
                     return Err(self.witness_fault(line, WitnessFault::Rewritten { size }));
                 }
-                self.check_partials(size, line)?;
+                // Said last: a log that was rewritten lacks partial tiles, too.
+                if self.missing.is_none() {
+                    self.missing = self.check_partials(size, line).err();
+                }
             }
             self.await_witness()?;
         }
