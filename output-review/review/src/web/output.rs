@@ -1,0 +1,299 @@
+//! `/review/output/ID`: everything that a reviewer needs, and the vote.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Form, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use kekkai_checks::Finding;
+use kekkai_output::OutputDigest;
+use kekkai_policy_api::Action;
+use kekkai_types::{Lang, OutputId, Timestamp};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::fault::Fault;
+use super::layout::{self, Part, when};
+use super::queue::{state_badge, verdict_badge};
+use super::table::{self, View};
+use super::text;
+use super::visitor::Visitor;
+use crate::model::{Listed, Stored, Vote};
+use crate::review::{Ballot, COMMENT_MAX, Review, resource};
+use crate::state::takes_votes;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ViewQuery {
+    page: Option<usize>,
+    counts: Option<u8>,
+}
+
+/// The vote form. `csrf` is checked by the gateway before it forwards.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VoteForm {
+    #[allow(
+        dead_code,
+        reason = "the gateway has checked it; here it only may be there"
+    )]
+    csrf: String,
+    digest: OutputDigest,
+    round: u32,
+    vote: Choice,
+    #[serde(default)]
+    comment: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    Accept,
+    Refuse,
+}
+
+pub(super) async fn show(
+    State(review): State<Arc<Review>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    query: Result<Query<ViewQuery>, QueryRejection>,
+) -> Response {
+    let (page, counts) = query.map_or((1, false), |Query(query)| {
+        (query.page.unwrap_or(1), query.counts == Some(1))
+    });
+    match body(&review, &visitor, id, View { page, counts }).await {
+        Ok((title, body)) => layout::page(&visitor, Part::Review, StatusCode::OK, &title, &body),
+        Err(fault) => fault.page(&visitor, Part::Review),
+    }
+}
+
+async fn body(
+    review: &Review,
+    visitor: &Visitor,
+    id: String,
+    view: View,
+) -> Result<(String, Markup), Fault> {
+    let output = OutputId::new(id).map_err(|_| Fault::NOT_FOUND)?;
+    let stored = review
+        .store()
+        .run(move |store| store.load(&output))
+        .await?
+        .ok_or(Fault::NOT_FOUND)?;
+    let head = &stored.listed.head;
+    // Authors who are staff learn where their output stands at their own desk, not here.
+    review
+        .policy()
+        .allow(&visitor.actor, Action::SeeQueue, resource(head))
+        .await?;
+    let title = head.title.clone();
+    Ok((title, render(visitor, &stored, view)))
+}
+
+pub(super) async fn vote(
+    State(review): State<Arc<Review>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: Result<Form<VoteForm>, FormRejection>,
+) -> Response {
+    let (Ok(output), Ok(Form(form))) = (OutputId::new(id), form) else {
+        return Fault::FORM.page(&visitor, Part::Review);
+    };
+    let back = format!("/review/output/{output}");
+    let ballot = Ballot {
+        output,
+        digest: form.digest,
+        round: form.round,
+        accept: form.vote == Choice::Accept,
+        comment: form.comment,
+    };
+    match review.vote(&visitor.actor, ballot, Timestamp::now()).await {
+        Ok(_) => layout::guard(Redirect::to(&back).into_response()),
+        Err(error) => Fault::from(error).page(&visitor, Part::Review),
+    }
+}
+
+pub(super) fn render(visitor: &Visitor, stored: &Stored, view: View) -> Markup {
+    let lang = visitor.lang;
+    let listed = &stored.listed;
+    html! {
+        (summary(lang, listed))
+        (findings(lang, listed))
+        (table::show(lang, &stored.table, &listed.head.report, view))
+        (lineage(lang, stored))
+        (decision(visitor, listed))
+    }
+}
+
+fn summary(lang: Lang, listed: &Listed) -> Markup {
+    let head = &listed.head;
+    html! {
+        p.badges {
+            (state_badge(lang, listed)) " "
+            (verdict_badge(lang, head.report.verdict))
+        }
+        dl.facts {
+            dt { (text::COL_AUTHOR.get(lang)) } dd { (head.author) }
+            dt { (text::COL_AGREEMENT.get(lang)) } dd { (head.agreement) }
+            dt { (text::COL_SUBMITTED.get(lang)) } dd { (when(head.submitted, lang)) }
+            dt { (text::OUTPUT_ID.get(lang)) } dd { code { (head.output) } }
+            dt { (text::DIGEST.get(lang)) } dd { code.digest { (head.digest.0) } }
+            dt { (text::ROUND.get(lang)) } dd { (listed.round) }
+        }
+        section {
+            h2 { (text::PURPOSE.get(lang)) }
+            p.prose { (head.purpose) }
+        }
+    }
+}
+
+fn findings(lang: Lang, listed: &Listed) -> Markup {
+    let report = &listed.head.report;
+    html! {
+        section {
+            h2 { (text::FINDINGS.get(lang)) span.count { (report.findings.len()) } }
+            p.note {
+                (text::PROFILE.get(lang)) ": " (report.profile.title(lang))
+                " v" (report.profile_version) " "
+                code.digest { (report.profile_hash) }
+            }
+            @if report.findings.is_empty() {
+                p.notice.good { (text::NO_FINDINGS.get(lang)) }
+            } @else {
+                div.scroll tabindex="0" {
+                    table.list {
+                        thead { tr {
+                            @for column in [text::SEVERITY, text::RULE, text::PLACE, text::DETAIL] {
+                                th scope="col" { (column.get(lang)) }
+                            }
+                        } }
+                        tbody { @for finding in &report.findings { (finding_row(lang, finding)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn finding_row(lang: Lang, finding: &Finding) -> Markup {
+    html! {
+        tr {
+            td { (verdict_badge(lang, finding.verdict)) }
+            th scope="row" { (finding.rule.title(lang)) }
+            td { (finding.place.describe(lang)) }
+            td.prose { (finding.text.get(lang)) }
+        }
+    }
+}
+
+fn lineage(lang: Lang, stored: &Stored) -> Markup {
+    let head = &stored.listed.head;
+    let lineage = &stored.table.lineage;
+    html! {
+        section {
+            h2 { (text::LINEAGE.get(lang)) }
+            h3 { (text::SQL.get(lang)) }
+            pre tabindex="0" { code { (lineage.sql) } }
+            dl.facts {
+                dt { (text::DATASETS.get(lang)) }
+                dd {
+                    @for (dataset, version) in &lineage.datasets {
+                        span.item { (dataset) " v" (version) }
+                    }
+                }
+                dt { (text::ENGINE.get(lang)) } dd { (lineage.engine) }
+                dt { (text::THRESHOLD.get(lang)) } dd { (lineage.threshold) }
+                dt { (text::SERVER.get(lang)) } dd { (head.server) }
+                dt { (text::SESSION.get(lang)) } dd { code { (head.session) } " / " (head.job) }
+            }
+        }
+    }
+}
+
+/// The vote form, or what became of the votes.
+fn decision(visitor: &Visitor, listed: &Listed) -> Markup {
+    let lang = visitor.lang;
+    let me = &visitor.actor.person;
+    let is_over = !takes_votes(listed.state);
+    html! {
+        section #vote {
+            @if is_over {
+                h2 { (text::VOTES.get(lang)) }
+                p.notice { (text::DECIDED_NOTE.get(lang)) }
+                @if !listed.votes.is_empty() { (votes(lang, &listed.votes)) }
+            } @else if *me == listed.head.author {
+                h2 { (text::VOTE.get(lang)) }
+                p.notice.warn { (text::OWN_NOTE.get(lang)) }
+            } @else if let Some(mine) = listed.vote_of(me) {
+                h2 { (text::YOUR_VOTE.get(lang)) }
+                @let note = if listed.votes.len() > 1 { text::CONCLUDING_NOTE } else { text::VOTED_NOTE };
+                p.notice { (note.get(lang)) }
+                // Blind until both have voted: only the visitor's own.
+                (votes(lang, std::slice::from_ref(mine)))
+            } @else if listed.votes.len() > 1 {
+                h2 { (text::VOTES.get(lang)) }
+                p.notice { (text::CONCLUDING_NOTE.get(lang)) }
+            } @else {
+                h2 { (text::VOTE.get(lang)) }
+                (form(visitor, listed))
+            }
+        }
+    }
+}
+
+fn votes(lang: Lang, votes: &[Vote]) -> Markup {
+    html! {
+        div.scroll tabindex="0" {
+            table.list {
+                thead { tr {
+                    @for column in [text::REVIEWER, text::VOTE, text::VOTED_AT, text::COMMENT] {
+                        th scope="col" { (column.get(lang)) }
+                    }
+                } }
+                tbody {
+                    @for vote in votes {
+                        tr {
+                            th scope="row" { (vote.reviewer) }
+                            td {
+                                @if vote.accept {
+                                    span.badge.good { (text::ACCEPT.get(lang)) }
+                                } @else {
+                                    span.badge.bad { (text::REFUSE.get(lang)) }
+                                }
+                            }
+                            td { (when(vote.at, lang)) }
+                            td.prose { (vote.comment) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn form(visitor: &Visitor, listed: &Listed) -> Markup {
+    let lang = visitor.lang;
+    let action = format!("/review/output/{}/vote", listed.head.output);
+    html! {
+        form.vote method="post" action=(action) {
+            p.note { (text::VOTE_LEAD.get(lang)) }
+            input type="hidden" name="csrf" value=(visitor.csrf);
+            input type="hidden" name="digest" value=(listed.head.digest.0);
+            input type="hidden" name="round" value=(listed.round);
+            fieldset {
+                legend { (text::VOTE.get(lang)) }
+                label.choice {
+                    input type="radio" name="vote" value="accept" required;
+                    span { strong { (text::ACCEPT.get(lang)) } " " small { (text::ACCEPT_HINT.get(lang)) } }
+                }
+                label.choice {
+                    input type="radio" name="vote" value="refuse" required;
+                    span { strong { (text::REFUSE.get(lang)) } " " small { (text::REFUSE_HINT.get(lang)) } }
+                }
+            }
+            label.field for="comment" { (text::COMMENT.get(lang)) }
+            p.note #comment-hint { (text::COMMENT_HINT.get(lang)) }
+            textarea #comment name="comment" rows="4" maxlength=(COMMENT_MAX) aria-describedby="comment-hint" {}
+            button type="submit" { (text::SEND.get(lang)) }
+        }
+    }
+}
