@@ -115,7 +115,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Plan, ConfigError> {
         // An uncompressed point in form; whether it is on the curve is the TPM's business.
-        let key = format!("policy_key = \"BA{}==\"\n", "A".repeat(84 + 0));
+        let key = format!("policy_key = \"BA{}=\"\n", "A".repeat(85));
         Plan::parse(format!("{text}{key}"), Path::new("analysis.toml"))
     }
 

@@ -134,7 +134,12 @@ fn environment(handover: &str) -> Result<Vec<CString>, LaunchError> {
     let kept = ENVIRONMENT
         .iter()
         .filter_map(|name| std::env::var_os(name).map(|value| (OsString::from(name), value)));
-    kept.chain([(OsString::from(VARIABLE), OsString::from(handover))])
+    let ours = [
+        (OsString::from(VARIABLE), OsString::from(handover)),
+        // The TSS library writes to the standard error what our own errors say better.
+        (OsString::from("TSS2_LOG"), OsString::from("all+NONE")),
+    ];
+    kept.chain(ours)
         .map(|(name, value)| {
             let pair = [name.as_bytes(), b"=", value.as_bytes()].concat();
             CString::new(pair).map_err(|_| LaunchError::ZeroByte)

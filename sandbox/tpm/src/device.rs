@@ -13,7 +13,7 @@ use kekkai_types::{Digest, KeyText, ServerId, WrappedKey};
 use tss_esapi::Context;
 use tss_esapi::abstraction::{AsymmetricAlgorithmSelection, ek, nv};
 use tss_esapi::attributes::{NvIndexAttributesBuilder, SessionAttributesBuilder};
-use tss_esapi::constants::SessionType;
+use tss_esapi::constants::{CapabilityType, SessionType};
 use tss_esapi::handles::{
     AuthHandle, KeyHandle, NvIndexHandle, NvIndexTpmHandle, ObjectHandle, PcrHandle, SessionHandle,
     TpmHandle,
@@ -23,9 +23,9 @@ use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::resource_handles::{Hierarchy, NvAuth, Provision};
 use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
 use tss_esapi::structures::{
-    Data, DigestValues, EccParameter, EccPoint, EccSignature, EncryptedSecret, IdObject,
-    MaxNvBuffer, Nonce, NvPublicBuilder, PcrSelectionList, PcrSelectionListBuilder, PcrSlot,
-    Public, Signature, SignatureScheme, SymmetricDefinition, VerifiedTicket,
+    CapabilityData, Data, DigestValues, EccParameter, EccPoint, EccSignature, EncryptedSecret,
+    IdObject, MaxNvBuffer, Nonce, NvPublicBuilder, PcrSelectionList, PcrSelectionListBuilder,
+    PcrSlot, Public, Signature, SignatureScheme, SymmetricDefinition, VerifiedTicket,
 };
 use tss_esapi::tcti_ldr::{DeviceConfig, NetworkTPMConfig, TctiNameConf};
 use tss_esapi::traits::{Marshall, UnMarshall};
@@ -358,12 +358,13 @@ impl Device {
     /// The certificate of the ECC P-256 EK, if the TPM holds one.
     pub(crate) fn ek_certificate(&mut self) -> Result<Option<Vec<u8>>, TpmError> {
         let index = certificate_index()?;
-        let Ok(mut handle) = self
+        if !self.is_defined(index)? {
+            return Ok(None);
+        }
+        let mut handle = self
             .context
             .execute_without_session(|c| c.tr_from_tpm_public(TpmHandle::NvIndex(index)))
-        else {
-            return Ok(None);
-        };
+            .map_err(during("TPM2_NV_ReadPublic"))?;
         let auth = NvAuth::NvIndex(handle.into());
         let read = self.with_password(|context| nv::read_full(context, auth, index));
         let _closed = self.context.tr_close(&mut handle);
@@ -373,10 +374,32 @@ impl Device {
         Ok(Some(certificate))
     }
 
+    fn is_defined(&mut self, index: NvIndexTpmHandle) -> Result<bool, TpmError> {
+        let (listed, _more) = self
+            .context
+            .execute_without_session(|context| {
+                context.get_capability(CapabilityType::Handles, index.into(), 1)
+            })
+            .map_err(during("TPM2_GetCapability"))?;
+        Ok(match listed {
+            CapabilityData::Handles(handles) => handles.first() == Some(&TpmHandle::NvIndex(index)),
+            _ => false,
+        })
+    }
+
     /// Stores an EK certificate where a manufacturer would: for an emulated TPM.
     pub(crate) fn store_ek_certificate(&mut self, certificate: &[u8]) -> Result<(), TpmError> {
         if certificate.len() > EK_CERTIFICATE_MAX {
             return Err(TpmError::Malformed("EK certificate"));
+        }
+        let index = certificate_index()?;
+        if self.is_defined(index)? {
+            let handle = self
+                .context
+                .execute_without_session(|c| c.tr_from_tpm_public(TpmHandle::NvIndex(index)))
+                .map_err(during("TPM2_NV_ReadPublic"))?;
+            self.with_password(|c| c.nv_undefine_space(Provision::Owner, handle.into()))
+                .map_err(during("TPM2_NV_UndefineSpace"))?;
         }
         let attributes = NvIndexAttributesBuilder::new()
             .with_owner_write(true)
@@ -386,13 +409,13 @@ impl Device {
             .build()
             .map_err(during("TPM2_NV_DefineSpace"))?;
         let public = NvPublicBuilder::new()
-            .with_nv_index(certificate_index()?)
+            .with_nv_index(index)
             .with_index_name_algorithm(HashingAlgorithm::Sha256)
             .with_index_attributes(attributes)
             .with_data_area_size(certificate.len())
             .build()
             .map_err(during("TPM2_NV_DefineSpace"))?;
-        let index: NvIndexHandle = self
+        let defined: NvIndexHandle = self
             .with_password(|c| c.nv_define_space(Provision::Owner, None, public))
             .map_err(during("TPM2_NV_DefineSpace"))?;
         let mut offset = 0_u16;
@@ -400,11 +423,11 @@ impl Device {
             let length =
                 u16::try_from(chunk.len()).map_err(|_| TpmError::Malformed("EK certificate"))?;
             let buffer = MaxNvBuffer::try_from(chunk).map_err(during("TPM2_NV_Write"))?;
-            self.with_password(|c| c.nv_write(NvAuth::Owner, index, buffer, offset))
+            self.with_password(|c| c.nv_write(NvAuth::Owner, defined, buffer, offset))
                 .map_err(during("TPM2_NV_Write"))?;
             offset = offset.saturating_add(length);
         }
-        let mut handle = ObjectHandle::from(index);
+        let mut handle = ObjectHandle::from(defined);
         let _closed = self.context.tr_close(&mut handle);
         Ok(())
     }

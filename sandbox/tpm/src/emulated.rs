@@ -62,15 +62,27 @@ impl Emulated {
         self.process = None;
     }
 
-    /// Gives the EK a certificate, once. The TPM's own memory says whether that was done, so a process
-    /// that was killed half-way is continued at the next start.
+    /// Gives the EK a certificate, once. The certificate is complete on disk before the TPM gets it, so a
+    /// process that was killed half-way is continued at the next start.
     fn certify_ek(&self) -> Result<(), TpmError> {
         let mut device = Device::open(&self.connection())?;
-        if device.ek_certificate()?.is_some() {
-            return Ok(());
+        let certificate = match fs::read(certificate(&self.state)) {
+            Ok(certificate) => certificate,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                issue(&self.state, &device.ek_point()?)?
+            }
+            Err(source) => {
+                return Err(TpmError::File {
+                    path: certificate(&self.state),
+                    source,
+                });
+            }
+        };
+        // An index that was defined and not, or not wholly, written can't be read or holds other bytes.
+        match device.ek_certificate() {
+            Ok(Some(stored)) if stored == certificate => Ok(()),
+            _ => device.store_ek_certificate(&certificate),
         }
-        let certificate = issue(&self.state, &device.ek_point()?)?;
-        device.store_ek_certificate(&certificate)
     }
 }
 
@@ -165,24 +177,55 @@ fn free_pair() -> Option<u16> {
     Some(port)
 }
 
-/// Has the local authority of `swtpm_localca` issue a certificate for the EK.
+/// Has an authority made for this one TPM issue a certificate for the EK. Everything is made in a folder
+/// beside, which then takes its name: half an authority is never seen.
 fn issue(state: &Path, ek: &[u8; 65]) -> Result<Vec<u8>, TpmError> {
-    let ca = state.join("ca");
+    let ca = state.join("ca.new");
     let file = |path: &Path, source| TpmError::File {
         path: path.to_owned(),
         source,
     };
-    fs::create_dir_all(&ca).map_err(|source| file(&ca, source))?;
-    let text = path_text(&ca)?;
-    let configuration = ca.join("localca.conf");
+    match fs::remove_dir_all(&ca) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(file(&ca, source)),
+        _ => fs::create_dir(&ca).map_err(|source| file(&ca, source))?,
+    }
+    run_localca(&ca, ek)?;
+
+    // The issuer first: it is the anchor that the EK certificate names.
+    let mut bundle = Vec::new();
+    for name in ["issuercert.pem", "swtpm-localca-rootca-cert.pem"] {
+        let path = ca.join(name);
+        bundle.extend(fs::read(&path).map_err(|source| file(&path, source))?);
+    }
+    let path = ca.join(AUTHORITIES);
+    fs::write(&path, bundle).map_err(|source| file(&path, source))?;
+    // The authority has done its work: nobody shall certify another TPM with it.
+    for name in ["signkey.pem", "swtpm-localca-rootca-privkey.pem"] {
+        let path = ca.join(name);
+        fs::remove_file(&path).map_err(|source| file(&path, source))?;
+    }
+    let made = state.join("ca");
+    fs::rename(&ca, &made).map_err(|source| file(&made, source))?;
+    let path = certificate(state);
+    fs::read(&path).map_err(|source| file(&path, source))
+}
+
+fn run_localca(ca: &Path, ek: &[u8; 65]) -> Result<(), TpmError> {
+    let write = |name: &str, contents: String| {
+        let path = ca.join(name);
+        fs::write(&path, contents).map_err(|source| TpmError::File {
+            path: path.clone(),
+            source,
+        })?;
+        Ok::<_, TpmError>(path)
+    };
+    let text = path_text(ca)?;
     let settings = format!(
         "statedir = {text}\nsigningkey = {text}/signkey.pem\nissuercert = {text}/issuercert.pem\n\
          certserial = {text}/certserial\n"
     );
-    fs::write(&configuration, settings).map_err(|source| file(&configuration, source))?;
-    let options = ca.join("localca.options");
-    fs::write(&options, "").map_err(|source| file(&options, source))?;
-
+    let configuration = write("localca.conf", settings)?;
+    let options = write("localca.options", String::new())?;
     let (x, y) = hex_coordinates(ek);
     let output = Command::new("swtpm_localca")
         .args([
@@ -193,7 +236,7 @@ fn issue(state: &Path, ek: &[u8; 65]) -> Result<Vec<u8>, TpmError> {
             "--tpm2",
         ])
         .arg("--dir")
-        .arg(&ca)
+        .arg(ca)
         .args([
             "--vmid",
             "kekkai-emulated",
@@ -216,24 +259,18 @@ fn issue(state: &Path, ek: &[u8; 65]) -> Result<Vec<u8>, TpmError> {
         .stdin(Stdio::null())
         .output()
         .map_err(|source| failed("swtpm_localca (swtpm-tools) can't be started", Some(source)))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(failed(
-            format!("swtpm_localca ended with {}: {said}", output.status),
-            None,
-        ));
+    if output.status.success() {
+        return Ok(());
     }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(failed(
+        format!("swtpm_localca ended with {}: {said}", output.status),
+        None,
+    ))
+}
 
-    // The issuer first: it is the anchor that the EK certificate names.
-    let mut bundle = Vec::new();
-    for name in ["issuercert.pem", "swtpm-localca-rootca-cert.pem"] {
-        let path = ca.join(name);
-        bundle.extend(fs::read(&path).map_err(|source| file(&path, source))?);
-    }
-    let path = authorities(state);
-    fs::write(&path, bundle).map_err(|source| file(&path, source))?;
-    let path = ca.join("ek.cert");
-    fs::read(&path).map_err(|source| file(&path, source))
+fn certificate(state: &Path) -> PathBuf {
+    state.join("ca").join("ek.cert")
 }
 
 fn hex_coordinates(sec1: &[u8; 65]) -> (String, String) {

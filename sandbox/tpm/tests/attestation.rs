@@ -403,3 +403,42 @@ async fn emulated_tpm_dies_with_its_value_and_starts_again() {
     let same = server.emulated.connection() == kekkai_tpm::Connection::Emulated(port);
     assert!(gone.is_err() || same, "the first process still listens");
 }
+
+#[tokio::test]
+async fn start_that_was_killed_half_way_is_continued() {
+    let server = Server::start();
+    let enrolled = server.enrol().await;
+    let ca = server.directory.path().join("ca");
+    // The certificate never reached the TPM as it stands on disk, and the next folder was half made.
+    let other = Server::start();
+    std::fs::copy(
+        other.directory.path().join("ca/ek.cert"),
+        ca.join("ek.cert"),
+    )
+    .unwrap();
+    std::fs::create_dir(server.directory.path().join("ca.new")).unwrap();
+    let server = server.restart();
+    let stored = server
+        .tpm
+        .enrolment_request(&id("a1"))
+        .await
+        .unwrap()
+        .ek_certificate;
+    assert_eq!(
+        stored,
+        BASE64_STANDARD.encode(std::fs::read(ca.join("ek.cert")).unwrap())
+    );
+
+    // The authority's folder is lost: a new authority certifies the same EK.
+    std::fs::remove_dir_all(&ca).unwrap();
+    let server = server.restart();
+    let again = server.enrol().await;
+    assert_ne!(again.ek_certificate, enrolled.ek_certificate);
+    assert_eq!(again.unwrap_public, enrolled.unwrap_public);
+    let keys: Vec<_> = std::fs::read_dir(&ca)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("key"))
+        .collect();
+    assert!(keys.is_empty(), "the authority could sign again: {keys:?}");
+}
