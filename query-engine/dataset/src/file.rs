@@ -247,10 +247,10 @@ impl<'k> EncryptedFile<'k> {
     ///
     /// # Errors
     /// When any of this fails; the file must then be removed.
-    pub fn finish(mut self) -> Result<FileEntry, FileError> {
+    pub fn finish(self) -> Result<FileEntry, FileError> {
         let name = self.place.name.clone();
         let failed = |source| FileError::Io { file: name.clone(), source };
-        self.writer.finish().map_err(|source| encode(&self.place, source))?;
+        // Writes what is buffered, and the footer.
         let sink = self.writer.into_inner().map_err(|source| encode(&self.place, source))?;
         let (hash, bytes) = (sink.hash, sink.bytes);
         let file = sink.inner.into_inner().map_err(|error| failed(error.into_error()))?;
