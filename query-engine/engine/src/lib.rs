@@ -1,1 +1,44 @@
-//! kekkai-engine
+//! SQL under policy: granted columns only, contributors counted for every cell, small cells suppressed.
+//!
+//! A short story. A researcher's text is split into words ([`text`]), parsed, and held against closed lists of
+//! clauses and functions ([`statement`], [`functions`]); names resolve to granted tables and columns only
+//! ([`names`], [`table`]). The plan is cut in two at its aggregate ([`count`]). Below the cut each row's person
+//! is followed from the scan to the aggregate ([`follow`]) and no row can make an expression fail ([`total`]);
+//! beside each aggregate another one counts its contributors ([`evidence`]). Then cells and groups with too
+//! few of them are dropped ([`suppress`]), and only what is left meets `HAVING`, `ORDER BY`, `LIMIT` and the
+//! expressions of the `SELECT` list ([`above`]).
+//!
+//! What it never does: open a file, reach a network, spill to disk, or put a value into an error.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the map of this crate is for its readers"
+)]
+
+mod above;
+mod count;
+mod errors;
+mod evidence;
+mod file;
+mod follow;
+mod functions;
+mod names;
+mod person;
+mod session;
+mod statement;
+mod suppress;
+mod table;
+mod text;
+mod total;
+
+pub use functions::{AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, SCALAR_FUNCTIONS};
+pub use session::{Cancel, ENGINE, Progress, STACK_BYTES, Session, Stopped, Terms};
+pub use table::{GrantedColumn, LoadError, TableFile, TableSource};

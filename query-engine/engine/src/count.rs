@@ -1,0 +1,310 @@
+//! Cuts a plan in two at its aggregate and lets the lower half count contributors.
+//!
+//! The halves run one after the other, with the suppression between them. What is above the aggregate
+//! (`HAVING`, `ORDER BY`, `LIMIT`, expressions) runs on a table in which suppressed values are gone: there
+//! is nothing left for it to learn.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchemaRef, tree_node::TreeNode, tree_node::TreeNodeRecursion};
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Aggregate, AggregateUDF, Distinct, Expr, ExprSchemable, LogicalPlan, cast, when,
+};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use kekkai_analysis_api::SqlErrorCode;
+use kekkai_output::Aggregate as Kind;
+
+use crate::evidence::{is_evidence, magnitudes, persons};
+use crate::follow::{Checked, Follow, Followed, Person, Stand, first_place};
+use crate::text::{HIDDEN_PREFIX, refuse};
+
+/// A plan, cut.
+pub(crate) struct Cut<'p> {
+    /// The nodes above the aggregate, the root first.
+    pub(crate) above: Vec<&'p LogicalPlan>,
+    aggregate: &'p Aggregate,
+    whole: &'p LogicalPlan,
+}
+
+/// The lower half, and what its columns are: groups, aggregates, evidence.
+pub(crate) struct Counted {
+    pub(crate) plan: LogicalPlan,
+    /// The aggregate's own columns: what the upper half expects.
+    pub(crate) schema: DFSchemaRef,
+    pub(crate) groups: usize,
+    pub(crate) cells: Vec<CellPlan>,
+    /// For each person of a row, the column with the group's persons.
+    pub(crate) group_persons: Vec<usize>,
+    evidence: usize,
+}
+
+/// One aggregate and where its evidence stands.
+pub(crate) struct CellPlan {
+    pub(crate) kind: Kind,
+    /// Columns with sets of persons: one for each person of a row.
+    pub(crate) persons: Vec<usize>,
+    /// Columns with magnitudes.
+    pub(crate) magnitudes: Vec<usize>,
+}
+
+/// Finds the aggregate. Above it only nodes that take one row and give at most one.
+pub(crate) fn cut<'p>(plan: &'p LogicalPlan, follow: &Follow<'_>) -> Checked<Cut<'p>> {
+    let mut above = Vec::new();
+    let mut node = plan;
+    loop {
+        let next = match node {
+            LogicalPlan::Aggregate(aggregate) => {
+                return Ok(Cut {
+                    above,
+                    aggregate,
+                    whole: node,
+                });
+            }
+            LogicalPlan::Projection(projection) => &projection.input,
+            LogicalPlan::Filter(filter) => &filter.input,
+            LogicalPlan::Sort(sort) => &sort.input,
+            LogicalPlan::Limit(limit) => &limit.input,
+            LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            other => return Err(no_aggregate(other, follow)),
+        };
+        if has_subquery(node) {
+            return Err(follow.refuse_at(SqlErrorCode::NotFollowed, "SELECT", &[Keyword::SELECT]));
+        }
+        above.push(node);
+        node = next;
+    }
+}
+
+fn has_subquery(node: &LogicalPlan) -> bool {
+    let mut found = false;
+    let walked = node.apply_expressions(|expr| {
+        found |= expr
+            .exists(|part| {
+                Ok(matches!(
+                    part,
+                    Expr::Exists(_)
+                        | Expr::InSubquery(_)
+                        | Expr::ScalarSubquery(_)
+                        | Expr::SetComparison(_)
+                ))
+            })
+            .unwrap_or(true);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.is_err() || found
+}
+
+fn no_aggregate(node: &LogicalPlan, follow: &Follow<'_>) -> kekkai_analysis_api::SqlError {
+    let counts = node
+        .exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_))))
+        .unwrap_or(true);
+    let not_followed = |name: &str, keywords: &[Keyword]| {
+        follow.refuse_at(SqlErrorCode::NotFollowed, name, keywords)
+    };
+    match node {
+        LogicalPlan::Window(_) => not_followed("OVER", &[Keyword::OVER]),
+        LogicalPlan::Union(_) => not_followed("UNION", &[Keyword::UNION]),
+        LogicalPlan::Distinct(Distinct::All(_) | Distinct::On(_)) => {
+            not_followed("DISTINCT", &[Keyword::DISTINCT])
+        }
+        LogicalPlan::Join(_) if counts => not_followed("JOIN", &[Keyword::JOIN, Keyword::FROM]),
+        _ => refuse(
+            SqlErrorCode::RowsNotAllowed,
+            "SELECT",
+            follow.text.keyword(&[Keyword::SELECT]),
+        ),
+    }
+}
+
+/// Evidence columns, each asked for once.
+struct Columns {
+    exprs: Vec<Expr>,
+    first: usize,
+}
+
+impl Columns {
+    fn add(
+        &mut self,
+        function: Arc<AggregateUDF>,
+        args: Vec<Expr>,
+        filter: Option<Box<Expr>>,
+    ) -> usize {
+        let call = Expr::AggregateFunction(AggregateFunction::new_udf(
+            function,
+            args,
+            false,
+            filter,
+            Vec::new(),
+            None,
+        ));
+        let at = self
+            .exprs
+            .iter()
+            .position(|known| *known == call)
+            .unwrap_or_else(|| {
+                self.exprs.push(call);
+                self.exprs.len() - 1
+            });
+        self.first + at
+    }
+}
+
+/// Follows the persons below the aggregate and adds the evidence beside it.
+pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> {
+    let aggregate = cut.aggregate;
+    let input = follow.plan(&aggregate.input)?;
+    let schema = Arc::clone(input.plan.schema());
+    let names = NamePreserver::new(cut.whole);
+    let mut groups = Vec::with_capacity(aggregate.group_expr.len());
+    for expr in &aggregate.group_expr {
+        let saved = names.save(expr);
+        let value = follow.expression(expr, &schema, &input.persons, Stand::Value)?;
+        groups.push(saved.restore(value));
+    }
+    let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
+    let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
+    for expr in &aggregate.aggr_expr {
+        follow.aggregate_call(expr, false)?;
+        let saved = names.save(expr);
+        let value = follow.expression(expr, &schema, &input.persons, Stand::Aggregate)?;
+        calls.push(follow.aggregate_call(&value, false)?.clone());
+        aggregates.push(saved.restore(value));
+    }
+    if groups.is_empty() && calls.is_empty() {
+        return Err(refuse(SqlErrorCode::Internal, "", None));
+    }
+
+    let mut columns = Columns {
+        exprs: Vec::new(),
+        first: groups.len() + aggregates.len(),
+    };
+    let group_persons = input
+        .persons
+        .iter()
+        .map(|person| columns.add(persons(), vec![Expr::Column(person.id.clone())], None))
+        .collect();
+    let mut cells = Vec::with_capacity(calls.len());
+    for call in &calls {
+        cells.push(cell(call, &input, follow, &mut columns)?);
+    }
+    let evidence = columns.exprs.len();
+    aggregates.extend(
+        columns
+            .exprs
+            .into_iter()
+            .enumerate()
+            .map(|(number, expr)| expr.alias(format!("{HIDDEN_PREFIX}_e{number}"))),
+    );
+    let groups_count = groups.len();
+    let plan =
+        Aggregate::try_new(Arc::new(input.plan), groups, aggregates).map_err(|e| follow.bug(e))?;
+    Ok(Counted {
+        plan: LogicalPlan::Aggregate(plan),
+        schema: Arc::clone(&aggregate.schema),
+        groups: groups_count,
+        cells,
+        group_persons,
+        evidence,
+    })
+}
+
+fn cell(
+    call: &AggregateFunction,
+    input: &Followed,
+    follow: &Follow<'_>,
+    columns: &mut Columns,
+) -> Checked<CellPlan> {
+    let AggregateFunctionParams {
+        args,
+        distinct,
+        filter,
+        ..
+    } = &call.params;
+    let kind = match (call.func.name(), distinct) {
+        ("count", false) => Kind::Count,
+        ("count", true) => Kind::CountDistinct,
+        ("sum", _) => Kind::Sum,
+        ("avg", _) => Kind::Mean,
+        _ => Kind::Spread,
+    };
+    let has_magnitude = !matches!(kind, Kind::Count | Kind::CountDistinct);
+    let schema = input.plan.schema();
+    if has_magnitude {
+        for arg in args {
+            let data_type = arg.get_type(schema).map_err(|e| follow.bug(e))?;
+            if !(data_type.is_integer() || data_type.is_floating()) {
+                let name = call.func.name();
+                let place = first_place(arg).or_else(|| follow.text.name(name));
+                return Err(refuse(SqlErrorCode::Type, name, place));
+            }
+        }
+    }
+    let mut plan = CellPlan {
+        kind,
+        persons: Vec::new(),
+        magnitudes: Vec::new(),
+    };
+    for person in &input.persons {
+        let contributor = contributor(person, args).map_err(|e| follow.bug(e))?;
+        plan.persons
+            .push(columns.add(persons(), vec![contributor], filter.clone()));
+        if has_magnitude {
+            for arg in args {
+                let amount = cast(arg.clone(), DataType::Float64);
+                let args = vec![Expr::Column(person.id.clone()), amount];
+                plan.magnitudes
+                    .push(columns.add(magnitudes(), args, filter.clone()));
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// The person of a row that has a value in every argument; `count(*)` counts a literal.
+fn contributor(person: &Person, args: &[Expr]) -> datafusion::common::Result<Expr> {
+    let id = Expr::Column(person.id.clone());
+    let conditions = args
+        .iter()
+        .filter(|arg| !matches!(arg, Expr::Literal(value, _) if !value.is_null()))
+        .map(|arg| arg.clone().is_not_null())
+        .reduce(Expr::and);
+    match conditions {
+        None => Ok(id),
+        Some(has_values) => when(has_values, id).end(),
+    }
+}
+
+impl Counted {
+    /// After the optimizer: the columns are those that were asked for, and the evidence is still counted.
+    pub(crate) fn survived(&self, optimized: &LogicalPlan) -> bool {
+        let before = self.plan.schema();
+        let after = optimized.schema();
+        let same_columns = before.fields().len() == after.fields().len()
+            && before
+                .fields()
+                .iter()
+                .zip(after.fields())
+                .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type());
+        let mut counting = 0;
+        let mut reads = false;
+        let walked = optimized.apply(|node| {
+            reads |= matches!(node, LogicalPlan::TableScan(_));
+            if let LogicalPlan::Aggregate(aggregate) = node {
+                for expr in &aggregate.aggr_expr {
+                    expr.apply(|part| {
+                        if let Expr::AggregateFunction(call) = part {
+                            counting += usize::from(is_evidence(call.func.name()));
+                        }
+                        Ok(TreeNodeRecursion::Continue)
+                    })?;
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        // A plan that reads nothing (`WHERE false`) has nothing to count.
+        walked.is_ok() && same_columns && (counting >= self.evidence || !reads)
+    }
+}

@@ -1,0 +1,186 @@
+//! What a person is told when planning or running fails.
+//!
+//! The library's messages quote expressions, sometimes values: none is passed on. A code, a name that the
+//! statement itself wrote, and its place.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use kekkai_analysis_api::{SqlError, SqlErrorCode};
+
+use crate::follow::first_place;
+use crate::text::{Place, Text, candidates, place, refuse};
+
+/// A failure before any row was read: it depends on the statement and the schema only.
+pub(crate) fn planning(error: &DataFusionError, text: &Text) -> SqlError {
+    let mut at = None;
+    let inner = unwrap(error, &mut at);
+    match inner {
+        DataFusionError::External(error) => match error.downcast_ref::<SqlError>() {
+            Some(error) => error.clone(),
+            None => refuse(SqlErrorCode::Internal, "", None),
+        },
+        DataFusionError::SchemaError(error, _) => schema(error, at, text),
+        DataFusionError::Plan(message) => plan(message, at, text),
+        DataFusionError::NotImplemented(_) => refuse(SqlErrorCode::ClauseNotAllowed, "", at),
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => evaluation(text),
+        DataFusionError::ResourcesExhausted(_) => refuse(SqlErrorCode::Memory, "", None),
+        _ => refuse(SqlErrorCode::Internal, "", at),
+    }
+}
+
+/// A failure while rows were read: what was being computed stays unsaid.
+pub(crate) fn running(error: &DataFusionError, text: &Text) -> SqlError {
+    let mut at = None;
+    match unwrap(error, &mut at) {
+        DataFusionError::ResourcesExhausted(_) => refuse(SqlErrorCode::Memory, "", None),
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => evaluation(text),
+        DataFusionError::External(error) => match error.downcast_ref::<SqlError>() {
+            Some(error) => error.clone(),
+            None => refuse(SqlErrorCode::Internal, "", None),
+        },
+        _ => refuse(SqlErrorCode::Internal, "", None),
+    }
+}
+
+/// The place can only be that of a literal zero: it is in the text, not in the data.
+fn evaluation(text: &Text) -> SqlError {
+    refuse(SqlErrorCode::Evaluation, "", text.zero_divisor())
+}
+
+fn unwrap<'e>(error: &'e DataFusionError, at: &mut Option<Place>) -> &'e DataFusionError {
+    match error {
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            if let Some(span) = diagnostic.span {
+                *at = place(span.start.line, span.start.column);
+            }
+            unwrap(inner, at)
+        }
+        DataFusionError::Context(_, inner) => unwrap(inner, at),
+        DataFusionError::Shared(inner) => unwrap(inner, at),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => unwrap(first, at),
+            None => error,
+        },
+        other => other,
+    }
+}
+
+fn schema(error: &SchemaError, at: Option<Place>, text: &Text) -> SqlError {
+    match error {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => SqlError {
+            code: SqlErrorCode::ColumnUnknown,
+            name: field.name.clone(),
+            at: at.or_else(|| text.name(&field.name)),
+            candidates: candidates(
+                &field.name,
+                valid_fields.iter().map(|field| field.name.as_str()),
+            ),
+        },
+        SchemaError::AmbiguousReference { field } => {
+            let place = at.or_else(|| text.name(&field.name));
+            refuse(SqlErrorCode::ColumnAmbiguous, field.name.clone(), place)
+        }
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            let place = at.or_else(|| text.name(name));
+            refuse(SqlErrorCode::ColumnAmbiguous, name.clone(), place)
+        }
+    }
+}
+
+/// The library gives many failures one variant; what tells them apart is in the words.
+fn plan(message: &str, at: Option<Place>, text: &Text) -> SqlError {
+    let has = |words: &str| message.contains(words);
+    let code = if has("must appear in the GROUP BY") || has("must be part of an aggregate") {
+        SqlErrorCode::NotGrouped
+    } else if has("Invalid function") {
+        SqlErrorCode::FunctionUnknown
+    } else if has("cannot be nested") || has("cannot contain") {
+        SqlErrorCode::NotFollowed
+    } else if has("mbiguous") || has("same name") || has("unique expression names") {
+        SqlErrorCode::ColumnAmbiguous
+    } else if has("coerc")
+        || has("type")
+        || has("No function matches")
+        || has("Signature")
+        || has("argument")
+    {
+        SqlErrorCode::Type
+    } else {
+        SqlErrorCode::ClauseNotAllowed
+    };
+    let at = at.or_else(|| quoted_function(message).and_then(|name| text.name(name)));
+    let name = at.and_then(|at| text.word_at(at)).unwrap_or_default();
+    refuse(code, name, at)
+}
+
+/// `… function 'upper' …`: the name, to find its place by.
+fn quoted_function(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("unction '")?;
+    let (name, _) = rest.split_once(['\'', '('])?;
+    Some(name)
+}
+
+/// A failure of the analyzer, which knows no places: the smallest expression that has no type is at fault.
+pub(crate) fn analysis(error: &DataFusionError, plan: &LogicalPlan, text: &Text) -> SqlError {
+    let mut told = planning(error, text);
+    if told.at.is_none()
+        && matches!(
+            told.code,
+            SqlErrorCode::Type | SqlErrorCode::ClauseNotAllowed
+        )
+    {
+        told.at = untyped(plan);
+        if told.at.is_some() {
+            told.code = SqlErrorCode::Type;
+            told.name = told.at.and_then(|at| text.word_at(at)).unwrap_or_default();
+        }
+    }
+    told
+}
+
+fn untyped(plan: &LogicalPlan) -> Option<Place> {
+    let mut found = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        let mut schema = datafusion::common::DFSchema::empty();
+        for input in node.inputs() {
+            schema.merge(input.schema());
+        }
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                let (Expr::BinaryExpr(_) | Expr::ScalarFunction(_) | Expr::AggregateFunction(_)) =
+                    part
+                else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                if coerces(part, &schema) {
+                    return Ok(TreeNodeRecursion::Continue);
+                }
+                // Parents come first: the last one found is the smallest.
+                found = first_place(part).or(found);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    walked.ok().and(found)
+}
+
+fn coerces(expr: &Expr, schema: &datafusion::common::DFSchema) -> bool {
+    match expr {
+        Expr::BinaryExpr(binary) => {
+            match (binary.left.get_type(schema), binary.right.get_type(schema)) {
+                (Ok(left), Ok(right)) => BinaryTypeCoercer::new(&left, &binary.op, &right)
+                    .get_input_types()
+                    .is_ok(),
+                // The fault is further down.
+                _ => true,
+            }
+        }
+        other => other.get_type(schema).is_ok(),
+    }
+}

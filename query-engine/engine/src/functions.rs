@@ -1,0 +1,292 @@
+//! Which functions a statement may use: the lists are closed, what they don't name is refused.
+//!
+//! Left out on purpose:
+//! - `now`, `current_date`, `random`, `uuid`: a review must be able to compute an output again;
+//! - `min`, `max`, medians, quantiles, `array_agg`, `string_agg`, `first_value`, `any_value`: each shows a
+//!   single person's value. (`min` and `max` work inside a subquery that groups by the person key.)
+//! - `repeat`, `lpad`, `rpad`, `factorial`: small input, large output;
+//! - `arrow_cast`, `arrow_typeof`, `version`, `get_field`, lists and structs: nothing a statistic needs.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+/// Scalar functions, by DataFusion's name; its aliases come with them.
+pub const SCALAR_FUNCTIONS: &[&str] = &[
+    // Dates and times.
+    "date_bin",
+    "date_part",
+    "date_trunc",
+    "from_unixtime",
+    "make_date",
+    "to_char",
+    "to_date",
+    "to_timestamp",
+    "to_timestamp_seconds",
+    "to_unixtime",
+    // Numbers.
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "cot",
+    "degrees",
+    "exp",
+    "floor",
+    "gcd",
+    "isnan",
+    "iszero",
+    "lcm",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "nanvl",
+    "pi",
+    "power",
+    "radians",
+    "round",
+    "signum",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+    // Texts.
+    "ascii",
+    "bit_length",
+    "btrim",
+    "character_length",
+    "chr",
+    "concat",
+    "concat_ws",
+    "contains",
+    "ends_with",
+    "initcap",
+    "left",
+    "levenshtein",
+    "lower",
+    "ltrim",
+    "octet_length",
+    "replace",
+    "reverse",
+    "right",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "to_hex",
+    "translate",
+    "upper",
+    // Regular expressions.
+    "regexp_count",
+    "regexp_instr",
+    "regexp_like",
+    "regexp_replace",
+    // Conditions.
+    "coalesce",
+    "greatest",
+    "least",
+    "nullif",
+    "nvl",
+    "nvl2",
+];
+
+/// Aggregate functions, by DataFusion's name; its aliases come with them.
+pub const AGGREGATE_FUNCTIONS: &[&str] = &[
+    "avg",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "stddev",
+    "stddev_pop",
+    "sum",
+    "var",
+    "var_pop",
+];
+
+/// Aggregates that show a single row's value: only inside a subquery that groups by the person key.
+pub const PERSON_FUNCTIONS: &[&str] = &["max", "min"];
+
+/// Scalar functions that can't fail and that DataFusion rewrites before it runs them.
+pub(crate) const TOTAL_FUNCTIONS: &[&str] =
+    &["coalesce", "greatest", "least", "nullif", "nvl", "nvl2"];
+
+/// The lists, resolved.
+pub(crate) struct Functions {
+    pub(crate) scalar: HashMap<String, Arc<ScalarUDF>>,
+    pub(crate) aggregate: HashMap<String, Arc<AggregateUDF>>,
+    /// Names that exist in SQL engines but not here: `read_parquet` is refused, not unknown.
+    refused: BTreeSet<String>,
+}
+
+/// Functions of other engines that somebody may try, above all those that read files.
+const FOREIGN: &[&str] = &[
+    "read_parquet",
+    "read_csv",
+    "read_csv_auto",
+    "read_json",
+    "read_blob",
+    "read_text",
+    "parquet_scan",
+    "parquet_metadata",
+    "glob",
+    "pg_read_file",
+    "pg_ls_dir",
+    "lo_import",
+    "load_file",
+    "getenv",
+    "current_setting",
+    "set_config",
+    "pg_sleep",
+    "sleep",
+    "generate_series",
+    "range",
+    "unnest",
+    "current_user",
+    "session_user",
+    "user",
+    "query_to_xml",
+    "dblink",
+    "current_catalog",
+    "current_schema",
+    "localtime",
+    "localtimestamp",
+    "current_timestamp",
+    "mode",
+    "percentile_disc",
+    "quantile",
+    "list",
+    "group_concat",
+    "row_number",
+    "rank",
+    "dense_rank",
+    "lag",
+    "lead",
+    "ntile",
+    "system",
+    "xp_cmdshell",
+    "input_file_name",
+];
+
+impl Functions {
+    pub(crate) fn new() -> Self {
+        let mut refused: BTreeSet<String> = FOREIGN.iter().map(|name| (*name).to_owned()).collect();
+        let mut scalar = HashMap::new();
+        for function in SessionStateDefaults::default_scalar_functions() {
+            let names = names(function.name(), function.aliases());
+            if SCALAR_FUNCTIONS.contains(&function.name()) {
+                for name in names {
+                    scalar.insert(name, Arc::clone(&function));
+                }
+            } else {
+                refused.extend(names);
+            }
+        }
+        let mut aggregate = HashMap::new();
+        for function in SessionStateDefaults::default_aggregate_functions() {
+            let names = names(function.name(), function.aliases());
+            let listed = AGGREGATE_FUNCTIONS.contains(&function.name())
+                || PERSON_FUNCTIONS.contains(&function.name());
+            if listed {
+                for name in names {
+                    aggregate.insert(name, Arc::clone(&function));
+                }
+            } else {
+                refused.extend(names);
+            }
+        }
+        for function in SessionStateDefaults::default_window_functions() {
+            refused.extend(names(function.name(), function.aliases()));
+        }
+        for function in SessionStateDefaults::default_table_functions() {
+            refused.insert(function.name().to_lowercase());
+        }
+        Self {
+            scalar,
+            aggregate,
+            refused,
+        }
+    }
+
+    pub(crate) fn is_allowed(&self, name: &str) -> bool {
+        self.scalar.contains_key(name) || self.aggregate.contains_key(name)
+    }
+
+    pub(crate) fn is_refused(&self, name: &str) -> bool {
+        self.refused.contains(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.scalar
+            .keys()
+            .chain(self.aggregate.keys())
+            .map(String::as_str)
+    }
+}
+
+fn names(name: &str, aliases: &[String]) -> Vec<String> {
+    std::iter::once(name.to_lowercase())
+        .chain(aliases.iter().map(|alias| alias.to_lowercase()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_function_exists() {
+        let functions = Functions::new();
+        for name in SCALAR_FUNCTIONS {
+            assert!(functions.scalar.contains_key(*name), "{name}");
+        }
+        for name in AGGREGATE_FUNCTIONS.iter().chain(PERSON_FUNCTIONS) {
+            assert!(functions.aggregate.contains_key(*name), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_function_is_both_allowed_and_refused() {
+        let functions = Functions::new();
+        let both: Vec<&str> = functions
+            .names()
+            .filter(|name| functions.is_refused(name))
+            .collect();
+        assert!(both.is_empty(), "{both:?}");
+    }
+
+    #[test]
+    fn no_listed_function_changes_from_call_to_call() {
+        let functions = Functions::new();
+        for function in functions.scalar.values() {
+            let volatility = function.signature().volatility;
+            assert!(
+                volatility == datafusion::logical_expr::Volatility::Immutable
+                    || [
+                        "to_timestamp",
+                        "to_timestamp_seconds",
+                        "to_date",
+                        "to_char",
+                        "to_unixtime"
+                    ]
+                    .contains(&function.name()),
+                "{} is {volatility:?}",
+                function.name()
+            );
+        }
+    }
+}

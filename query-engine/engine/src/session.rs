@@ -1,0 +1,347 @@
+//! A session: granted tables under terms, and statements run against them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::OptimizerConfig;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use futures::StreamExt;
+use kekkai_analysis_api::{SqlError, SqlErrorCode};
+use kekkai_output::{Lineage, TABLE_CELLS_MAX, Table};
+use kekkai_types::{DatasetId, Digest};
+use tokio::sync::watch;
+
+use crate::above::{Rows, above};
+use crate::count::{count, cut};
+use crate::errors::{planning, running};
+use crate::file::BATCH_ROWS;
+use crate::follow::{Checked, Follow};
+use crate::functions::Functions;
+use crate::names::{Names, Tables};
+use crate::person::Register;
+use crate::statement::parse;
+use crate::suppress::{Bounds, Suppress};
+use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
+use crate::text::{Text, refuse};
+
+/// The engine that counts, for the lineage: DataFusion's version belongs to it.
+pub const ENGINE: &str = concat!(
+    "kekkai-engine ",
+    env!("CARGO_PKG_VERSION"),
+    " datafusion 55.2"
+);
+
+/// The stack that a runtime's threads need for the deepest statement that is let through, in bytes.
+pub const STACK_BYTES: usize = 32 * 1024 * 1024;
+
+/// Between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// What a session is bound by.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Persons below which a cell is suppressed; 0 counts as 1.
+    pub threshold: u32,
+    /// The largest share of a magnitude that one person may have, in permille.
+    pub dominance_permille: u32,
+    /// The digest of the terms, for the lineage.
+    pub policy: Digest,
+    /// Memory for queries, in bytes. There is no spilling: what needs more fails.
+    pub memory_limit_bytes: usize,
+    /// Partitions of a query.
+    pub threads: usize,
+}
+
+/// How far a query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Rows read so far.
+    pub rows_read: u64,
+    /// Rows in the tables that it reads.
+    pub rows_total: u64,
+}
+
+/// Why there is no table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// The statement is at fault, or the data, or we are.
+    #[error(transparent)]
+    Failed(#[from] SqlError),
+    /// Stopped as asked.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Stops a query; clones stop the same one.
+#[derive(Debug, Clone)]
+pub struct Cancel(Arc<watch::Sender<bool>>);
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Cancel {
+    /// Nothing is stopped yet.
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Stops the query that runs under this, or will.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn cancelled(&self) {
+        // The sender lives in `self`: waiting ends with `true` or never.
+        if self.0.subscribe().wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Granted tables under terms.
+pub struct Session {
+    terms: Terms,
+    tables: Tables,
+    functions: Functions,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+    state: SessionState,
+    datasets: Vec<(DatasetId, u32)>,
+}
+
+impl Session {
+    /// Reads the tables' footers and compares them with what is granted.
+    pub fn new(terms: Terms, sources: Vec<TableSource>) -> Result<Self, LoadError> {
+        let mut registers: BTreeMap<DatasetId, Arc<Register>> = BTreeMap::new();
+        let mut tables = Tables::default();
+        let mut datasets = Vec::new();
+        for source in sources {
+            let name = source.name.clone();
+            let dataset = (source.dataset.clone(), source.version);
+            if !datasets.contains(&dataset) {
+                datasets.push(dataset);
+            }
+            let register = Arc::clone(registers.entry(source.dataset.clone()).or_default());
+            if !tables.add(Loaded::new(source, register)?) {
+                return Err(LoadError::Twice(name));
+            }
+        }
+        datasets.sort();
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(terms.memory_limit_bytes)))
+            .with_disk_manager_builder(
+                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            )
+            .build_arc()
+            .map_err(|_| LoadError::Runtime)?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(terms.threads.max(1))
+            .with_batch_size(BATCH_ROWS)
+            .with_information_schema(false);
+        config.options_mut().sql_parser.collect_spans = true;
+        config.options_mut().sql_parser.parse_float_as_decimal = false;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .build();
+        Ok(Self {
+            terms,
+            tables,
+            functions: Functions::new(),
+            planners: SessionStateDefaults::default_expr_planners(),
+            state,
+            datasets,
+        })
+    }
+
+    /// Parses, plans and follows a statement without running it: what it returns, `run` would too.
+    pub fn check(&self, sql: &str) -> Result<(), SqlError> {
+        let text = Text::new(sql)?;
+        let plan = self.plan(&text, &Arc::new(RowsRead::default()))?;
+        let mut follow = Follow::new(&text);
+        count(&cut(&plan, &follow)?, &mut follow).map(drop)
+    }
+
+    /// Runs a statement. `progress` is called at most four times a second.
+    pub async fn run(
+        &self,
+        sql: &str,
+        cancel: &Cancel,
+        progress: impl Fn(Progress) + Send,
+    ) -> Result<Table, Stopped> {
+        let rows_read = Arc::new(RowsRead::default());
+        let text = Text::new(sql)?;
+        let plan = self.plan(&text, &rows_read)?;
+        let rows_total = rows_total(&plan);
+        let work = self.answer(sql, &text, &plan);
+        tokio::pin!(work);
+        let stop = cancel.cancelled();
+        tokio::pin!(stop);
+        let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => return Err(Stopped::Cancelled),
+                table = &mut work => return table.map_err(Stopped::Failed),
+                _ = ticks.tick() => progress(Progress { rows_read: rows_read.get(), rows_total }),
+            }
+        }
+    }
+
+    fn plan(&self, text: &Text, rows_read: &Arc<RowsRead>) -> Checked<LogicalPlan> {
+        let statement = parse(text, &self.functions)?;
+        let options = self.state.config_options();
+        let names = Names {
+            tables: &self.tables,
+            functions: &self.functions,
+            text,
+            options,
+            planners: &self.planners,
+            rows_read: Arc::clone(rows_read),
+        };
+        let parser_options = ParserOptions::from(&options.sql_parser);
+        let plan = SqlToRel::new_with_options(&names, parser_options)
+            .sql_statement_to_plan(statement)
+            .map_err(|e| planning(&e, text))?;
+        let analyzed = self
+            .state
+            .analyzer()
+            .execute_and_check(plan.clone(), options, |_, _| {})
+            .map_err(|e| crate::errors::analysis(&e, &plan, text))?;
+        Ok(analyzed)
+    }
+
+    async fn answer(&self, sql: &str, text: &Text, plan: &LogicalPlan) -> Checked<Table> {
+        let mut follow = Follow::new(text);
+        let cut = cut(plan, &follow)?;
+        let counted = count(&cut, &mut follow)?;
+        let bounds = Bounds {
+            threshold: u64::from(self.terms.threshold.max(1)),
+            dominance_permille: self.terms.dominance_permille,
+        };
+
+        let optimized = self
+            .optimize(&counted.plan)
+            .map_err(|e| planning(&e, text))?;
+        if !counted.survived(&optimized) {
+            return Err(refuse(SqlErrorCode::Internal, "", None));
+        }
+        let mut suppress = Suppress::new(&counted, bounds);
+        let memory =
+            MemoryConsumer::new("kept groups").register(&self.state.runtime_env().memory_pool);
+        let mut stream = self
+            .execute(&optimized)
+            .await
+            .map_err(|e| running(&e, text))?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|e| running(&e, text))?;
+            suppress.add(&batch).map_err(|e| running(&e, text))?;
+            let (_, bytes) = suppress.kept_size();
+            memory.try_resize(bytes).map_err(|e| running(&e, text))?;
+        }
+        drop(stream);
+        let kept = suppress.finish().map_err(|e| running(&e, text))?;
+
+        let above = above(&cut.above, &counted, kept.batch).map_err(|e| planning(&e, text))?;
+        let optimized = self.optimize(&above.plan).map_err(|e| planning(&e, text))?;
+        let mut rows = Rows::new(&above, &counted);
+        let mut stream = self
+            .execute(&optimized)
+            .await
+            .map_err(|e| running(&e, text))?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|e| running(&e, text))?;
+            rows.add(&batch).map_err(|e| running(&e, text))?;
+            if rows.cells() > TABLE_CELLS_MAX {
+                return Err(refuse(SqlErrorCode::TooLarge, "", None));
+            }
+        }
+        let (columns, rows) = rows.finish();
+        Ok(Table {
+            columns,
+            rows,
+            groups_withheld: kept.groups_withheld,
+            lineage: Lineage {
+                sql: sql.to_owned(),
+                datasets: self.read_datasets(plan),
+                threshold: self.terms.threshold.max(1),
+                dominance_permille: self.terms.dominance_permille,
+                engine: ENGINE.to_owned(),
+                policy: self.terms.policy,
+            },
+        })
+    }
+
+    fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+        self.state.optimizer().optimize(
+            plan.clone(),
+            &self.state as &dyn OptimizerConfig,
+            |_, _| {},
+        )
+    }
+
+    async fn execute(
+        &self,
+        plan: &LogicalPlan,
+    ) -> datafusion::common::Result<datafusion::execution::SendableRecordBatchStream> {
+        let physical: Arc<dyn ExecutionPlan> = self
+            .state
+            .query_planner()
+            .create_physical_plan(plan, &self.state)
+            .await?;
+        execute_stream(physical, self.state.task_ctx())
+    }
+
+    fn read_datasets(&self, plan: &LogicalPlan) -> Vec<(DatasetId, u32)> {
+        let mut read: Vec<(DatasetId, u32)> = Vec::new();
+        each_scan(plan, |granted| {
+            let dataset = (granted.table.dataset.clone(), granted.table.version);
+            if !read.contains(&dataset) {
+                read.push(dataset);
+            }
+        });
+        read.sort();
+        read
+    }
+
+    /// The datasets whose tables are granted.
+    pub fn datasets(&self) -> &[(DatasetId, u32)] {
+        &self.datasets
+    }
+}
+
+fn rows_total(plan: &LogicalPlan) -> u64 {
+    let mut rows = 0_u64;
+    each_scan(plan, |granted| {
+        rows = rows.saturating_add(granted.table.rows)
+    });
+    rows
+}
+
+fn each_scan(plan: &LogicalPlan, mut f: impl FnMut(&Granted)) {
+    // The closure never fails, so neither does the walk.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = datafusion::datasource::source_as_provider(&scan.source)
+            && let Some(granted) = provider.downcast_ref::<Granted>()
+        {
+            f(granted);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+}

@@ -1,0 +1,538 @@
+//! Granted tables, and the barrier below every query.
+//!
+//! [`Granted`] is what the planner sees: granted columns, nothing else. [`Scan`] is what runs: it reads
+//! granted columns and the person key, takes no predicate, no limit and no statistics from above, and
+//! gives the person as a number in a column whose name no statement can write. Whatever a researcher's
+//! expression does, it runs above this node.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use kekkai_types::DatasetId;
+use parquet::encryption::decrypt::FileDecryptionProperties;
+
+use crate::file::OpenFile;
+use crate::person::{PERSON_TYPE, Register, is_key_type};
+
+/// A granted table as it is handed to a session.
+pub struct TableSource {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its version.
+    pub version: u32,
+    /// The SQL name, in lower case.
+    pub name: String,
+    /// The granted columns, in the order in which `SELECT *` would show them.
+    pub columns: Vec<GrantedColumn>,
+    /// The column with each row's person; need not be granted. `None` for vocabularies.
+    pub person_key: Option<String>,
+    /// Its files, in order.
+    pub files: Vec<TableFile>,
+}
+
+/// A granted column.
+#[derive(Debug, Clone)]
+pub struct GrantedColumn {
+    /// The SQL name, in lower case.
+    pub name: String,
+    /// The catalogue's type (`bigint`, `text` …), compared with the files; `None`: whatever they hold.
+    pub sql_type: Option<String>,
+}
+
+/// One Parquet file of a table, opened by somebody else.
+pub struct TableFile {
+    /// The descriptor.
+    pub file: File,
+    /// `None` for plain Parquet.
+    pub decryption: Option<Arc<FileDecryptionProperties>>,
+}
+
+/// Why a table can't be loaded. Names tables, columns and files, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Broken, foreign, or of another key.
+    #[error("file {file} of table \"{table}\" can't be read as parquet under its key")]
+    Unreadable {
+        /// The table.
+        table: String,
+        /// Counted from 0.
+        file: usize,
+    },
+    /// A column that the grant or the catalogue names is not in the file.
+    #[error("file {file} of table \"{table}\" has no column \"{column}\"")]
+    MissingColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Counted from 0.
+        file: usize,
+    },
+    /// A column has another type than the catalogue or the first file says.
+    #[error(
+        "column \"{column}\" in file {file} of table \"{table}\" has another type than expected"
+    )]
+    ColumnType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Counted from 0.
+        file: usize,
+    },
+    /// A column of a type that queries don't know.
+    #[error("column \"{column}\" of table \"{table}\" has a type that queries don't know")]
+    UnknownType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// A person key that is neither integer nor text.
+    #[error("person key \"{column}\" of table \"{table}\" is neither integer nor text")]
+    PersonKeyType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// A table without files.
+    #[error("table \"{0}\" has no files")]
+    NoFiles(String),
+    /// Two tables of one dataset have one name.
+    #[error("table \"{0}\" is given twice")]
+    Twice(String),
+    /// The session's runtime can't be made.
+    #[error("the query runtime can't be made")]
+    Runtime,
+}
+
+/// True when a file's type is what the catalogue's `sql_type` says.
+fn is_type(data_type: &DataType, sql_type: &str) -> bool {
+    match sql_type {
+        "bigint" => data_type.is_integer(),
+        "double" => data_type.is_floating(),
+        "text" => matches!(data_type, DataType::Utf8View),
+        "boolean" => matches!(data_type, DataType::Boolean),
+        "date" => matches!(data_type, DataType::Date32),
+        "timestamp" => matches!(data_type, DataType::Timestamp(_, _)),
+        _ => false,
+    }
+}
+
+/// True for the types that queries know. Decimals are not among them: their arithmetic can overflow.
+pub(crate) fn is_known_type(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || data_type.is_floating()
+        || matches!(
+            data_type,
+            DataType::Utf8View | DataType::Boolean | DataType::Date32 | DataType::Timestamp(_, _)
+        )
+}
+
+/// A loaded table.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) dataset: DatasetId,
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) person_key: Option<String>,
+    /// Granted columns.
+    schema: SchemaRef,
+    register: Arc<Register>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    file: OpenFile,
+    /// For each granted column, its index in the file.
+    columns: Vec<usize>,
+    /// The person key's index in the file.
+    person: Option<usize>,
+    row_groups: Vec<u64>,
+}
+
+impl Loaded {
+    /// Reads the footers and compares them with the grant.
+    pub(crate) fn new(
+        source: TableSource,
+        register: Arc<Register>,
+    ) -> std::result::Result<Self, LoadError> {
+        let table = source.name;
+        let mut schema: Option<SchemaRef> = None;
+        let mut parts = Vec::with_capacity(source.files.len());
+        for (index, handed) in source.files.into_iter().enumerate() {
+            let file = OpenFile::new(handed.file, handed.decryption).map_err(|_| {
+                LoadError::Unreadable {
+                    table: table.clone(),
+                    file: index,
+                }
+            })?;
+            let find = |column: &str| {
+                file.schema()
+                    .index_of(column)
+                    .map_err(|_| LoadError::MissingColumn {
+                        table: table.clone(),
+                        column: column.to_owned(),
+                        file: index,
+                    })
+            };
+            let mut columns = Vec::with_capacity(source.columns.len());
+            let mut fields = Vec::with_capacity(source.columns.len());
+            for granted in &source.columns {
+                let at = find(&granted.name)?;
+                let data_type = file.schema().field(at).data_type().clone();
+                let fits = granted
+                    .sql_type
+                    .as_deref()
+                    .is_none_or(|t| is_type(&data_type, t));
+                if !fits {
+                    return Err(LoadError::ColumnType {
+                        table: table.clone(),
+                        column: granted.name.clone(),
+                        file: index,
+                    });
+                }
+                if !is_known_type(&data_type) {
+                    return Err(LoadError::UnknownType {
+                        table: table.clone(),
+                        column: granted.name.clone(),
+                    });
+                }
+                columns.push(at);
+                // Another file may have nulls where this one has none.
+                fields.push(Field::new(&granted.name, data_type, true));
+            }
+            let person = source.person_key.as_deref().map(find).transpose()?;
+            if let (Some(at), Some(key)) = (person, &source.person_key)
+                && !is_key_type(file.schema().field(at).data_type())
+            {
+                return Err(LoadError::PersonKeyType {
+                    table: table.clone(),
+                    column: key.clone(),
+                });
+            }
+            match &schema {
+                None => schema = Some(Arc::new(Schema::new(fields))),
+                Some(first) => {
+                    for (expected, found) in first.fields().iter().zip(&fields) {
+                        if expected.data_type() != found.data_type() {
+                            return Err(LoadError::ColumnType {
+                                table: table.clone(),
+                                column: found.name().clone(),
+                                file: index,
+                            });
+                        }
+                    }
+                }
+            }
+            let row_groups = file.row_groups();
+            parts.push(Part {
+                file,
+                columns,
+                person,
+                row_groups,
+            });
+        }
+        let Some(schema) = schema else {
+            return Err(LoadError::NoFiles(table));
+        };
+        Ok(Self {
+            dataset: source.dataset,
+            version: source.version,
+            name: table,
+            rows: parts.iter().flat_map(|part| &part.row_groups).sum(),
+            person_key: source.person_key,
+            schema,
+            register,
+            parts,
+        })
+    }
+}
+
+/// Rows read so far, shared between a query's scans.
+#[derive(Debug, Default)]
+pub(crate) struct RowsRead(AtomicU64);
+
+impl RowsRead {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A granted table as one scan of one query sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Granted {
+    pub(crate) table: Arc<Loaded>,
+    /// The hidden column's name, where this scan carries its persons.
+    hidden: Option<String>,
+    rows_read: Arc<RowsRead>,
+    schema: SchemaRef,
+}
+
+impl Granted {
+    /// The table as the planner resolves names: granted columns only.
+    pub(crate) fn new(table: Arc<Loaded>, rows_read: Arc<RowsRead>) -> Self {
+        let schema = Arc::clone(&table.schema);
+        Self {
+            table,
+            hidden: None,
+            rows_read,
+            schema,
+        }
+    }
+
+    /// The same with the hidden person column at its end; `None` for a table without persons.
+    pub(crate) fn with_persons(&self, name: &str) -> Option<Self> {
+        self.table.person_key.as_ref()?;
+        let mut fields: Vec<Arc<Field>> = self.table.schema.fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(name, PERSON_TYPE, true)));
+        Some(Self {
+            hidden: Some(name.to_owned()),
+            schema: Arc::new(Schema::new(fields)),
+            ..self.clone()
+        })
+    }
+}
+
+#[async_trait]
+impl TableProvider for Granted {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let projection = match projection {
+            Some(projection) => projection.clone(),
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let schema = Arc::new(self.schema.project(&projection)?);
+        let row_groups: usize = self
+            .table
+            .parts
+            .iter()
+            .map(|part| part.row_groups.len())
+            .sum();
+        let partitions = state.config().target_partitions().min(row_groups).max(1);
+        Ok(Arc::new(Scan {
+            granted: self.clone(),
+            projection,
+            partitions,
+            properties: Arc::new(PlanProperties::new(
+                EquivalenceProperties::new(schema),
+                Partitioning::UnknownPartitioning(partitions),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            )),
+        }))
+    }
+}
+
+/// The leaf of every plan.
+#[derive(Debug, Clone)]
+struct Scan {
+    granted: Granted,
+    projection: Vec<usize>,
+    partitions: usize,
+    properties: Arc<PlanProperties>,
+}
+
+impl DisplayAs for Scan {
+    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Scan: {}", self.granted.table.name)
+    }
+}
+
+impl ExecutionPlan for Scan {
+    fn name(&self) -> &str {
+        "Scan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        let work = self
+            .granted
+            .table
+            .parts
+            .iter()
+            .enumerate()
+            .flat_map(|(part, p)| (0..p.row_groups.len()).map(move |group| (part, group)))
+            .skip(partition)
+            .step_by(self.partitions)
+            .collect::<Vec<_>>();
+        let reading = Reading {
+            scan: self.clone(),
+            schema: Arc::clone(&schema),
+            work: work.into_iter(),
+            current: None,
+        };
+        let stream = futures::stream::iter(reading);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+/// One partition being read.
+struct Reading {
+    scan: Scan,
+    schema: SchemaRef,
+    work: std::vec::IntoIter<(usize, usize)>,
+    current: Option<Current>,
+}
+
+struct Current {
+    reader: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
+    picks: Vec<Pick>,
+}
+
+/// Where a column of the scan comes from: a position among the read columns, perhaps as a person.
+#[derive(Clone, Copy)]
+struct Pick {
+    at: usize,
+    is_person: bool,
+}
+
+impl Reading {
+    fn open(&self, part: usize, row_group: usize) -> Result<Current> {
+        let bug = || DataFusionError::Internal("a scan of a column that is not there".to_owned());
+        let part = self.scan.granted.table.parts.get(part).ok_or_else(bug)?;
+        let visible = self.scan.granted.table.schema.fields().len();
+        let wanted = self
+            .scan
+            .projection
+            .iter()
+            .map(|index| match part.columns.get(*index) {
+                Some(column) => Ok((*column, false)),
+                None if *index == visible && self.scan.granted.hidden.is_some() => {
+                    part.person.map(|column| (column, true)).ok_or_else(bug)
+                }
+                None => Err(bug()),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut read: Vec<usize> = wanted.iter().map(|(column, _)| *column).collect();
+        read.sort_unstable();
+        read.dedup();
+        let picks = wanted
+            .iter()
+            .map(|(column, is_person)| {
+                let at = read.binary_search(column).map_err(|_| bug())?;
+                Ok(Pick {
+                    at,
+                    is_person: *is_person,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let reader = part.file.read(row_group, &read).map_err(unreadable)?;
+        Ok(Current { reader, picks })
+    }
+
+    fn pick(&self, picks: &[Pick], batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = picks
+            .iter()
+            .map(|pick| {
+                let column = batch.columns().get(pick.at).ok_or_else(|| {
+                    DataFusionError::Internal("a file gave fewer columns than asked".to_owned())
+                })?;
+                if pick.is_person {
+                    self.scan.granted.table.register.number(column)
+                } else {
+                    Ok(Arc::clone(column))
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options =
+            arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            columns,
+            &options,
+        )?)
+    }
+}
+
+impl Iterator for Reading {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(current) = &mut self.current {
+                match current.reader.next() {
+                    Some(Ok(batch)) => {
+                        self.scan
+                            .granted
+                            .rows_read
+                            .0
+                            .fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                        let picks = current.picks.clone();
+                        return Some(self.pick(&picks, &batch));
+                    }
+                    Some(Err(_)) => return Some(Err(unreadable(()))),
+                    None => self.current = None,
+                }
+            }
+            let (part, row_group) = self.work.next()?;
+            match self.open(part, row_group) {
+                Ok(current) => self.current = Some(current),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// The reader's own message may quote bytes of the file.
+fn unreadable<E>(_: E) -> DataFusionError {
+    DataFusionError::Internal("a file can't be read".to_owned())
+}

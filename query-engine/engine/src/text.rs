@@ -1,0 +1,281 @@
+//! The statement as written: its words and where they stand.
+//!
+//! Plans forget where they came from. A refusal finds its place again here, by the word that asked for
+//! what is refused.
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
+use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
+
+/// Line and column, both from 1, in characters.
+pub(crate) type Place = (u32, u32);
+
+/// Operators that a statement may have: each deepens the tree that later steps walk recursively.
+pub(crate) const OPERATORS_MAX: usize = 400;
+
+/// No name of a statement may begin so: hidden columns do.
+pub(crate) const HIDDEN_PREFIX: &str = "__kekkai";
+
+/// A refusal.
+pub(crate) fn refuse(code: SqlErrorCode, name: impl Into<String>, at: Option<Place>) -> SqlError {
+    SqlError {
+        code,
+        name: name.into(),
+        at,
+        candidates: Vec::new(),
+    }
+}
+
+/// A statement's words.
+pub(crate) struct Text {
+    tokens: Vec<TokenWithSpan>,
+}
+
+impl Text {
+    /// Splits a text into words, and refuses what needs no grammar to be refused.
+    pub(crate) fn new(sql: &str) -> Result<Self, SqlError> {
+        if sql.len() > SQL_MAX {
+            return Err(refuse(SqlErrorCode::TooLong, "", None));
+        }
+        let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+            .tokenize_with_location()
+            .map_err(|error| {
+                let at = place(error.location.line, error.location.column);
+                refuse(SqlErrorCode::Syntax, "", at)
+            })?;
+        let text = Self { tokens };
+        text.check_words()?;
+        text.check_single()?;
+        Ok(text)
+    }
+
+    /// The words with their places, for the parser.
+    pub(crate) fn tokens(&self) -> &[TokenWithSpan] {
+        &self.tokens
+    }
+
+    fn meant(&self) -> impl Iterator<Item = &TokenWithSpan> {
+        self.tokens
+            .iter()
+            .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+    }
+
+    fn words(&self) -> impl Iterator<Item = (&Word, Option<Place>)> {
+        self.meant().filter_map(|token| match &token.token {
+            Token::Word(word) => Some((word, start(token))),
+            _ => None,
+        })
+    }
+
+    fn check_words(&self) -> Result<(), SqlError> {
+        for (word, at) in self.words() {
+            if word.value.to_lowercase().starts_with(HIDDEN_PREFIX) {
+                return Err(refuse(SqlErrorCode::ColumnUnknown, word.value.clone(), at));
+            }
+        }
+        let mut operators = 0;
+        for token in self.meant() {
+            operators += usize::from(is_operator(&token.token));
+            if operators > OPERATORS_MAX {
+                return Err(refuse(
+                    SqlErrorCode::TooLong,
+                    token.token.to_string(),
+                    start(token),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_single(&self) -> Result<(), SqlError> {
+        let mut ended = false;
+        for token in self.meant() {
+            match &token.token {
+                Token::SemiColon => ended = true,
+                _ if ended => {
+                    return Err(refuse(SqlErrorCode::SeveralStatements, "", start(token)));
+                }
+                _ => {}
+            }
+        }
+        let Some(first) = self.meant().next() else {
+            return Err(refuse(SqlErrorCode::Syntax, "", Some((1, 1))));
+        };
+        match &first.token {
+            Token::Word(word) => match word.keyword {
+                Keyword::SELECT | Keyword::WITH => Ok(()),
+                Keyword::NoKeyword => Err(refuse(
+                    SqlErrorCode::Syntax,
+                    word.value.clone(),
+                    start(first),
+                )),
+                _ => Err(refuse(
+                    SqlErrorCode::StatementNotAllowed,
+                    word.value.to_uppercase(),
+                    start(first),
+                )),
+            },
+            Token::LParen => Ok(()),
+            other => Err(refuse(
+                SqlErrorCode::Syntax,
+                other.to_string(),
+                start(first),
+            )),
+        }
+    }
+
+    /// Where one of these keywords stands first.
+    pub(crate) fn keyword(&self, wanted: &[Keyword]) -> Option<Place> {
+        self.words()
+            .find(|(word, _)| wanted.contains(&word.keyword))
+            .and_then(|(_, at)| at)
+    }
+
+    /// Where one of these keywords stands first inside parentheses.
+    pub(crate) fn inner_keyword(&self, wanted: &[Keyword]) -> Option<Place> {
+        let mut depth = 0_u32;
+        for token in self.meant() {
+            match &token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                Token::Word(word) if depth > 0 && wanted.contains(&word.keyword) => {
+                    return start(token);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Where a name stands first; for a path, its last part.
+    pub(crate) fn name(&self, name: &str) -> Option<Place> {
+        let lower = name.to_lowercase();
+        self.words()
+            .find(|(word, _)| word.value.to_lowercase() == lower)
+            .and_then(|(_, at)| at)
+    }
+
+    /// The word at a place, as it is written.
+    pub(crate) fn word_at(&self, at: Place) -> Option<String> {
+        self.words()
+            .find(|(_, place)| *place == Some(at))
+            .map(|(word, _)| word.value.clone())
+    }
+
+    /// Where a number is divided by a literal zero.
+    pub(crate) fn zero_divisor(&self) -> Option<Place> {
+        let tokens: Vec<&TokenWithSpan> = self.meant().collect();
+        tokens.iter().zip(tokens.iter().skip(1)).find_map(|(a, b)| {
+            let divides = matches!(a.token, Token::Div | Token::Mod);
+            let zero =
+                matches!(&b.token, Token::Number(digits, _) if digits.parse() == Ok(0.0_f64));
+            (divides && zero).then(|| start(b)).flatten()
+        })
+    }
+
+    /// Just behind the last word: where an unfinished statement wants more.
+    pub(crate) fn end(&self) -> Option<Place> {
+        let last = self.meant().last()?;
+        place(last.span.end.line, last.span.end.column)
+    }
+}
+
+fn start(token: &TokenWithSpan) -> Option<Place> {
+    place(token.span.start.line, token.span.start.column)
+}
+
+/// A place as the parser counts it; 0 means that it doesn't know.
+pub(crate) fn place(line: u64, column: u64) -> Option<Place> {
+    match (u32::try_from(line), u32::try_from(column)) {
+        (Ok(line), Ok(column)) if line > 0 && column > 0 => Some((line, column)),
+        _ => None,
+    }
+}
+
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::JOIN
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::WHEN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::BETWEEN
+                | Keyword::IS
+        ),
+        Token::Number(..)
+        | Token::Char(_)
+        | Token::SingleQuotedString(_)
+        | Token::Comma
+        | Token::Period
+        | Token::SemiColon
+        | Token::RParen
+        | Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) => false,
+        // Whatever else there is counts, also an opening parenthesis: all of it may nest.
+        _ => true,
+    }
+}
+
+/// Names that were perhaps meant: at most three, the nearest first.
+pub(crate) fn candidates<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let wrong = wrong.to_lowercase();
+    let limit = (wrong.chars().count() / 3).clamp(1, 4);
+    let mut near: Vec<(usize, &str)> = known
+        .filter(|name| !name.starts_with(HIDDEN_PREFIX))
+        .map(|name| (distance(&wrong, name), name))
+        .filter(|(distance, name)| *distance <= limit || name.contains(&wrong))
+        .collect();
+    near.sort_unstable();
+    near.dedup_by(|a, b| a.1 == b.1);
+    near.into_iter()
+        .take(3)
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
+/// Edit distance, one row at a time.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let above = *cell;
+            let cost = diagonal + usize::from(from != *to);
+            left = cost.min(above + 1).min(left + 1);
+            diagonal = above;
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_offered() {
+        let known = ["gender", "person", "person_id"];
+        assert_eq!(candidates("gendre", known.into_iter()), ["gender"]);
+        assert!(candidates("zzz", known.into_iter()).is_empty());
+    }
+
+    #[test]
+    fn distance_is_the_usual_one() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+}
