@@ -1,0 +1,373 @@
+//! What is wrong with a statement, with the place under a caret.
+
+use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
+use kekkai_types::Lang;
+
+use crate::message::{Said, perhaps, said};
+use crate::text::{clean, columns, push_line};
+
+/// Characters of a long line that are shown before and after the place.
+const AROUND: usize = 48;
+
+/// Explains an error: code, line with a caret, names that were perhaps meant, what to do next.
+pub fn sql_error(error: &SqlError, sql: &str, lang: Lang) -> String {
+    let Said { what, next } = explain(error.code, &clean(&error.name), lang);
+    let mut out = String::new();
+    push_line(
+        &mut out,
+        &format!("{} [{}]: {what}", lang.pick("エラー", "error"), error.code),
+    );
+    if let Some(place) = error.at.and_then(|at| place(sql, at, &error.name)) {
+        out.push_str(&place);
+    }
+    if !error.candidates.is_empty() {
+        push_line(&mut out, &perhaps(&error.candidates, lang));
+    }
+    push_line(
+        &mut out,
+        &format!("{}{next}", lang.pick("次に: ", "next: ")),
+    );
+    out
+}
+
+/// The source line and a caret under the place, which counts characters from 1.
+fn place(sql: &str, (line, column): (u32, u32), name: &str) -> Option<String> {
+    let text: Vec<char> = sql
+        .split('\n')
+        .nth(usize::try_from(line).ok()?.checked_sub(1)?)?
+        .chars()
+        .collect();
+    let at = usize::try_from(column).ok()?.checked_sub(1)?;
+    if at > text.len() {
+        return None;
+    }
+    let length = name.chars().count();
+    let there: String = text.iter().skip(at).take(length).collect();
+    let is_there = length > 0 && there.to_lowercase() == name.to_lowercase();
+    let length = if is_there { length.min(AROUND) } else { 1 };
+    let first = at.saturating_sub(AROUND);
+    let last = at.saturating_add(AROUND).min(text.len());
+    let part = |from: usize, to: usize| -> String {
+        let count = to.saturating_sub(from);
+        clean(&text.iter().skip(from).take(count).collect::<String>())
+    };
+    let mark = |is_cut: bool| if is_cut { ".." } else { "" };
+    let before = format!("{}{}", mark(first > 0), part(first, at));
+    let after = format!("{}{}", part(at, last), mark(last < text.len()));
+    let margin = format!("{line:>4} | ");
+    let blank = " ".repeat(columns(&margin).saturating_sub(2));
+    let under = columns(&part(at, at.saturating_add(length).min(last))).max(1);
+    let mut out = String::new();
+    push_line(&mut out, &format!("{margin}{before}{after}"));
+    push_line(
+        &mut out,
+        &format!(
+            "{blank}| {}{}",
+            " ".repeat(columns(&before)),
+            "^".repeat(under)
+        ),
+    );
+    Some(out)
+}
+
+fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
+    let ja_name = if name.is_empty() {
+        String::new()
+    } else {
+        format!("「{name}」")
+    };
+    let en_name = if name.is_empty() {
+        String::new()
+    } else {
+        format!("\"{name}\"")
+    };
+    // A name that isn't known leaves the sentence whole.
+    let ja = |with: &str, without: &str| {
+        if name.is_empty() {
+            without.to_owned()
+        } else {
+            format!("{ja_name}{with}")
+        }
+    };
+    let en = |before: &str, after: &str, without: &str| {
+        if name.is_empty() {
+            without.to_owned()
+        } else {
+            format!("{before}{en_name}{after}")
+        }
+    };
+    let (ja, ja_next, en, en_next) = match code {
+        SqlErrorCode::Syntax => (
+            ja(
+                "の近くで SQL の構文が正しくありません。",
+                "SQL の構文が正しくありません。",
+            ),
+            "示された場所の前後を確かめてください。help sql に例があります。",
+            en("this is not SQL near ", ".", "this is not SQL."),
+            "look around the place; help sql has an example.",
+        ),
+        SqlErrorCode::TooLong => (
+            format!("文が長すぎます (上限 {SQL_MAX} バイト)。"),
+            "文を短くするか、分けてください。",
+            format!("the statement is too long (at most {SQL_MAX} bytes)."),
+            "shorten it or split it.",
+        ),
+        SqlErrorCode::SeveralStatements => (
+            "一度に実行できるのは1文だけです。".to_owned(),
+            "文を1つずつ sql で実行してください。",
+            "one statement at a time.".to_owned(),
+            "run each with a sql of its own.",
+        ),
+        SqlErrorCode::StatementNotAllowed => (
+            ja(
+                "は実行できません。集計の SELECT だけが使えます。",
+                "集計の SELECT だけが使えます。",
+            ),
+            "SELECT で集計してください。表の定義は schema で見られます。",
+            en(
+                "",
+                " is not allowed: only SELECT is.",
+                "only SELECT is allowed.",
+            ),
+            "use SELECT with aggregates; schema shows the tables.",
+        ),
+        SqlErrorCode::ClauseNotAllowed => (
+            ja("はここでは使えません。", "使えない句があります。"),
+            "その句を使わずに書き直してください。help sql に使えるものがあります。",
+            en("", " is not allowed here.", "a clause is not allowed here."),
+            "write it without that; help sql tells what is there.",
+        ),
+        SqlErrorCode::FunctionNotAllowed => (
+            ja("という関数は使えません。", "使えない関数があります。"),
+            "ほかの関数で書き直してください。",
+            en(
+                "the function ",
+                " is not allowed.",
+                "a function is not allowed.",
+            ),
+            "use another function.",
+        ),
+        SqlErrorCode::FunctionUnknown => (
+            ja("という関数はありません。", "知られていない関数があります。"),
+            "関数名のつづりを確かめてください。",
+            en("there is no function ", ".", "a function is unknown."),
+            "check its spelling.",
+        ),
+        SqlErrorCode::TableUnknown => (
+            ja("という表は使えません。", "使えない表があります。"),
+            "schema で使える表が見られます。",
+            en(
+                "there is no table ",
+                " that you may use.",
+                "a table is unknown.",
+            ),
+            "schema lists the tables that you may use.",
+        ),
+        SqlErrorCode::ColumnUnknown => (
+            ja("という列は使えません。", "使えない列があります。"),
+            "schema 表名 で使える列が見られます。",
+            en(
+                "there is no column ",
+                " that you may use.",
+                "a column is unknown.",
+            ),
+            "schema TABLE lists the columns that you may use.",
+        ),
+        SqlErrorCode::ColumnAmbiguous => (
+            ja("という列が複数の表にあります。", "複数の表にある列名です。"),
+            "表名を付けて「表名.列名」と書いてください。",
+            en(
+                "several tables have a column ",
+                ".",
+                "several tables have this column.",
+            ),
+            "put the table's name before it: TABLE.COLUMN.",
+        ),
+        SqlErrorCode::Type => (
+            ja("の型が合いません。", "型が合いません。"),
+            "schema 表名 で列の型を確かめ、必要なら CAST してください。",
+            en("the types of ", " don't fit.", "types don't fit."),
+            "schema TABLE shows types; CAST changes one.",
+        ),
+        SqlErrorCode::NotGrouped => (
+            ja(
+                "は集計されておらず、GROUP BY にもありません。",
+                "集計されていない列が GROUP BY にありません。",
+            ),
+            "その列を GROUP BY に加えるか、COUNT や AVG などで集計してください。",
+            en(
+                "",
+                " is neither aggregated nor in GROUP BY.",
+                "a column is neither aggregated nor in GROUP BY.",
+            ),
+            "add it to GROUP BY, or aggregate it.",
+        ),
+        SqlErrorCode::RowsNotAllowed => (
+            "個人ごとの行は表示できません。このコンソールで見られるのは統計だけです。".to_owned(),
+            "COUNT や AVG などの集計と GROUP BY を使ってください。",
+            "rows of single persons are not shown here; statistics are.".to_owned(),
+            "use aggregates (COUNT, AVG ...) with GROUP BY.",
+        ),
+        SqlErrorCode::NotFollowed => (
+            ja(
+                "は寄与者の人数を数えられない形です。",
+                "寄与者の人数を数えられない形の集計です。",
+            ),
+            "集計を1段にするなど、より単純な形に書き直してください。",
+            en(
+                "the persons behind ",
+                " can't be counted in this form.",
+                "the persons behind this statistic can't be counted in this form.",
+            ),
+            "write it in a simpler form, with one level of aggregation.",
+        ),
+        SqlErrorCode::Evaluation => (
+            ja(
+                "を計算できない行がありました (0 での除算、桁あふれ、型変換など)。",
+                "計算できない行がありました (0 での除算、桁あふれ、型変換など)。",
+            ),
+            "NULLIF や CASE、TRY_CAST で、計算できない場合を除いてください。",
+            en(
+                "",
+                " can't be computed for some row (division by zero, overflow, a failed cast).",
+                "some row can't be computed (division by zero, overflow, a failed cast).",
+            ),
+            "leave such rows out with NULLIF, CASE or TRY_CAST.",
+        ),
+        SqlErrorCode::TooLarge => (
+            "結果のセルが多すぎます。".to_owned(),
+            "GROUP BY の列を減らすか、まとめてください。",
+            "the result has too many cells.".to_owned(),
+            "group by fewer or coarser columns.",
+        ),
+        SqlErrorCode::Memory => (
+            "セッションのメモリを使い切りました。".to_owned(),
+            "WHERE で絞るか、GROUP BY を粗くしてください。",
+            "the session's memory is used up.".to_owned(),
+            "narrow it with WHERE, or group more coarsely.",
+        ),
+        SqlErrorCode::Internal => (
+            "システム内部の誤りです。記録されました。".to_owned(),
+            "運用担当者に日時とジョブ番号を伝えてください。",
+            "this is an error of ours; it was recorded.".to_owned(),
+            "tell the operator the time and the job's number.",
+        ),
+    };
+    said(lang, (&ja, ja_next), (&en, en_next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::tests::check;
+
+    macro_rules! all {
+        ($type:ident: $($variant:ident),* $(,)?) => {{
+            // A new variant doesn't compile until it stands here.
+            fn _complete(value: $type) {
+                match value { $($type::$variant => {}),* }
+            }
+            [$($type::$variant),*]
+        }};
+    }
+
+    #[test]
+    fn every_code_is_explained_in_both_languages() {
+        let codes = all!(SqlErrorCode: Syntax, TooLong, SeveralStatements, StatementNotAllowed,
+            ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, ColumnUnknown,
+            ColumnAmbiguous, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
+            Memory, Internal);
+        let mut seen = std::collections::BTreeSet::new();
+        for code in codes {
+            for (name, at) in [("", None), ("x\u{1b}", Some((1, 8))), ("age", Some((9, 9)))] {
+                let error = SqlError {
+                    code,
+                    name: name.into(),
+                    at,
+                    candidates: Vec::new(),
+                };
+                for lang in [Lang::Ja, Lang::En] {
+                    let shown = sql_error(&error, "SELECT x\u{1b} FROM t", lang);
+                    check(&shown, lang);
+                    assert!(shown.contains(&format!("[{code}]")), "{shown}");
+                    if name.is_empty() {
+                        assert!(seen.insert(shown), "{code} says what another says");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn caret_stands_under_the_place_beside_full_width_letters() {
+        let error = SqlError {
+            code: SqlErrorCode::ColumnUnknown,
+            name: "aeg".into(),
+            at: Some((2, 12)),
+            candidates: vec!["age".into(), "region".into()],
+        };
+        let sql = "SELECT count(*) FROM patient\nWHERE '男性' AEG > 60";
+        let en = "\
+error [column-unknown]: there is no column \"aeg\" that you may use.
+   2 | WHERE '男性' AEG > 60
+     |              ^^^
+Did you mean: age, region?
+next: schema TABLE lists the columns that you may use.
+";
+        assert_eq!(sql_error(&error, sql, Lang::En), en);
+        let ja = "\
+エラー [column-unknown]: 「aeg」という列は使えません。
+   2 | WHERE '男性' AEG > 60
+     |              ^^^
+もしかして: age, region
+次に: schema 表名 で使える列が見られます。
+";
+        assert_eq!(sql_error(&error, sql, Lang::Ja), ja);
+        let error = SqlError {
+            code: SqlErrorCode::FunctionUnknown,
+            name: "件数".into(),
+            at: Some((1, 8)),
+            candidates: Vec::new(),
+        };
+        let shown = sql_error(&error, "SELECT 件数(*)", Lang::En);
+        assert!(
+            shown.contains("   1 | SELECT 件数(*)\n     |        ^^^^\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn long_line_is_shown_around_the_place() {
+        let sql = format!("SELECT {} bad {}", "x, ".repeat(100), "y, ".repeat(100));
+        let error = SqlError {
+            code: SqlErrorCode::Syntax,
+            name: "bad".into(),
+            at: Some((1, 309)),
+            candidates: Vec::new(),
+        };
+        let shown = sql_error(&error, &sql, Lang::En);
+        let lines: Vec<&str> = shown.lines().collect();
+        let caret = lines[2].find("^^^").unwrap();
+        assert_eq!(&lines[1][caret..caret + 3], "bad");
+        assert!(columns(lines[1]) < 110, "{shown}");
+        assert!(
+            lines[1].contains("| ..") && lines[1].ends_with(".."),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn place_outside_the_statement_shows_no_line() {
+        for at in [(0, 1), (1, 0), (3, 1), (1, 99), (u32::MAX, u32::MAX)] {
+            assert_eq!(place("SELECT 1", at, "x"), None, "{at:?}");
+        }
+        let end = place("SELECT", (1, 7), "").unwrap();
+        assert_eq!(end, "   1 | SELECT\n     |       ^\n");
+    }
+
+    #[test]
+    fn place_counts_a_control_character_as_it_is_shown() {
+        let shown = place("\u{1b}[2J\tx", (1, 6), "x").unwrap();
+        assert_eq!(shown, "   1 | \\u{1b}[2J x\n     |           ^\n");
+    }
+}
