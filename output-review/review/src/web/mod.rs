@@ -46,7 +46,7 @@ pub(crate) fn router(review: Arc<Review>) -> Router {
         .route(Part::Release.home(), get(release::list))
         .route(Part::Release.style(), get(style))
         .route("/release/{id}/bundle", get(release::bundle))
-        .route("/release/{*rest}", get(no_release_page))
+        .route("/release/{id}", get(no_release_page))
         .with_state(review)
 }
 
