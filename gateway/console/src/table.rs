@@ -373,7 +373,7 @@ NULL         15            15      71.0            15
         wide.rows[1][0] = key("とても長い病名が続いて端末に収まらない場合の表示");
         let out = table(&wide, Lang::En, TableView::terminal(40));
         assert!(
-            out.contains("とても長い病名が続いて..      *        **"),
+            out.contains("とても長い病名が続いて..     *        **"),
             "{out}"
         );
         assert!(out.contains("1204     63.25"), "{out}");

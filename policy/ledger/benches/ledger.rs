@@ -1,6 +1,11 @@
 //! How fast entries become durable, beside plain files on the same disk; how fast a log is
 //! verified, beside plain hashing of the same bytes.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, reason = "a bench")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    reason = "a bench"
+)]
 
 use std::fs::OpenOptions;
 use std::hint::black_box;
@@ -9,7 +14,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use kekkai_ledger::{generate_key, verify, Ledger};
+use kekkai_ledger::{Ledger, generate_key, verify};
 use sha2::{Digest, Sha256};
 
 /// How long each measurement of appends lasts.
@@ -18,8 +23,11 @@ const APPEND_TIME: Duration = Duration::from_secs(3);
 const VERIFY_ENTRIES: usize = 200_000;
 
 fn entry(i: usize) -> Vec<u8> {
-    format!("{{\"v\":1,\"at\":{i},\"source\":\"kekkai://gateway\",\"event\":\"{}\"}}", "x".repeat(200))
-        .into_bytes()
+    format!(
+        "{{\"v\":1,\"at\":{i},\"source\":\"kekkai://gateway\",\"event\":\"{}\"}}",
+        "x".repeat(200)
+    )
+    .into_bytes()
 }
 
 /// Calls per second of `work` by some threads for [`APPEND_TIME`].
@@ -38,14 +46,21 @@ fn rate(threads: usize, work: impl Fn(usize) + Sync) -> f64 {
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
     });
     done as f64 / begin.elapsed().as_secs_f64()
 }
 
 fn appends(dir: &Path, skey: &str, threads: usize) -> (f64, f64) {
     let path = dir.join(format!("plain-{threads}"));
-    let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
     let file = Mutex::new(file);
     let plain = rate(threads, |i| {
         let mut file = file.lock().unwrap();
@@ -53,7 +68,8 @@ fn appends(dir: &Path, skey: &str, threads: usize) -> (f64, f64) {
         file.sync_data().unwrap();
     });
     let witness = dir.join(format!("witness-{threads}"));
-    let ledger = Ledger::open(&dir.join(format!("ledger-{threads}")), skey, Some(&witness)).unwrap();
+    let ledger =
+        Ledger::open(&dir.join(format!("ledger-{threads}")), skey, Some(&witness)).unwrap();
     let ours = rate(threads, |i| {
         ledger.append(entry(i)).unwrap();
     });

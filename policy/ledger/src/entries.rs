@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::head::unverified;
-use crate::path::{Kind, TilePath, TILE_WIDTH};
-use crate::store::{read_bundle, read_checkpoint, split};
 use crate::VerifyError;
+use crate::head::unverified;
+use crate::path::{Kind, TILE_WIDTH, TilePath};
+use crate::store::{read_bundle, read_checkpoint, split};
 
 /// The entries of a log with their indexes, in order, up to its checkpoint. Nothing is verified
 /// here: call [`crate::verify`] first.

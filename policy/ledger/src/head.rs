@@ -3,8 +3,8 @@
 use signed_note::{Note, NoteError, StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles::{Checkpoint, Hash};
 
-use crate::key::name_of;
 use crate::VerifyError;
+use crate::key::name_of;
 
 /// Size and root of a log.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,8 +42,8 @@ impl Judge {
             },
         })?;
         // Nothing in the text is looked at before its signature is.
-        let checkpoint = Checkpoint::from_bytes(note.text())
-            .map_err(|_| VerifyError::CheckpointMalformed)?;
+        let checkpoint =
+            Checkpoint::from_bytes(note.text()).map_err(|_| VerifyError::CheckpointMalformed)?;
         if checkpoint.origin() != self.name {
             return Err(VerifyError::CheckpointOrigin {
                 expected: self.name.clone(),

@@ -3,24 +3,24 @@
 use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use signed_note::{Signer as _, StandardSigner};
 use tlog_tiles::record_hash;
 
-use crate::head::{sign, Head, Judge};
-use crate::path::{count_at, Kind, TilePath, TILE_WIDTH};
+use crate::head::{Head, Judge, sign};
+use crate::path::{Kind, TILE_WIDTH, TilePath, count_at};
 use crate::store::{
-    last_partial, push_entry, read_bundle, read_checkpoint, read_tile, remove_partials, split,
-    sync_folder, visit, write_checkpoint, TileWriter, CHECKPOINT_NEW,
+    CHECKPOINT_NEW, TileWriter, last_partial, push_entry, read_bundle, read_checkpoint, read_tile,
+    remove_partials, split, sync_folder, visit, write_checkpoint,
 };
 use crate::tree::Tree;
 use crate::verify::walk;
 use crate::witness::{WitnessReader, WitnessWriter};
-use crate::{verifier_key, LedgerError, VerifyError, ENTRY_MAX};
+use crate::{ENTRY_MAX, LedgerError, VerifyError, verifier_key};
 
 /// Calls that may wait for the writer; the next one waits to get in line.
 pub const APPEND_QUEUE_MAX: usize = 1024;
@@ -77,7 +77,11 @@ impl Ledger {
         let walked = walk(dir, &judge, head, &note, reader, recheck)?;
         if let Some(far) = walked.far_after {
             let path = far.to_path();
-            return Err(VerifyError::CutBack { path, size: head.size }.into());
+            return Err(VerifyError::CutBack {
+                path,
+                size: head.size,
+            }
+            .into());
         }
         clear(dir, head)?;
         let witness = match (witness, &walked.witness) {
@@ -165,7 +169,13 @@ impl Ledger {
             let first = n.saturating_mul(TILE_WIDTH);
             let width = size.saturating_sub(first).min(TILE_WIDTH);
             let bundle = TilePath::new(Kind::Entries, n, width);
-            let hashes = read_tile(&self.dir, TilePath { kind: Kind::Hashes(0), ..bundle })?;
+            let hashes = read_tile(
+                &self.dir,
+                TilePath {
+                    kind: Kind::Hashes(0),
+                    ..bundle
+                },
+            )?;
             let bundle = read_bundle(&self.dir, bundle)?;
             let (entries, _) = split(&bundle.bytes, width);
             for ((index, entry), hash) in (first..).zip(entries).zip(hashes.chunks(32)) {
@@ -181,7 +191,9 @@ impl Ledger {
         }
         let expected = range.end.saturating_sub(range.start);
         if u64::try_from(found.len()) != Ok(expected) {
-            let entry = range.start.saturating_add(found.len().try_into().unwrap_or(u64::MAX));
+            let entry = range
+                .start
+                .saturating_add(found.len().try_into().unwrap_or(u64::MAX));
             let path = TilePath::new(Kind::Entries, entry / TILE_WIDTH, TILE_WIDTH).to_path();
             return Err(VerifyError::BundleTruncated { path, entry }.into());
         }
@@ -304,7 +316,13 @@ impl Writer {
                 tiles.write(tile, &bytes)?;
                 if tile.level() == 0 {
                     let bundle = std::mem::take(&mut self.bundle);
-                    tiles.write(TilePath { kind: Kind::Entries, ..tile }, &bundle)?;
+                    tiles.write(
+                        TilePath {
+                            kind: Kind::Entries,
+                            ..tile
+                        },
+                        &bundle,
+                    )?;
                 }
             }
         }

@@ -40,11 +40,11 @@ mod tree;
 mod verify;
 mod witness;
 
-pub use entries::{entries, Entries};
+pub use entries::{Entries, entries};
 pub use error::{LedgerError, VerifyError, WitnessFault};
 pub use key::{generate_key, verifier_key};
-pub use ledger::{Ledger, APPEND_MANY_MAX, APPEND_QUEUE_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
-pub use verify::{verify, Report, WitnessReport};
+pub use ledger::{APPEND_MANY_MAX, APPEND_QUEUE_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Ledger};
+pub use verify::{Report, WitnessReport, verify};
 pub use witness::start_witness;
 
 /// The longest entry in bytes: its length is written in 16 bits.

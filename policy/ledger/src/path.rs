@@ -54,9 +54,7 @@ impl TilePath {
 
     /// Hashes or entries of its level up to and with the last one in this file.
     pub(crate) fn end(self) -> u64 {
-        self.n
-            .saturating_mul(TILE_WIDTH)
-            .saturating_add(self.width)
+        self.n.saturating_mul(TILE_WIDTH).saturating_add(self.width)
     }
 
     /// The path below the log's directory.

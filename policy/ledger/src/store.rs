@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tlog_tiles::HASH_SIZE;
 
-use crate::path::{Kind, TilePath, TILE_WIDTH};
+use crate::path::{Kind, TILE_WIDTH, TilePath};
 use crate::tree::TILE_BYTES;
-use crate::{LedgerError, VerifyError, ENTRY_MAX};
+use crate::{ENTRY_MAX, LedgerError, VerifyError};
 
 /// The checkpoint's name.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
@@ -233,7 +233,9 @@ impl<'a> TileWriter<'a> {
 
     /// Syncs the names of what was written.
     pub(crate) fn finish(self) -> Result<(), LedgerError> {
-        self.folders.iter().try_for_each(|folder| sync_folder(folder))
+        self.folders
+            .iter()
+            .try_for_each(|folder| sync_folder(folder))
     }
 }
 

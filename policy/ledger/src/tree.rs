@@ -1,8 +1,8 @@
 //! The right edge of a Merkle tree (RFC 6962 §2.1): all that appending needs.
 
-use tlog_tiles::{node_hash, Hash, EMPTY_HASH, HASH_SIZE};
+use tlog_tiles::{EMPTY_HASH, HASH_SIZE, Hash, node_hash};
 
-use crate::path::{count_at, TILE_WIDTH};
+use crate::path::{TILE_WIDTH, count_at};
 
 /// Bytes of a full tile.
 pub(crate) const TILE_BYTES: usize = 256 * HASH_SIZE;
@@ -82,7 +82,7 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
-    use tlog_tiles::{record_hash, Tile};
+    use tlog_tiles::{Tile, record_hash};
 
     use super::*;
 
@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn root_is_that_of_rfc_6962() {
-        let leaves: Vec<Hash> = (0..1100_u32).map(|i| record_hash(&i.to_be_bytes())).collect();
+        let leaves: Vec<Hash> = (0..1100_u32)
+            .map(|i| record_hash(&i.to_be_bytes()))
+            .collect();
         let mut tree = Tree::default();
         assert_eq!(tree.root(), mth(&[]));
         for (i, leaf) in leaves.iter().enumerate() {
@@ -111,11 +113,15 @@ mod tests {
 
     #[test]
     fn tiles_can_stand_for_their_leaves() {
-        let leaves: Vec<Hash> = (0..66_000_u32).map(|i| record_hash(&i.to_be_bytes())).collect();
+        let leaves: Vec<Hash> = (0..66_000_u32)
+            .map(|i| record_hash(&i.to_be_bytes()))
+            .collect();
         let mut one = Tree::default();
         let mut tiles = Vec::new();
         for leaf in &leaves {
-            one.push(*leaf, |level, n, tile| tiles.push((level, n, tile.to_vec())));
+            one.push(*leaf, |level, n, tile| {
+                tiles.push((level, n, tile.to_vec()))
+            });
         }
         let mut two = Tree::default();
         let mut higher = Vec::new();

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use tlog_tiles::{record_hash, Hash, HASH_SIZE};
+use tlog_tiles::{HASH_SIZE, Hash, record_hash};
 
 use crate::head::{Head, Judge};
 use crate::ledger::BATCH_ENTRIES_MAX;
-use crate::path::{count_at, Kind, TilePath, TILE_WIDTH};
+use crate::path::{Kind, TILE_WIDTH, TilePath, count_at};
 use crate::store::{
-    has, last_partial, read_bundle, read_checkpoint, read_tile, split, visit, Bundle, Rest,
+    Bundle, Rest, has, last_partial, read_bundle, read_checkpoint, read_tile, split, visit,
 };
 use crate::tree::Tree;
 use crate::witness::{WitnessEnd, WitnessReader};
@@ -156,8 +156,9 @@ impl Walker<'_> {
     fn skip(&mut self, bundle: TilePath) -> Result<(), VerifyError> {
         let root = self.parent(bundle.n)?;
         let mut filled = Vec::new();
-        self.tree
-            .push_tile(root, |level, n, bytes| filled.push((level, n, bytes.to_vec())));
+        self.tree.push_tile(root, |level, n, bytes| {
+            filled.push((level, n, bytes.to_vec()))
+        });
         self.check_filled(&filled)?;
         self.check_witness()
     }
@@ -180,7 +181,13 @@ impl Walker<'_> {
     fn check_bundle(&mut self, tile: TilePath) -> Result<(), VerifyError> {
         let first = tile.n.saturating_mul(TILE_WIDTH);
         let bundle = read_bundle(self.dir, tile)?;
-        let hashes = read_tile(self.dir, TilePath { kind: Kind::Hashes(0), ..tile })?;
+        let hashes = read_tile(
+            self.dir,
+            TilePath {
+                kind: Kind::Hashes(0),
+                ..tile
+            },
+        )?;
         let (entries, rest) = split(&bundle.bytes, tile.width);
         let leaves: Vec<Hash> = entries.iter().map(|entry| record_hash(entry)).collect();
         let differs = leaves
@@ -234,7 +241,11 @@ impl Walker<'_> {
     ) -> VerifyError {
         let stored: Vec<Hash> = (0..).map_while(|i| hash_in(hashes, i)).collect();
         let fits = |candidate: &[Hash]| {
-            let mut tree = if tile.is_full() { Tree::default() } else { self.tree.clone() };
+            let mut tree = if tile.is_full() {
+                Tree::default()
+            } else {
+                self.tree.clone()
+            };
             for leaf in candidate {
                 tree.push(*leaf, |_, _, _| {});
             }
@@ -247,7 +258,11 @@ impl Walker<'_> {
         };
         let index = u64::try_from(differs).unwrap_or(u64::MAX);
         let entry = tile.n.saturating_mul(TILE_WIDTH).saturating_add(index);
-        let path = TilePath { kind: Kind::Hashes(0), ..tile }.to_path();
+        let path = TilePath {
+            kind: Kind::Hashes(0),
+            ..tile
+        }
+        .to_path();
         match (fits(&stored), fits(leaves)) {
             (true, _) => VerifyError::Entry {
                 path: bundle.to_owned(),
@@ -332,7 +347,9 @@ impl Walker<'_> {
     fn witness_fault(&self, line: u64, fault: WitnessFault) -> VerifyError {
         match &self.witness {
             Some(witness) => witness.fault(line, fault),
-            None => VerifyError::Root { size: self.head.size },
+            None => VerifyError::Root {
+                size: self.head.size,
+            },
         }
     }
 }
@@ -346,7 +363,10 @@ fn hash_in(tile: &[u8], index: usize) -> Option<Hash> {
 /// The first entries of a bundle, as bytes.
 fn prefix(bundle: &Bundle, width: u64) -> Vec<u8> {
     let (entries, _) = split(&bundle.bytes, width);
-    let length: usize = entries.iter().map(|entry| entry.len().saturating_add(2)).sum();
+    let length: usize = entries
+        .iter()
+        .map(|entry| entry.len().saturating_add(2))
+        .sum();
     bundle.bytes.iter().take(length).copied().collect()
 }
 
@@ -397,11 +417,16 @@ fn check_others(dir: &Path, head: Head) -> Result<(u64, Option<TilePath>), Verif
             return Ok(());
         }
         let whole = count.saturating_sub(tile.n.saturating_mul(TILE_WIDTH));
-        let whole = TilePath { width: whole.min(TILE_WIDTH), ..tile };
+        let whole = TilePath {
+            width: whole.min(TILE_WIDTH),
+            ..tile
+        };
         if whole == tile || is_beginning(dir, tile, whole)? {
             Ok(())
         } else {
-            Err(VerifyError::OlderPartial { path: tile.to_path() })
+            Err(VerifyError::OlderPartial {
+                path: tile.to_path(),
+            })
         }
     })?;
     Ok((after, far_after))

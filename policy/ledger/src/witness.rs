@@ -160,7 +160,8 @@ impl WitnessReader {
         let malformed = || self.fault(line, WitnessFault::Malformed);
         let parsed: Line = serde_json::from_slice(bytes).map_err(|_| malformed())?;
         let root = Hash::parse_hash(&parsed.root).map_err(|_| malformed())?;
-        let said = crate::head::unverified(parsed.checkpoint.as_bytes()).map_err(|_| malformed())?;
+        let said =
+            crate::head::unverified(parsed.checkpoint.as_bytes()).map_err(|_| malformed())?;
         let head = Head {
             size: parsed.size,
             root,
@@ -168,7 +169,9 @@ impl WitnessReader {
         let mut prev = NOTHING;
         hex::decode_to_slice(&parsed.prev, &mut prev).map_err(|_| malformed())?;
         // One line has one spelling: whatever was changed in it shows.
-        if said != head || line_for(&prev, head, parsed.checkpoint.as_bytes()).as_deref() != Some(bytes) {
+        if said != head
+            || line_for(&prev, head, parsed.checkpoint.as_bytes()).as_deref() != Some(bytes)
+        {
             return Err(malformed());
         }
         if prev != self.prev {
@@ -255,7 +258,11 @@ impl WitnessWriter {
             .map_err(LedgerError::io(path, "opened"))?;
         if let Some(folder) = path.parent() {
             let here = Path::new(".");
-            sync_folder(if folder.as_os_str().is_empty() { here } else { folder })?;
+            sync_folder(if folder.as_os_str().is_empty() {
+                here
+            } else {
+                folder
+            })?;
         }
         let mut writer = Self {
             path: path.to_owned(),

@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{copy, entry, files, seed, Dice, Lab};
+use common::{Dice, Lab, copy, entry, files, seed};
 use kekkai_ledger::{Ledger, LedgerError};
 use reader::read_log;
 
@@ -27,7 +27,9 @@ const CHILD: &str = "KEKKAI_LEDGER_CHILD";
 /// Not a test by itself: what the killed process runs. Says each entry after it was acknowledged.
 #[test]
 fn child_appends() {
-    let Ok(dir) = std::env::var(CHILD) else { return };
+    let Ok(dir) = std::env::var(CHILD) else {
+        return;
+    };
     let dir = PathBuf::from(dir);
     let skey = fs::read_to_string(dir.join("key")).unwrap();
     let ledger = Ledger::open(&dir.join("ledger"), &skey, Some(&dir.join("witness")));
@@ -69,7 +71,12 @@ fn kill_9_loses_no_acknowledged_entry() {
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     for round in 0..15 {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_appends", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "child_appends",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(CHILD, lab.temp.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -97,7 +104,10 @@ fn kill_9_loses_no_acknowledged_entry() {
             }
         }
         drop(child);
-        assert!(killed, "round {round}: the child ended by itself after {seen} entries");
+        assert!(
+            killed,
+            "round {round}: the child ended by itself after {seen} entries"
+        );
         // As the killed process left it.
         lab.verify().unwrap();
         let (_, entries) = read_log(&lab.dir(), &lab.vkey).unwrap();
@@ -107,7 +117,11 @@ fn kill_9_loses_no_acknowledged_entry() {
     }
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
     let report = lab.verify().unwrap();
-    println!("{} acknowledged, {} in the log", acknowledged.len(), report.size);
+    println!(
+        "{} acknowledged, {} in the log",
+        acknowledged.len(),
+        report.size
+    );
 }
 
 /// Where a write of the writer ends up, in the order in which the writer makes them.
@@ -124,7 +138,11 @@ fn recovers(lab: &Lab, size: u64, what: &str) {
     let note = fs::read(lab.dir().join("checkpoint")).unwrap();
     let ledger = lab.open().unwrap_or_else(|e| panic!("{what}: {e:?}"));
     assert_eq!(ledger.size(), size, "{what}");
-    assert_eq!(fs::read(lab.dir().join("checkpoint")).unwrap(), note, "{what}");
+    assert_eq!(
+        fs::read(lab.dir().join("checkpoint")).unwrap(),
+        note,
+        "{what}"
+    );
     assert_eq!(lab.verify().unwrap().files_after_checkpoint, 0, "{what}");
     // Other entries than those whose write was interrupted.
     for i in 0..3 {
@@ -166,7 +184,10 @@ fn every_state_between_two_checkpoints_opens() {
                 // Renamed into place: old or new, nothing between.
                 1 => [bytes.len()].into(),
                 // Appended to: every length.
-                2 => (was(path).len()..=bytes.len()).step_by(7).chain([bytes.len() - 1]).collect(),
+                2 => (was(path).len()..=bytes.len())
+                    .step_by(7)
+                    .chain([bytes.len() - 1])
+                    .collect(),
                 _ => [0, 1, bytes.len() / 2, bytes.len()].into(),
             };
             for length in lengths {
@@ -184,7 +205,11 @@ fn every_state_between_two_checkpoints_opens() {
                     fs::write(root.join("ledger/checkpoint.new"), b"half a no").unwrap();
                 }
                 let expected = if rank(path) == 0 { size } else { size + more };
-                recovers(&lab, expected, &format!("{size}+{more}: {} at {length}", path.display()));
+                recovers(
+                    &lab,
+                    expected,
+                    &format!("{size}+{more}: {} at {length}", path.display()),
+                );
             }
         }
     }
@@ -222,7 +247,10 @@ fn after_a_failed_write_the_ledger_refuses_until_it_is_opened_again() {
     drop(ledger);
     let ledger = lab.open().unwrap();
     assert_eq!(ledger.append(b"four".to_vec()).unwrap(), 1);
-    assert_eq!(ledger.read(0..2).unwrap(), [b"one".to_vec(), b"four".to_vec()]);
+    assert_eq!(
+        ledger.read(0..2).unwrap(),
+        [b"one".to_vec(), b"four".to_vec()]
+    );
     lab.verify().unwrap();
 }
 
@@ -231,7 +259,11 @@ fn unwritable_witness_stops_the_ledger() {
     let lab = Lab::new();
     lab.fill(1, 1);
     // The witness's disk is full.
-    let ledger = Ledger::open(&lab.temp.path().join("other"), &lab.skey, Some(Path::new("/dev/full")));
+    let ledger = Ledger::open(
+        &lab.temp.path().join("other"),
+        &lab.skey,
+        Some(Path::new("/dev/full")),
+    );
     assert!(matches!(ledger, Err(LedgerError::Io { .. })), "{ledger:?}");
 }
 
@@ -269,11 +301,17 @@ fn concurrent_appends_share_checkpoints_and_keep_their_indexes() {
         lab.verify().unwrap();
         checks += 1;
     }
-    let mut all: Vec<_> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+    let mut all: Vec<_> = threads
+        .into_iter()
+        .flat_map(|t| t.join().unwrap())
+        .collect();
     all.sort();
     assert!(all.iter().zip(0..).all(|((index, _), i)| *index == i));
     let entries = ledger.read(0..640).unwrap();
-    assert!(all.iter().all(|(i, text)| entries[*i as usize] == text.as_bytes()));
+    assert!(
+        all.iter()
+            .all(|(i, text)| entries[*i as usize] == text.as_bytes())
+    );
     let checkpoints = lab.verify().unwrap().witness.unwrap().checkpoints;
     println!("640 entries in {checkpoints} checkpoints, verified {checks} times meanwhile");
     assert!(checkpoints < 640, "{checkpoints}");

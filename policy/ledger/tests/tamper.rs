@@ -13,8 +13,8 @@ mod reader;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{copy, entry, files, seed, Dice, Lab};
-use kekkai_ledger::{start_witness, verify, Ledger, VerifyError, WitnessFault};
+use common::{Dice, Lab, copy, entry, files, seed};
+use kekkai_ledger::{Ledger, VerifyError, WitnessFault, start_witness, verify};
 use reader::read_log;
 
 /// The log's files and the witness. The lock holds nothing.
@@ -28,7 +28,9 @@ fn all_files(lab: &Lab) -> Vec<PathBuf> {
 /// Whether the independent reader looks at this file: the checkpoint and the tiles that it needs.
 fn is_needed(lab: &Lab, path: &Path) -> bool {
     let size = read_log(&lab.dir(), &lab.vkey).unwrap().0.size;
-    let name = path.strip_prefix(lab.dir()).map(|p| p.to_string_lossy().into_owned());
+    let name = path
+        .strip_prefix(lab.dir())
+        .map(|p| p.to_string_lossy().into_owned());
     match name {
         Err(_) => false,
         Ok(name) => match name.split_once(".p/") {
@@ -67,13 +69,25 @@ fn every_flipped_byte_of_a_small_log_is_found() {
                 let mut bad = good.clone();
                 bad[at] ^= mask;
                 fs::write(&path, &bad).unwrap();
-                assert!(lab.verify().is_err(), "{} byte {at} ^ {mask:#x}", path.display());
+                assert!(
+                    lab.verify().is_err(),
+                    "{} byte {at} ^ {mask:#x}",
+                    path.display()
+                );
                 if is_needed {
-                    assert!(read_log(&lab.dir(), &lab.vkey).is_err(), "{} byte {at}", path.display());
+                    assert!(
+                        read_log(&lab.dir(), &lab.vkey).is_err(),
+                        "{} byte {at}",
+                        path.display()
+                    );
                 }
                 // The witness isn't needed to find a change in the log itself.
                 if path != lab.witness() {
-                    assert!(verify(&lab.dir(), &lab.vkey, None).is_err(), "{} byte {at}", path.display());
+                    assert!(
+                        verify(&lab.dir(), &lab.vkey, None).is_err(),
+                        "{} byte {at}",
+                        path.display()
+                    );
                 }
                 flips += 1;
             }
@@ -101,9 +115,17 @@ fn flipped_bytes_of_a_log_with_full_tiles_are_found_by_verify_and_at_opening() {
             fs::write(&path, &bad).unwrap();
             assert!(lab.verify().is_err(), "{} byte {at}", path.display());
             assert!(lab.open().is_err(), "{} byte {at}", path.display());
-            assert_eq!(fs::read(&path).unwrap(), bad, "a refused log is left as it is");
+            assert_eq!(
+                fs::read(&path).unwrap(),
+                bad,
+                "a refused log is left as it is"
+            );
             if is_needed {
-                assert!(read_log(&lab.dir(), &lab.vkey).is_err(), "{} byte {at}", path.display());
+                assert!(
+                    read_log(&lab.dir(), &lab.vkey).is_err(),
+                    "{} byte {at}",
+                    path.display()
+                );
             }
         }
         fs::write(&path, &good).unwrap();
@@ -129,8 +151,16 @@ fn removed_cut_or_longer_files_are_found() {
         let length = fs::read(&path).unwrap().len();
         // A witness that lost the end of its newest line is what a killed writer leaves.
         if path != lab.witness() {
-            with_change(&path, |p| fs::write(p, &fs::read(p).unwrap()[..length - 1]).unwrap(), bad);
-            with_change(&path, |p| fs::write(p, &fs::read(p).unwrap()[..length / 2]).unwrap(), bad);
+            with_change(
+                &path,
+                |p| fs::write(p, &fs::read(p).unwrap()[..length - 1]).unwrap(),
+                bad,
+            );
+            with_change(
+                &path,
+                |p| fs::write(p, &fs::read(p).unwrap()[..length / 2]).unwrap(),
+                bad,
+            );
         }
         let longer = |p: &Path| fs::write(p, [fs::read(p).unwrap(), vec![b'\n']].concat()).unwrap();
         with_change(&path, longer, bad);
@@ -183,14 +213,28 @@ fn changed_entries_are_named() {
         with_change(&path, emptied, || names(first)(&lab));
     }
     let path = lab.dir().join("tile/entries/001.p/44");
-    with_change(&path, |p| rewrite(p, |e| drop(e.pop())), || {
-        let error = lab.verify().unwrap_err();
-        assert!(matches!(error, VerifyError::BundleTruncated { entry: 299, .. }), "{error}");
-    });
-    with_change(&path, |p| rewrite(p, |e| e.push(entry(300))), || {
-        let error = lab.verify().unwrap_err();
-        assert!(matches!(error, VerifyError::BundleTrailing { .. }), "{error}");
-    });
+    with_change(
+        &path,
+        |p| rewrite(p, |e| drop(e.pop())),
+        || {
+            let error = lab.verify().unwrap_err();
+            assert!(
+                matches!(error, VerifyError::BundleTruncated { entry: 299, .. }),
+                "{error}"
+            );
+        },
+    );
+    with_change(
+        &path,
+        |p| rewrite(p, |e| e.push(entry(300))),
+        || {
+            let error = lab.verify().unwrap_err();
+            assert!(
+                matches!(error, VerifyError::BundleTrailing { .. }),
+                "{error}"
+            );
+        },
+    );
 }
 
 #[test]
@@ -204,7 +248,12 @@ fn changed_tiles_are_named_with_their_entries() {
             fs::write(p, bytes).unwrap();
         };
         with_change(&lab.dir().join(file), flip, || match lab.verify() {
-            Err(VerifyError::Tile { path, hash: h, first: f, last: l }) => {
+            Err(VerifyError::Tile {
+                path,
+                hash: h,
+                first: f,
+                last: l,
+            }) => {
                 assert_eq!((path.as_str(), h, f, l), (file, hash, first, last));
             }
             other => panic!("{other:?}"),
@@ -214,10 +263,17 @@ fn changed_tiles_are_named_with_their_entries() {
     check("tile/0/002.p/88", 87, 599, 599);
     check("tile/1/000.p/2", 1, 256, 511);
     let removed = lab.dir().join("tile/1/000.p/2");
-    with_change(&removed, |p| fs::remove_file(p).unwrap(), || {
-        let error = lab.verify().unwrap_err();
-        assert!(matches!(&error, VerifyError::Missing { path } if path == "tile/1/000.p/2"), "{error}");
-    });
+    with_change(
+        &removed,
+        |p| fs::remove_file(p).unwrap(),
+        || {
+            let error = lab.verify().unwrap_err();
+            assert!(
+                matches!(&error, VerifyError::Missing { path } if path == "tile/1/000.p/2"),
+                "{error}"
+            );
+        },
+    );
 }
 
 #[test]
@@ -242,11 +298,24 @@ fn entry_and_tile_changed_together_are_found() {
         error
     };
     let error = mix(&["tile/entries/000", "tile/0/000"]);
-    assert!(matches!(error, VerifyError::Tile { first: 0, last: 255, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            VerifyError::Tile {
+                first: 0,
+                last: 255,
+                ..
+            }
+        ),
+        "{error}"
+    );
     let error = mix(&["tile/entries/000", "tile/0/000", "tile/1/000.p/1"]);
     assert!(matches!(error, VerifyError::Root { size: 300 }), "{error}");
     let error = mix(&["checkpoint"]);
-    assert!(matches!(error, VerifyError::CheckpointSignature { .. }), "{error}");
+    assert!(
+        matches!(error, VerifyError::CheckpointSignature { .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -262,7 +331,16 @@ fn only_the_witness_shows_a_log_that_was_cut_back() {
     copy(&old, &lab.dir());
     let error = lab.verify().unwrap_err();
     assert!(
-        matches!(error, VerifyError::Witness { fault: WitnessFault::Ahead { witnessed: 300, size: 270 }, .. }),
+        matches!(
+            error,
+            VerifyError::Witness {
+                fault: WitnessFault::Ahead {
+                    witnessed: 300,
+                    size: 270
+                },
+                ..
+            }
+        ),
         "{error}"
     );
     assert!(lab.open().is_err());
@@ -278,13 +356,26 @@ fn only_the_witness_shows_a_log_that_was_rewritten_with_its_own_key() {
     lab.fill(200, 50);
     fs::remove_dir_all(lab.dir()).unwrap();
     let ledger = Ledger::open(&lab.dir(), &lab.skey, None).unwrap();
-    let forged = |i| if i == 120 { b"forged".to_vec() } else { entry(i) };
+    let forged = |i| {
+        if i == 120 {
+            b"forged".to_vec()
+        } else {
+            entry(i)
+        }
+    };
     ledger.append_many((0..250).map(forged).collect()).unwrap();
     drop(ledger);
     assert!(verify(&lab.dir(), &lab.vkey, None).is_ok(), "the control");
     let error = lab.verify().unwrap_err();
     assert!(
-        matches!(error, VerifyError::Witness { line: 4, fault: WitnessFault::Rewritten { size: 150 }, .. }),
+        matches!(
+            error,
+            VerifyError::Witness {
+                line: 4,
+                fault: WitnessFault::Rewritten { size: 150 },
+                ..
+            }
+        ),
         "{error}"
     );
     assert!(lab.open().is_err());
@@ -299,7 +390,10 @@ fn checkpoint_replaced_by_an_older_one_is_found_even_without_a_witness_when_file
     fs::write(lab.dir().join("checkpoint"), old).unwrap();
     let error = verify(&lab.dir(), &lab.vkey, None).unwrap_err();
     assert!(
-        matches!(error, VerifyError::CutBack { size: 10, .. } | VerifyError::OlderPartial { .. }),
+        matches!(
+            error,
+            VerifyError::CutBack { size: 10, .. } | VerifyError::OlderPartial { .. }
+        ),
         "{error}"
     );
     assert!(Ledger::open(&lab.dir(), &lab.skey, None).is_err());
@@ -353,12 +447,21 @@ fn another_key_is_refused() {
 fn foreign_files_among_the_tiles_are_found() {
     let lab = Lab::new();
     lab.fill(3, 3);
-    for name in ["tile/0/000.p/0", "tile/0/000.p/03", "tile/0/notes.txt", "tile/readme", "tile/64/000"] {
+    for name in [
+        "tile/0/000.p/0",
+        "tile/0/000.p/03",
+        "tile/0/notes.txt",
+        "tile/readme",
+        "tile/64/000",
+    ] {
         let path = lab.dir().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, b"x").unwrap();
         let error = lab.verify().unwrap_err();
-        assert!(matches!(&error, VerifyError::Foreign { path } if path == name), "{error}");
+        assert!(
+            matches!(&error, VerifyError::Foreign { path } if path == name),
+            "{error}"
+        );
         fs::remove_file(path).unwrap();
     }
     lab.verify().unwrap();

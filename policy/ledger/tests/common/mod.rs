@@ -13,7 +13,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kekkai_ledger::{generate_key, Ledger};
+use kekkai_ledger::{Ledger, generate_key};
 use tempfile::TempDir;
 
 /// A log in a temporary directory, with its key and a witness beside it.
@@ -56,7 +56,9 @@ impl Lab {
         let end = next + count;
         while next < end {
             let until = (next + per_checkpoint).min(end);
-            ledger.append_many((next..until).map(entry).collect()).unwrap();
+            ledger
+                .append_many((next..until).map(entry).collect())
+                .unwrap();
             next = until;
         }
     }
@@ -98,10 +100,14 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// A seed from the environment (`KEKKAI_SEED`) or the clock, printed so that a run can be replayed.
 pub fn seed() -> u64 {
-    let seed = std::env::var("KEKKAI_SEED").ok().and_then(|s| s.parse().ok());
+    let seed = std::env::var("KEKKAI_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok());
     let seed = seed.unwrap_or_else(|| {
         let now = std::time::SystemTime::now();
-        now.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
+        now.duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64
     });
     println!("KEKKAI_SEED={seed}");
     seed

@@ -14,9 +14,9 @@
 use std::fs;
 use std::path::Path;
 
-use base64::prelude::{Engine as _, BASE64_STANDARD};
-use ring::digest::{digest, SHA256};
-use ring::signature::{UnparsedPublicKey, ED25519};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use ring::digest::{SHA256, digest};
+use ring::signature::{ED25519, UnparsedPublicKey};
 
 type Hash = Vec<u8>;
 
@@ -42,7 +42,9 @@ pub fn read_log(dir: &Path, vkey: &str) -> Result<(Head, Vec<Vec<u8>>), String> 
         for _ in 0..width {
             let length = bytes.get(at..at + 2).ok_or(format!("{path}: cut"))?;
             let length = usize::from(length[0]) << 8 | usize::from(length[1]);
-            let entry = bytes.get(at + 2..at + 2 + length).ok_or(format!("{path}: cut"))?;
+            let entry = bytes
+                .get(at + 2..at + 2 + length)
+                .ok_or(format!("{path}: cut"))?;
             entries.push(entry.to_vec());
             at += 2 + length;
         }
@@ -85,7 +87,10 @@ fn tiles(count: u64) -> Vec<(u64, u64)> {
 fn tile_path(kind: &str, n: u64, width: u64) -> String {
     let digits = n.to_string();
     let digits = format!("{}{digits}", "0".repeat((3 - digits.len() % 3) % 3));
-    let groups: Vec<&str> = (0..digits.len()).step_by(3).map(|i| &digits[i..i + 3]).collect();
+    let groups: Vec<&str> = (0..digits.len())
+        .step_by(3)
+        .map(|i| &digits[i..i + 3])
+        .collect();
     let (last, first) = groups.split_last().unwrap();
     let mut path = format!("tile/{kind}/");
     for group in first {
@@ -104,12 +109,18 @@ pub fn open_checkpoint(note: &[u8], vkey: &str) -> Result<Head, String> {
         let mut parts = vkey.splitn(3, '+');
         let name = parts.next().unwrap();
         let id = u32::from_str_radix(parts.next().ok_or("vkey")?, 16).map_err(|_| "vkey")?;
-        let key = BASE64_STANDARD.decode(parts.next().ok_or("vkey")?).map_err(|_| "vkey")?;
+        let key = BASE64_STANDARD
+            .decode(parts.next().ok_or("vkey")?)
+            .map_err(|_| "vkey")?;
         (name, id, key)
     };
     assert_eq!(key[0], 1, "Ed25519");
     let hashed = sha256(&[name.as_bytes(), b"\n", &key]);
-    assert_eq!(hashed[..4], id.to_be_bytes(), "key ID = SHA-256(name || 0x0A || type || key)[:4]");
+    assert_eq!(
+        hashed[..4],
+        id.to_be_bytes(),
+        "key ID = SHA-256(name || 0x0A || type || key)[:4]"
+    );
 
     let note = std::str::from_utf8(note).map_err(|_| "note: not UTF-8")?;
     if note.chars().any(|c| c < ' ' && c != '\n') {
@@ -117,12 +128,18 @@ pub fn open_checkpoint(note: &[u8], vkey: &str) -> Result<Head, String> {
     }
     let blank = note.rfind("\n\n").ok_or("note: no signatures")?;
     let (text, signatures) = (&note[..=blank], &note[blank + 2..]);
-    let signatures = signatures.strip_suffix('\n').ok_or("note: last line is cut")?;
+    let signatures = signatures
+        .strip_suffix('\n')
+        .ok_or("note: last line is cut")?;
     let mut verified = false;
     for line in signatures.split('\n') {
-        let line = line.strip_prefix("\u{2014} ").ok_or("note: bad signature line")?;
+        let line = line
+            .strip_prefix("\u{2014} ")
+            .ok_or("note: bad signature line")?;
         let (signer, signature) = line.split_once(' ').ok_or("note: bad signature line")?;
-        let signature = BASE64_STANDARD.decode(signature).map_err(|_| "note: bad base64")?;
+        let signature = BASE64_STANDARD
+            .decode(signature)
+            .map_err(|_| "note: bad base64")?;
         if signature.len() < 5 || signer.is_empty() {
             return Err("note: bad signature line".to_owned());
         }
@@ -145,8 +162,14 @@ pub fn open_checkpoint(note: &[u8], vkey: &str) -> Result<Head, String> {
     if number.to_string() != size || origin != name {
         return Err("checkpoint: bad size or origin".to_owned());
     }
-    let root = BASE64_STANDARD.decode(root).map_err(|_| "checkpoint: bad root")?;
-    Ok(Head { origin, size: number, root })
+    let root = BASE64_STANDARD
+        .decode(root)
+        .map_err(|_| "checkpoint: bad root")?;
+    Ok(Head {
+        origin,
+        size: number,
+        root,
+    })
 }
 
 fn sha256(parts: &[&[u8]]) -> Hash {
