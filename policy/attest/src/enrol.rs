@@ -83,6 +83,11 @@ impl PendingEnrolment {
         &self.enrolled.server
     }
 
+    /// Whether a software TPM is being enrolled: no hardware trust.
+    pub const fn is_emulated(&self) -> bool {
+        self.enrolled.emulated
+    }
+
     /// Takes the activated credential (base64). One attempt: a wrong one ends the enrolment.
     pub fn finish(self, credential: &str) -> Result<Enrolled, EnrolmentError> {
         let shown = Zeroizing::new(decode(credential).unwrap_or_default());
@@ -182,8 +187,8 @@ fn check_ak(ak: &EccPublic) -> Result<(), EnrolmentError> {
         | attribute::SENSITIVE_DATA_ORIGIN
         | attribute::RESTRICTED
         | attribute::SIGN;
-    let forbidden = attribute::DECRYPT | attribute::ST_CLEAR | attribute::ENCRYPTED_DUPLICATION;
-    if ak.has(required, forbidden) && ak.scheme == Scheme::Ecdsa {
+    let optional = attribute::USER_WITH_AUTH | attribute::ADMIN_WITH_POLICY | attribute::NO_DA;
+    if ak.is(required, optional) && ak.scheme == Scheme::Ecdsa {
         Ok(())
     } else {
         Err(EnrolmentError::AkAttributes)
@@ -191,18 +196,15 @@ fn check_ak(ak: &EccPublic) -> Result<(), EnrolmentError> {
 }
 
 fn check_unwrap(unwrap: &EccPublic, policy_key: &[u8; 65]) -> Result<(), EnrolmentError> {
+    // Without `userWithAuth`, nobody uses the key but under its policy. `adminWithPolicy` is not asked
+    // for: the ADMIN role certifies a key and changes its authorization value, but never uses it, and
+    // TPM2_Certify needs that role.
     let required = attribute::FIXED_TPM
         | attribute::FIXED_PARENT
         | attribute::SENSITIVE_DATA_ORIGIN
         | attribute::DECRYPT;
-    // `adminWithPolicy` is not asked for: the ADMIN role certifies a key and changes its authorization
-    // value, but never uses it, and TPM2_Certify needs that role.
-    let forbidden = attribute::USER_WITH_AUTH
-        | attribute::SIGN
-        | attribute::RESTRICTED
-        | attribute::ST_CLEAR
-        | attribute::ENCRYPTED_DUPLICATION;
-    if !unwrap.has(required, forbidden) || unwrap.scheme == Scheme::Ecdsa {
+    let optional = attribute::ADMIN_WITH_POLICY | attribute::NO_DA;
+    if !unwrap.is(required, optional) || unwrap.scheme == Scheme::Ecdsa {
         return Err(EnrolmentError::UnwrapAttributes);
     }
     if unwrap.auth_policy.as_slice() != authorize_policy(policy_key).as_bytes() {

@@ -14,11 +14,11 @@ const CURVE_P256: u16 = 0x0003;
 /// `TPMA_OBJECT`.
 pub(crate) mod attribute {
     pub(crate) const FIXED_TPM: u32 = 1 << 1;
-    pub(crate) const ST_CLEAR: u32 = 1 << 2;
     pub(crate) const FIXED_PARENT: u32 = 1 << 4;
     pub(crate) const SENSITIVE_DATA_ORIGIN: u32 = 1 << 5;
     pub(crate) const USER_WITH_AUTH: u32 = 1 << 6;
-    pub(crate) const ENCRYPTED_DUPLICATION: u32 = 1 << 11;
+    pub(crate) const ADMIN_WITH_POLICY: u32 = 1 << 7;
+    pub(crate) const NO_DA: u32 = 1 << 10;
     pub(crate) const RESTRICTED: u32 = 1 << 16;
     pub(crate) const DECRYPT: u32 = 1 << 17;
     pub(crate) const SIGN: u32 = 1 << 18;
@@ -83,9 +83,9 @@ impl EccPublic {
         })
     }
 
-    /// Whether all of `required` and none of `forbidden` are set.
-    pub(crate) fn has(&self, required: u32, forbidden: u32) -> bool {
-        self.attributes & required == required && self.attributes & forbidden == 0
+    /// Whether exactly `required` is set, apart from what is `optional`.
+    pub(crate) const fn is(&self, required: u32, optional: u32) -> bool {
+        self.attributes & !optional == required
     }
 }
 
@@ -163,7 +163,8 @@ mod tests {
         assert_eq!(parsed.point, sec1);
         assert_eq!(parsed.scheme, Scheme::Ecdsa);
         assert_eq!(parsed.name, policy_key_name(&sec1));
-        assert!(parsed.has(attribute::SIGN, attribute::DECRYPT));
+        assert!(parsed.is(attribute::SIGN, attribute::USER_WITH_AUTH));
+        assert!(!parsed.is(attribute::SIGN, attribute::DECRYPT));
     }
 
     #[test]

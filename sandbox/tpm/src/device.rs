@@ -103,7 +103,7 @@ impl Device {
         })
     }
 
-    fn read_pcrs(&mut self) -> Result<Vec<PcrValue>, TpmError> {
+    pub(crate) fn read_pcrs(&mut self) -> Result<Vec<PcrValue>, TpmError> {
         let mut pcrs = Vec::new();
         for group in QUOTED_PCRS {
             let selection = select(group.iter().copied())?;
@@ -361,13 +361,13 @@ impl Device {
         if !self.is_defined(index)? {
             return Ok(None);
         }
-        let mut handle = self
+        let handle = self
             .context
             .execute_without_session(|c| c.tr_from_tpm_public(TpmHandle::NvIndex(index)))
             .map_err(during("TPM2_NV_ReadPublic"))?;
         let auth = NvAuth::NvIndex(handle.into());
+        // Closes the handle too.
         let read = self.with_password(|context| nv::read_full(context, auth, index));
-        let _closed = self.context.tr_close(&mut handle);
         let mut certificate = read.map_err(during("TPM2_NV_Read"))?;
         // The index may be larger than the certificate.
         certificate.truncate(der_length(&certificate).unwrap_or(certificate.len()));

@@ -51,6 +51,9 @@ pub enum TpmError {
         /// The cause.
         source: tss_esapi::Error,
     },
+    /// A hardware TPM holds measurements of something else since the machine started.
+    #[error("PCR {0} already holds other measurements: restart the machine")]
+    AlreadyMeasured(u32),
     /// The wrapped key is another's, or was moved, or was changed.
     #[error("the wrapped key can't be opened")]
     Unopened,

@@ -1,7 +1,7 @@
 //! The handle that the rest of a server holds: commands go by channel to the one thread that owns the
 //! TPM, since a TPM does one thing at a time.
 
-use kekkai_attest::{EnrolmentRequest, Evidence, Measurement, ReferenceValues};
+use kekkai_attest::{EnrolmentRequest, Evidence, Measurement, ReferenceValues, replay};
 use kekkai_types::{Digest, KeyText, ServerId, WrappedKey};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -134,10 +134,29 @@ impl Tpm {
     }
 }
 
-/// Extends PCRs one after the other without an async runtime: for `kekkai-measure`.
+/// Brings PCRs 11 to 13 to what these measurements make of them, without an async runtime: for
+/// `kekkai-measure`.
+///
+/// A hardware TPM keeps its PCRs until the machine restarts. A PCR that already has the right value, since
+/// the same service was started before, is left alone; one that has any other value can't be made
+/// right any more, and nothing may be executed.
 pub fn extend_all(connection: &Connection, measurements: &[Measurement]) -> Result<(), TpmError> {
     let mut device = Device::open(connection)?;
-    measurements
-        .iter()
-        .try_for_each(|measurement| device.extend(measurement))
+    let current = device.read_pcrs()?;
+    for (pcr, expected) in replay(measurements) {
+        let value = current
+            .iter()
+            .find(|shown| shown.index == pcr)
+            .map(|shown| shown.value);
+        if value == Some(expected) {
+            continue;
+        }
+        if value != Some(Digest::from_bytes([0; 32])) {
+            return Err(TpmError::AlreadyMeasured(pcr));
+        }
+        for measurement in measurements.iter().filter(|one| one.kind.pcr() == pcr) {
+            device.extend(measurement)?;
+        }
+    }
+    Ok(())
 }

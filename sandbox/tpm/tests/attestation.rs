@@ -18,7 +18,7 @@ use kekkai_attest::{
     TpmTrust, begin_enrolment, verify_quote,
 };
 use kekkai_tpm::emulated::Emulated;
-use kekkai_tpm::{Tpm, TpmError};
+use kekkai_tpm::{Tpm, TpmError, extend_all};
 use kekkai_types::{Digest, KeyText, Recipient, ServerId, Timestamp, WrappedKey};
 use tempfile::TempDir;
 
@@ -441,4 +441,45 @@ async fn start_that_was_killed_half_way_is_continued() {
         .filter(|name| name.contains("key"))
         .collect();
     assert!(keys.is_empty(), "the authority could sign again: {keys:?}");
+}
+
+#[tokio::test]
+async fn second_start_on_the_same_power_up_measures_nothing_else() {
+    let server = Server::start();
+    let enrolled = server.enrol().await;
+    let Server {
+        emulated,
+        tpm,
+        policy_key,
+        directory,
+    } = server;
+    drop(tpm);
+    // As `kekkai-measure` does on a hardware TPM when the service restarts without the machine.
+    extend_all(&emulated.connection(), &good()).unwrap();
+    extend_all(&emulated.connection(), &good()).unwrap();
+    let mut upgraded = good();
+    upgraded[2].digest = Digest::of(b"another worker");
+    let refused = extend_all(&emulated.connection(), &upgraded);
+    assert!(
+        matches!(refused, Err(TpmError::AlreadyMeasured(13))),
+        "{refused:?}"
+    );
+
+    let tpm = Tpm::open(&emulated.connection(), &policy_key.public()).unwrap();
+    let server = Server {
+        emulated,
+        tpm,
+        policy_key,
+        directory,
+    };
+    let reference = ReferenceValues::compute("test", good());
+    let evidence = server
+        .tpm
+        .quote(Digest::of(b"nonce"), &good())
+        .await
+        .unwrap();
+    assert_eq!(
+        verify_quote(&enrolled, &[reference], &Digest::of(b"nonce"), &evidence),
+        Ok(0)
+    );
 }
