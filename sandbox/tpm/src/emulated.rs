@@ -39,10 +39,15 @@ impl Emulated {
         }
         path_text(state)?;
         let directory = state.join("state");
-        fs::create_dir_all(&directory).map_err(|source| TpmError::File {
-            path: directory.clone(),
-            source,
-        })?;
+        // The seeds of all keys lie there.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(|source| TpmError::File {
+                path: directory.clone(),
+                source,
+            })?;
         let emulated = power_up(state, &directory)?;
         emulated.certify_ek()?;
         Ok(emulated)
