@@ -13,7 +13,7 @@ use kekkai_policy_api::{
 };
 use kekkai_service::CallError;
 use kekkai_signin::SignedIn;
-use kekkai_types::{AgreementId, SessionId, TerminalId};
+use kekkai_types::{AgreementId, SessionId, TerminalId, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -39,6 +39,8 @@ pub struct LiveSession {
     pub person: KnownPerson,
     /// At which terminal.
     pub terminal: TerminalId,
+    /// When it was ready.
+    pub started: Timestamp,
     ended: watch::Sender<Option<EndReason>>,
 }
 
@@ -154,6 +156,7 @@ impl Gateway {
             launched,
             person,
             terminal: signed_in.terminal().clone(),
+            started: Timestamp::now(),
             ended: watch::Sender::new(None),
         });
         self.sessions.map().insert(session, live.clone());

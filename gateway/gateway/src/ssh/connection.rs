@@ -18,6 +18,10 @@ use crate::sessions::{LiveSession, SessionError};
 
 /// Refused requests after which a connection is cut: each costs the ledger an entry.
 const REFUSALS_MAX: u32 = 24;
+/// Typed lines that are no command after which a connection is cut. People mistype.
+const MISTYPED_MAX: u32 = 200;
+/// Telling a client to leave takes at most this long: it may not be reading.
+const TELL_LIMIT: Duration = Duration::from_secs(1);
 /// Console channels that are open at once.
 pub(super) const CHANNELS_MAX: u32 = 4;
 /// The longest description of a refused request in the ledger, in characters.
@@ -32,6 +36,7 @@ pub(super) struct Connection {
     state: Mutex<State>,
     session: OnceCell<Option<Arc<LiveSession>>>,
     refusals: AtomicU32,
+    mistyped: AtomicU32,
     channels: AtomicU32,
     handle: OnceLock<Handle>,
     entered: Notify,
@@ -68,6 +73,7 @@ impl Connection {
             }),
             session: OnceCell::new(),
             refusals: AtomicU32::new(0),
+            mistyped: AtomicU32::new(0),
             channels: AtomicU32::new(0),
             handle: OnceLock::new(),
             entered: Notify::new(),
@@ -197,8 +203,21 @@ impl Connection {
     /// Records that something was asked for that doesn't exist here. Too much of it ends the
     /// connection.
     pub(super) async fn refuse(&self, request: &str) {
-        let count = self.refusals.fetch_add(1, Ordering::SeqCst);
-        if count > REFUSALS_MAX {
+        self.refuse_counted(request, &self.refusals, REFUSALS_MAX).await;
+    }
+
+    /// The same for a command, which may have been mistyped.
+    pub(super) async fn refuse_command(&self, request: &str, is_typed: bool) {
+        if is_typed {
+            self.refuse_counted(request, &self.mistyped, MISTYPED_MAX).await;
+        } else {
+            self.refuse(request).await;
+        }
+    }
+
+    async fn refuse_counted(&self, request: &str, count: &AtomicU32, max: u32) {
+        let count = count.fetch_add(1, Ordering::SeqCst);
+        if count > max {
             return;
         }
         let request: String = request
@@ -219,7 +238,7 @@ impl Connection {
         if let Err(error) = self.gateway.record(event).await {
             tracing::error!(%error, "refused request not recorded");
         }
-        if count == REFUSALS_MAX {
+        if count == max {
             self.leave(text::TOO_MANY_REFUSALS).await;
         }
     }
@@ -232,13 +251,12 @@ impl Connection {
     pub(super) async fn leave(&self, message: text::Both) {
         if let Some(handle) = self.handle.get() {
             let lang = self.lang();
-            let _ = handle
-                .disconnect(
-                    Disconnect::ByApplication,
-                    message.get(lang).to_owned(),
-                    lang.as_str().to_owned(),
-                )
-                .await;
+            let told = handle.disconnect(
+                Disconnect::ByApplication,
+                message.get(lang).to_owned(),
+                lang.as_str().to_owned(),
+            );
+            let _ = tokio::time::timeout(TELL_LIMIT, told).await;
         }
     }
 

@@ -140,9 +140,13 @@ impl Editor {
                     self.push(c, echo);
                 }
             }
-            // Not the beginning of a character: forgotten.
+            // Not a character: forgotten, but for the byte that may begin the next one.
             Err(error) if error.error_len().is_some() || self.partial.len() >= 4 => {
+                let was_alone = self.partial.len() == 1;
                 self.partial.clear();
+                if !was_alone {
+                    self.utf8(byte, echo);
+                }
             }
             Err(_) => {}
         }

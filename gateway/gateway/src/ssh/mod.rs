@@ -1,6 +1,7 @@
 //! The SSH door: stock `ssh` in, a text console out, and nothing else.
 
 mod auth;
+mod commands;
 mod connection;
 mod editor;
 mod handler;

@@ -1,17 +1,312 @@
-//! A console on a channel.
+//! A console on a channel: lines in, text out. It runs commands of `kekkai-console` and nothing else.
+
 use std::sync::Arc;
+
 use bytes::Bytes;
+use kekkai_console::{Command, Lines, ParseError, TableView, message, render};
+use kekkai_types::Lang;
 use russh::ChannelId;
 use russh::server::Handle;
 use tokio::sync::mpsc;
+
 use super::connection::Connection;
+use super::editor::{Editor, Key};
+use super::handler::STDERR;
+use super::{commands, text};
+use crate::sessions::{LiveSession, SessionError};
+
+/// The width of output that isn't a terminal's, in columns.
+const COLUMNS_DEFAULT: u32 = 100;
+/// Keys that are kept while a command runs; more are forgotten.
+const AHEAD_MAX: usize = 256;
+/// Exit statuses.
+pub(super) const OK: u32 = 0;
+pub(super) const REFUSED: u32 = 1;
+pub(super) const USAGE: u32 = 2;
 
 /// What a person, or their terminal, sends.
 pub(super) enum Input {
+    /// Keys, or a file that is typed.
     Bytes(Bytes),
+    /// The terminal's new width.
     Columns(u32),
+    /// Ctrl-C, as a signal.
     Interrupt,
+    /// No more input.
     End,
 }
-pub(super) enum Mode { Interactive, Command(String) }
-pub(super) async fn run(_c: Arc<Connection>, _h: Handle, _ch: ChannelId, _cols: Option<u32>, _m: Mode, _i: mpsc::Receiver<Input>) {}
+
+/// What the channel was opened for.
+pub(super) enum Mode {
+    /// `ssh gateway`
+    Interactive,
+    /// `ssh gateway COMMAND`
+    Command(String),
+}
+
+/// A console's terminal and its session.
+pub(super) struct Shell {
+    pub(super) connection: Arc<Connection>,
+    handle: Handle,
+    channel: ChannelId,
+    pub(super) columns: Option<u32>,
+    input: mpsc::Receiver<Input>,
+    editor: Editor,
+    lines: Lines,
+    /// Keys that came while a command ran.
+    ahead: std::collections::VecDeque<Key>,
+    is_closed: bool,
+    at_end: bool,
+}
+
+/// Runs a console until it ends, and closes its channel.
+pub(super) async fn run(
+    connection: Arc<Connection>,
+    handle: Handle,
+    channel: ChannelId,
+    columns: Option<u32>,
+    mode: Mode,
+    input: mpsc::Receiver<Input>,
+) {
+    let mut shell = Shell {
+        connection,
+        handle,
+        channel,
+        columns,
+        input,
+        editor: Editor::default(),
+        lines: Lines::default(),
+        ahead: std::collections::VecDeque::new(),
+        is_closed: false,
+        at_end: false,
+    };
+    let status = match mode {
+        Mode::Interactive => shell.interact().await,
+        Mode::Command(line) => shell.once(&line).await,
+    };
+    // The client may be gone; then nobody is there to be told.
+    let _ = shell.handle.exit_status_request(channel, status).await;
+    let _ = shell.handle.eof(channel).await;
+    let _ = shell.handle.close(channel).await;
+}
+
+impl Shell {
+    pub(super) fn lang(&self) -> Lang {
+        self.connection.lang()
+    }
+
+    pub(super) fn width(&self) -> usize {
+        usize::try_from(self.columns.unwrap_or(COLUMNS_DEFAULT)).unwrap_or(100)
+    }
+
+    pub(super) fn view(&self) -> TableView {
+        match self.columns {
+            Some(_) => TableView::terminal(self.width()),
+            None => TableView::whole(),
+        }
+    }
+
+    pub(super) async fn out(&self, text: &str) {
+        let _ = self.handle.data(self.channel, self.bytes(text)).await;
+    }
+
+    pub(super) async fn err(&self, text: &str) {
+        let bytes = self.bytes(text);
+        let _ = self.handle.extended_data(self.channel, STDERR, bytes).await;
+    }
+
+    /// A terminal in raw mode needs the carriage return, too.
+    fn bytes(&self, text: &str) -> Vec<u8> {
+        match self.columns {
+            Some(_) => text.replace('\n', "\r\n").into_bytes(),
+            None => text.as_bytes().to_vec(),
+        }
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    async fn once(&mut self, line: &str) -> u32 {
+        let command = match kekkai_console::parse(line) {
+            Ok(command) => command,
+            Err(error) => return self.not_done(&error, line, false).await,
+        };
+        // What needs no session costs none.
+        match command {
+            Command::Help(topic) => {
+                self.out(&render::help(topic, self.lang())).await;
+                return OK;
+            }
+            Command::Exit | Command::Lang(_) => return OK,
+            _ => {}
+        }
+        let live = match self.session().await {
+            Ok(live) => live,
+            Err(status) => return status,
+        };
+        commands::run(self, &live, command).await
+    }
+
+    async fn interact(&mut self) -> u32 {
+        let live = match self.session().await {
+            Ok(live) => live,
+            Err(status) => return status,
+        };
+        let welcome = render::welcome(&commands::status(self, &live), self.lang());
+        self.out(&welcome).await;
+        let mut status = OK;
+        self.prompt().await;
+        loop {
+            let key = tokio::select! {
+                key = self.key() => key,
+                reason = live.ended() => {
+                    self.ended(reason).await;
+                    return REFUSED;
+                }
+            };
+            let Some(key) = key else { return status };
+            match key {
+                Key::End => {
+                    self.out("\n").await;
+                    return status;
+                }
+                Key::Interrupt => self.lines.clear(),
+                Key::Line(line) => match self.lines.push(&line) {
+                    None => {}
+                    Some(Err(error)) => status = self.not_done(&error, &line, true).await,
+                    Some(Ok(Command::Exit)) => return status,
+                    Some(Ok(command)) => {
+                        status = commands::run(self, &live, command).await;
+                        if self.is_closed {
+                            return status;
+                        }
+                    }
+                },
+            }
+            self.prompt().await;
+        }
+    }
+
+    async fn prompt(&self) {
+        if self.is_terminal() {
+            let line = format!("{}{}", self.lines.prompt(), self.editor.line());
+            self.out(&line).await;
+        }
+    }
+
+    /// The next key; `None` when there is no more.
+    pub(super) async fn key(&mut self) -> Option<Key> {
+        loop {
+            if let Some(key) = self.ahead.pop_front() {
+                return Some(key);
+            }
+            if self.at_end || self.is_closed {
+                return None;
+            }
+            match self.input.recv().await {
+                None => self.is_closed = true,
+                Some(input) => self.take(input).await,
+            }
+        }
+    }
+
+    /// Waits until the person interrupts or goes; keys typed meanwhile are kept for later.
+    pub(super) async fn interrupted(&mut self) {
+        loop {
+            if self.is_closed {
+                return;
+            }
+            match self.input.recv().await {
+                None => {
+                    self.is_closed = true;
+                    return;
+                }
+                Some(Input::Interrupt) => return,
+                Some(input) => self.take(input).await,
+            }
+            if let Some(at) = self.ahead.iter().position(|key| *key == Key::Interrupt) {
+                self.ahead.drain(..=at);
+                return;
+            }
+            if self.at_end && self.ahead.is_empty() {
+                // Input may end while a command runs; only closing the channel stops it.
+                match self.input.recv().await {
+                    None => self.is_closed = true,
+                    Some(Input::Interrupt) => {}
+                    Some(_) => continue,
+                }
+                return;
+            }
+        }
+    }
+
+    async fn take(&mut self, input: Input) {
+        match input {
+            Input::Bytes(bytes) => {
+                let mut echo = String::new();
+                self.ahead.extend(self.editor.feed(&bytes, &mut echo));
+                self.ahead.truncate(AHEAD_MAX);
+                if self.is_terminal() {
+                    let _ = self.handle.data(self.channel, echo.into_bytes()).await;
+                }
+            }
+            Input::Columns(columns) => self.columns = self.columns.map(|_| columns),
+            Input::Interrupt => self.ahead.push_back(Key::Interrupt),
+            Input::End => {
+                // A file's last line may lack its end.
+                let mut echo = String::new();
+                if !self.editor.line().is_empty() {
+                    self.ahead.extend(self.editor.feed(b"\n", &mut echo));
+                    self.ahead.truncate(AHEAD_MAX);
+                }
+                self.at_end = true;
+            }
+        }
+    }
+
+    async fn session(&mut self) -> Result<Arc<LiveSession>, u32> {
+        let lang = self.lang();
+        if self.is_terminal() {
+            self.err(&format!("{}\n", text::STARTING.get(lang))).await;
+        }
+        let problem = match self.connection.session().await {
+            Ok(live) => {
+                let is_emulated = live.launched.emulated || self.connection.gateway.config.demo;
+                // One-shot output goes to a file, perhaps: the banner stands beside it.
+                if is_emulated {
+                    self.err(render::banner(lang)).await;
+                }
+                return Ok(live);
+            }
+            Err(problem) => problem,
+        };
+        let said = match problem {
+            SessionError::Refused(refusal) => message::refusal(&refusal, lang),
+            SessionError::Unavailable => format!("{}\n", text::UNAVAILABLE.get(lang)),
+            SessionError::Busy => format!("{}\n", text::BUSY.get(lang)),
+        };
+        self.err(&format!("{}\n{said}", text::NO_SESSION.get(lang))).await;
+        Err(REFUSED)
+    }
+
+    pub(super) async fn ended(&self, reason: kekkai_policy_api::EndReason) {
+        let said = message::end_reason(reason, self.lang());
+        self.err(&format!("\n{said}")).await;
+    }
+
+    /// A line that is no command is recorded before it is answered.
+    async fn not_done(&self, error: &ParseError, line: &str, is_typed: bool) -> u32 {
+        let status = match error {
+            ParseError::NotACommand(_) => {
+                self.connection
+                    .refuse_command(&format!("command {line}"), is_typed)
+                    .await;
+                REFUSED
+            }
+            ParseError::Usage(..) | ParseError::TooLong => USAGE,
+        };
+        self.err(&message::parse_error(error, self.lang())).await;
+        status
+    }
+}

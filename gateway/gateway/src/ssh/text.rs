@@ -32,14 +32,11 @@ text! {
     UNUSED: "使われていない接続を閉じます。", "closing a connection that nobody uses";
     SESSION_OVER: "セッションは終了しました。", "the session is over";
     STARTING: "セッションを開始しています…", "starting session…";
-    REFUSED_EXEC: "kekkai: このゲートウェイではコンソールのコマンドだけが使えます。help を実行してください。この要求は記録されました。", "kekkai: only the console's own commands exist here; try help. This request was recorded.";
     REFUSED_SUBSYSTEM: "kekkai: ファイル転送などのサブシステムはありません。この要求は記録されました。", "kekkai: there are no subsystems here, no file transfer. This request was recorded.";
     NO_SESSION: "kekkai: セッションを開始できません", "kekkai: no session can be started";
     UNAVAILABLE: "kekkai: 必要なサービスが応答しません。しばらくしてからやり直してください。", "kekkai: a service that must answer does not; try again later";
     BUSY: "kekkai: 同時セッション数の上限に達しています。しばらくしてからやり直してください。", "kekkai: too many sessions at once; try again later";
     DEMO: "*** デモ環境: 認証器は模擬であり、本人確認の効力はありません ***", "*** DEMONSTRATION: authenticators are emulated and prove nobody's identity ***";
-    EMULATED_TPM: "*** TPM は模擬であり、ハードウェアによる信頼はありません ***", "*** the TPM is emulated: no hardware trust ***";
-    WAIVED: "この解析サーバーで省略されている隔離層: ", "isolation layers waived on this analysis server: ";
     TOO_FAST: "kekkai: 入力が速すぎます。", "kekkai: input is too fast";
 }
 
