@@ -142,7 +142,11 @@ mod tests {
     #[test]
     fn unknown_keys_and_layers_are_refused_with_their_place() {
         let text = format!("surplus = 1\n{}", example());
-        assert!(parse(&text).unwrap_err().starts_with("analysis.toml:1:1: unknown field"));
+        assert!(
+            parse(&text)
+                .unwrap_err()
+                .starts_with("analysis.toml:1:1: unknown field")
+        );
         let text = format!("waived_layers = [\"everything\"]\n{}", example());
         assert!(parse(&text).unwrap_err().contains("everything"));
     }

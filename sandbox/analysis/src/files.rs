@@ -134,11 +134,27 @@ mod tests {
         std::os::unix::fs::symlink("../../../secret", table.join("out")).unwrap();
 
         assert_eq!(open(&data, &[catalog("t/p", 4)]).unwrap().files.len(), 1);
-        assert!(matches!(open(&data, &[catalog("t/p", 5)]), Err(FilesError::Differs(_))));
-        assert!(matches!(open(&data, &[catalog("t", 4)]), Err(FilesError::Differs(_))));
-        for name in ["t/link", "t/out", "../../../secret", "../../d/../../secret", "/etc/passwd", "t/none"] {
+        assert!(matches!(
+            open(&data, &[catalog("t/p", 5)]),
+            Err(FilesError::Differs(_))
+        ));
+        assert!(matches!(
+            open(&data, &[catalog("t", 4)]),
+            Err(FilesError::Differs(_))
+        ));
+        for name in [
+            "t/link",
+            "t/out",
+            "../../../secret",
+            "../../d/../../secret",
+            "/etc/passwd",
+            "t/none",
+        ] {
             let result = open(&data, &[catalog(name, 4)]);
-            assert!(matches!(result, Err(FilesError::Open { .. })), "{name}: {result:?}");
+            assert!(
+                matches!(result, Err(FilesError::Open { .. })),
+                "{name}: {result:?}"
+            );
         }
     }
 
@@ -148,6 +164,9 @@ mod tests {
         let mut many = catalog("t/p", 4);
         let file = many.tables[0].files[0].clone();
         many.tables[0].files = vec![file; FRAME_FDS_MAX + 1];
-        assert!(matches!(open(dir.path(), &[many]), Err(FilesError::TooMany(_))));
+        assert!(matches!(
+            open(dir.path(), &[many]),
+            Err(FilesError::TooMany(_))
+        ));
     }
 }

@@ -139,7 +139,11 @@ fn check_lineage(table: &Table, expected: &Expected<'_>) -> Result<(), Disbelief
     if lineage.policy != expected.policy {
         return other("policy");
     }
-    if !lineage.datasets.iter().all(|read| expected.datasets.contains(read)) {
+    if !lineage
+        .datasets
+        .iter()
+        .all(|read| expected.datasets.contains(read))
+    {
         return other("datasets");
     }
     Ok(())
@@ -228,8 +232,14 @@ mod tests {
 
     #[test]
     fn cell_under_the_threshold_or_dominated_is_not_believed() {
-        assert_eq!(judge_it(table(9, 0)), Err(Disbelief::Threshold { row: 0, column: 1 }));
-        assert_eq!(judge_it(table(10, 501)), Err(Disbelief::Dominance { row: 0, column: 1 }));
+        assert_eq!(
+            judge_it(table(9, 0)),
+            Err(Disbelief::Threshold { row: 0, column: 1 })
+        );
+        assert_eq!(
+            judge_it(table(10, 501)),
+            Err(Disbelief::Dominance { row: 0, column: 1 })
+        );
     }
 
     #[test]
@@ -255,9 +265,15 @@ mod tests {
         assert!(matches!(judge_it(ragged), Err(Disbelief::Shape(_))));
         let mut statistic_as_key = table(10, 0);
         statistic_as_key.columns[1].kind = ColumnKind::Key;
-        assert!(matches!(judge_it(statistic_as_key), Err(Disbelief::Cell { .. })));
+        assert!(matches!(
+            judge_it(statistic_as_key),
+            Err(Disbelief::Cell { .. })
+        ));
         let mut text_as_number = table(10, 0);
         text_as_number.columns[0].value_type = ValueType::Int;
-        assert!(matches!(judge_it(text_as_number), Err(Disbelief::Cell { .. })));
+        assert!(matches!(
+            judge_it(text_as_number),
+            Err(Disbelief::Cell { .. })
+        ));
     }
 }

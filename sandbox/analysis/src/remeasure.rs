@@ -169,7 +169,12 @@ mod tests {
         // The same length, and the old times put back: ctime still tells.
         let times = std::fs::metadata(&path).unwrap().modified().unwrap();
         std::fs::write(&path, "two").unwrap();
-        File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(times)
+            .unwrap();
         let Seen::Hashed(_, digest) = look_at(&path, Some(stamp)).unwrap() else {
             panic!("the change was not seen")
         };

@@ -1,0 +1,314 @@
+//! The sessions of this server: launching, finding, ending.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kekkai_analysis_api::Launched;
+use kekkai_policy_api::{CloseSession, EndReason, Event, Record, SessionTerms};
+use kekkai_service::{CallError, Client};
+use kekkai_sys::{JailSpec, Layer, ProcessKind, Spawner};
+use kekkai_types::{Refusal, ServerId, SessionId};
+use kekkai_worker_api::FileKey;
+
+use crate::attester::Attester;
+use crate::files::{self, OpenFiles};
+use crate::session::{Epitaphs, Session, Terms, ended_refusal};
+use crate::worker::{self, JailedWorker, WorkerError};
+
+/// A worker's memory beyond what its queries may have: code, stacks, allocator, results; in MiB.
+const WORKER_OVERHEAD_MIB: u32 = 512;
+
+/// What a broker is made from.
+pub struct Parts {
+    /// This server.
+    pub server: ServerId,
+    /// Where datasets lie.
+    pub data_dir: PathBuf,
+    /// Sessions at once.
+    pub sessions_max: usize,
+    /// Threads of a session's queries.
+    pub threads_per_session: u32,
+    /// Layers of the jail that the configuration gives up.
+    pub waived: std::collections::BTreeSet<Layer>,
+    /// The measured image that runs SQL.
+    pub sql_worker: File,
+    /// Started before anything secret was known.
+    pub spawner: Spawner,
+    /// The policy service.
+    pub policy: Client,
+    /// The review service.
+    pub review: Client,
+}
+
+/// The sessions of this server.
+pub struct Broker {
+    parts: Parts,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    /// `None` while it is being launched.
+    running: BTreeMap<SessionId, Option<Arc<Session>>>,
+    epitaphs: Epitaphs,
+    draining: bool,
+}
+
+/// A place in the table of sessions; given back unless the launch succeeds.
+struct Reserved<'a> {
+    broker: &'a Broker,
+    session: SessionId,
+    kept: bool,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.broker.slots().running.remove(&self.session);
+        }
+    }
+}
+
+impl Broker {
+    /// No sessions yet.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The review service.
+    pub fn review(&self) -> &Client {
+        &self.parts.review
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        // Only whole changes are made under this lock.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sessions that run now.
+    pub fn running(&self) -> Vec<Arc<Session>> {
+        self.slots().running.values().flatten().cloned().collect()
+    }
+
+    /// A running session.
+    pub fn session(&self, id: &SessionId) -> Result<Arc<Session>, Refusal> {
+        let slots = self.slots();
+        match (slots.running.get(id), slots.epitaphs.get(id)) {
+            (Some(Some(session)), _) => Ok(session.clone()),
+            (Some(None), _) => Err(Refusal::new("session-not-ready", id.as_str())),
+            (None, Some(reason)) => Err(ended_refusal(reason)),
+            (None, None) => Err(Refusal::not_found(id.as_str())),
+        }
+    }
+
+    fn reserve(&self, session: &SessionId) -> Result<Reserved<'_>, Refusal> {
+        let mut slots = self.slots();
+        if slots.draining {
+            return Err(Refusal::new("service-unavailable", "draining"));
+        }
+        if slots.running.contains_key(session) || slots.epitaphs.get(session).is_some() {
+            return Err(Refusal::new("already-launched", session.as_str()));
+        }
+        if slots.running.len() >= self.parts.sessions_max {
+            let max = self.parts.sessions_max.to_string();
+            return Err(Refusal::new("too-many-sessions", max));
+        }
+        slots.running.insert(session.clone(), None);
+        Ok(Reserved {
+            broker: self,
+            session: session.clone(),
+            kept: false,
+        })
+    }
+
+    /// Launches a session: quote, keys, jail, ledger, data; in this order.
+    pub async fn launch(
+        self: &Arc<Self>,
+        attester: &Attester,
+        session: &SessionId,
+    ) -> Result<Launched, Refusal> {
+        let slot = self.reserve(session)?;
+        let terms = attester.release(&self.parts.policy, session).await?;
+        // From here on the policy service knows that the session is here.
+        let launched = async {
+            // The TPM works while the worker enters its jail.
+            let keys = attester.unwrap(&terms);
+            self.bring_up(&terms, keys).await
+        };
+        match launched.await {
+            Ok((running, waived)) => {
+                let catalogs = running.terms().catalogs.clone();
+                self.install(slot, running)?;
+                Ok(Launched {
+                    server: self.parts.server.clone(),
+                    emulated: attester.is_emulated(),
+                    catalogs,
+                    waived,
+                })
+            }
+            Err(refusal) => {
+                self.close(session.clone(), EndReason::ServerLost).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Starts, checks, records, loads. Keys come as a future, so that they are opened meanwhile and,
+    /// where the worker fails, dropped.
+    pub async fn bring_up(
+        &self,
+        terms: &SessionTerms,
+        keys: impl Future<Output = Result<Vec<FileKey>, Refusal>>,
+    ) -> Result<(Arc<Session>, Vec<String>), Refusal> {
+        let parts = &self.parts;
+        let own = Terms::new(terms.clone());
+        let spec = JailSpec {
+            kind: ProcessKind::SqlWorker,
+            memory_mib: terms.memory_limit_mib.saturating_add(WORKER_OVERHEAD_MIB),
+            waived: parts.waived.clone(),
+        };
+        let opened = {
+            let (data_dir, catalogs) = (parts.data_dir.clone(), own.catalogs.clone());
+            tokio::task::spawn_blocking(move || files::open(&data_dir, &catalogs))
+        };
+        let (jailed, keys, opened) = tokio::join!(
+            worker::start(&parts.spawner, &parts.sql_worker, spec),
+            keys,
+            opened
+        );
+        let jailed: JailedWorker = jailed.map_err(|error| refuse_worker(&error))?;
+        let keys = keys?;
+        let OpenFiles { files, descriptors } = match opened {
+            Ok(Ok(open)) => open,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a session's files can't be opened");
+                return Err(Refusal::new("data-unavailable", error.to_string()));
+            }
+            Err(_) => return Err(Refusal::new("internal", "files")),
+        };
+
+        let describe = |(layer, detail): (&String, &String)| format!("{layer}: {detail}");
+        let launched = Event::SessionLaunched {
+            session: terms.session.clone(),
+            server: parts.server.clone(),
+            layers: jailed.layers.iter().map(describe).collect(),
+            waived: jailed.waived.clone(),
+        };
+        let recorded = parts.policy.call(&Record { event: launched }).await;
+        recorded.map_err(CallError::into_refusal)?;
+
+        let waived = jailed.waived.clone();
+        let mut load = own.load(parts.threads_per_session);
+        load.files = files;
+        load.keys = keys;
+        let worker = jailed.load(load, descriptors).await;
+        let worker = worker.map_err(|error| refuse_worker(&error))?;
+        Ok((Session::begin(own, parts.policy.clone(), worker), waived))
+    }
+
+    /// Puts a session into the table, and watches for its end.
+    fn install(self: &Arc<Self>, slot: Reserved<'_>, session: Arc<Session>) -> Result<(), Refusal> {
+        self.adopt(session)?;
+        let mut slot = slot;
+        slot.kept = true;
+        Ok(())
+    }
+
+    /// Takes a running session over: found by its id, renewed, and removed at its end. When the server
+    /// drains already, it is ended instead.
+    pub fn adopt(self: &Arc<Self>, session: Arc<Session>) -> Result<(), Refusal> {
+        let drains = {
+            let mut slots = self.slots();
+            if !slots.draining {
+                let id = session.id().clone();
+                slots.running.insert(id, Some(session.clone()));
+            }
+            slots.draining
+        };
+        let broker = self.clone();
+        tokio::spawn(async move {
+            if drains {
+                session.end(EndReason::ServerLost).await;
+            }
+            let reason = session.wait_end().await;
+            broker.bury(&session, reason).await;
+        });
+        match drains {
+            true => Err(Refusal::new("service-unavailable", "draining")),
+            false => Ok(()),
+        }
+    }
+
+    async fn bury(&self, session: &Session, reason: EndReason) {
+        // The process is gone before the id is free.
+        session.end(reason).await;
+        {
+            let mut slots = self.slots();
+            slots.running.remove(session.id());
+            slots.epitaphs.add(session.id().clone(), reason);
+        }
+        self.close(session.id().clone(), reason).await;
+    }
+
+    /// Tells the policy service, which writes the end into the ledger. Where it can't be told, it ends
+    /// the session by itself for want of renewals.
+    async fn close(&self, session: SessionId, reason: EndReason) {
+        let call = CloseSession {
+            session: session.clone(),
+            reason,
+        };
+        if let Err(error) = self.parts.policy.call(&call).await {
+            tracing::warn!(%session, %error, "a session's end could not be told");
+        }
+    }
+
+    /// Ends all sessions, and launches no more.
+    pub async fn drain(&self) {
+        let sessions: Vec<_> = {
+            let mut slots = self.slots();
+            slots.draining = true;
+            slots.running.values().flatten().cloned().collect()
+        };
+        let mut ends = Vec::new();
+        for session in sessions {
+            ends.push(tokio::spawn(async move {
+                session.end(EndReason::ServerLost).await
+            }));
+        }
+        for end in ends {
+            // A task that panicked leaves its child's drop, which kills too.
+            let _ = end.await;
+        }
+        // Burials tell the policy service; they are short.
+        for _ in 0..DRAIN_LOOKS {
+            if self.slots().running.is_empty() {
+                return;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+}
+
+/// While draining, how often it is looked whether all sessions are told of, and between looks.
+const DRAIN_LOOKS: u32 = 50;
+const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
+fn refuse_worker(error: &WorkerError) -> Refusal {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    tracing::error!(error = text, "no worker");
+    let code = match error {
+        WorkerError::LoadFailed(_) => "data-unavailable",
+        _ => "jail-unavailable",
+    };
+    Refusal::new(code, text)
+}

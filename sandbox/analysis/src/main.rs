@@ -1,0 +1,142 @@
+//! `kekkai-analysis`: the analysis server's broker. `kekkai-measure` starts it.
+
+use std::error::Error;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use kekkai_analysis::attester::Attester;
+use kekkai_analysis::broker::{Broker, Parts};
+use kekkai_analysis::config::{Config, SQL_WORKER};
+use kekkai_analysis::lease;
+use kekkai_analysis::remeasure::Watch;
+use kekkai_analysis::routes::{Server, routes};
+use kekkai_policy_api::{Event, Record};
+use kekkai_service::{Client, config, drain, log, serve, tls};
+use kekkai_sys::{Spawner, harden, memfd};
+use kekkai_tpm::Tpm;
+use kekkai_tpm::measured::{self, Measured};
+use kekkai_types::PeerKind;
+
+/// The analysis server's broker. `kekkai-measure --config FILE` measures and starts it.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Only checks this configuration: to run, the server takes the one that was measured.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.config {
+        Some(path) => check_only(path),
+        None => run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("kekkai-analysis: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                text.push_str(&format!(": {cause}"));
+                source = cause.source();
+            }
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_only(path: &Path) -> Result<(), Box<dyn Error>> {
+    config::load::<Config>(path)?.check()?;
+    eprintln!(
+        "kekkai-analysis: the configuration is well-formed; start it by kekkai-measure --config FILE"
+    );
+    Ok(())
+}
+
+/// The order matters: what was measured is taken and the spawner forked while there is one thread and
+/// nothing secret; then no dump, no debugger; then keys.
+fn run() -> Result<(), Box<dyn Error>> {
+    let measured = measured::take()?;
+    let config: Config = config::parse(&measured.configuration, Path::new("analysis.toml"))?;
+    config.check()?;
+    let spawner = Spawner::start()?;
+    harden::harden_this_process()?;
+    log::init("kekkai-analysis");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve_sessions(config, measured, spawner))
+}
+
+async fn serve_sessions(
+    config: Config,
+    mut measured: Measured,
+    spawner: Spawner,
+) -> Result<(), Box<dyn Error>> {
+    let policy_key = config.tpm.policy_key()?;
+    let connection = measured.connection.clone();
+    let tpm = tokio::task::spawn_blocking(move || Tpm::open(&connection, &policy_key)).await??;
+    let sql_worker = measured
+        .images
+        .remove(SQL_WORKER)
+        .ok_or("no SQL worker was measured")?;
+    if !memfd::is_sealed(sql_worker.as_fd()) {
+        return Err("the SQL worker's image is not sealed".into());
+    }
+    let spki = tls::spki_of_file(&config.tls.certificate)?;
+    let policy = Client::new(&config.tls, &config.policy, PeerKind::Policy)?;
+    let review = Client::new(&config.tls, &config.review, PeerKind::Review)?;
+    let watch = Watch::new(&config, measured.event_log);
+    let attester = Arc::new(Attester::new(config.server.clone(), spki, tpm, watch));
+    for layer in &config.waived_layers {
+        tracing::warn!(%layer, "a layer of the jail is waived by the configuration");
+    }
+    let broker = Arc::new(Broker::new(Parts {
+        server: config.server.clone(),
+        data_dir: config.data_dir.clone(),
+        sessions_max: config.sessions_max,
+        threads_per_session: config.threads_per_session,
+        waived: config.waived_layers.clone(),
+        sql_worker,
+        spawner,
+        policy: policy.clone(),
+        review,
+    }));
+
+    let listener = tokio::net::TcpListener::bind(config.listen).await?;
+    tracing::info!(listen = %listener.local_addr()?, emulated = attester.is_emulated(), "ready");
+    tokio::spawn({
+        let (attester, policy) = (attester.clone(), policy.clone());
+        async move {
+            attester.enrol(&policy).await;
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            let event = Event::ServiceStarted { version };
+            if let Err(error) = policy.call(&Record { event }).await {
+                tracing::warn!(%error, "the start could not be recorded");
+            }
+        }
+    });
+    tokio::spawn(lease::renew_forever(broker.clone(), policy.clone()));
+
+    let router = routes(&Server {
+        broker: broker.clone(),
+        attester,
+    })
+    .router();
+    // Sessions end first, so that calls that wait for their jobs are answered.
+    let shutdown = async {
+        drain::signal().await;
+        broker.drain().await;
+    };
+    serve(listener, &config.tls, router, shutdown).await?;
+    let event = Event::ServiceStopped;
+    if let Err(error) = policy.call(&Record { event }).await {
+        tracing::warn!(%error, "the stop could not be recorded");
+    }
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! A session's jobs: what is running, what came of the others. No I/O.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kekkai_analysis_api::{JOBS_ACTIVE_MAX, Job, JobState, SqlError};
+use kekkai_output::Table;
+use kekkai_types::{JobId, OutputId, Refusal};
+
+/// Jobs in one session.
+pub const JOBS_MAX: usize = 10_000;
+/// Results that a session keeps; older ones are forgotten, their statements stay.
+pub const RESULTS_KEPT_MAX: usize = 20;
+/// Cells that all kept results may have together.
+pub(super) const RESULT_CELLS_KEPT_MAX: usize = 2_000_000;
+
+/// Where a job stands, as the broker sees it.
+#[derive(Debug)]
+pub(super) enum State {
+    /// The ledger is being asked; the worker doesn't know it yet.
+    Starting,
+    /// With the worker.
+    Running,
+    /// The worker is done with it; its end is being recorded.
+    Settling,
+    /// Recorded. The result, unless it was forgotten.
+    Done(Option<Arc<Table>>),
+    /// Recorded.
+    Failed(SqlError),
+    /// Recorded.
+    Cancelled { by_limit: bool },
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: JobId,
+    pub(super) sql: String,
+    pub(super) state: State,
+    pub(super) started: Instant,
+    pub(super) ended: Option<Duration>,
+    pub(super) rows_read: u64,
+    pub(super) rows_total: u64,
+    /// The worker has it and has not said that it is done with it.
+    pub(super) worker_busy: bool,
+    /// Asked to stop; true when by the time limit.
+    pub(super) cancel: Option<bool>,
+    /// Outputs that were asked for, and whether each is known to have arrived.
+    submissions: Vec<(OutputId, String, String)>,
+}
+
+/// A session's jobs by number.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    entries: BTreeMap<u64, Entry>,
+    last: u64,
+}
+
+/// What is to be submitted.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The same for the same job, title and purpose.
+    pub output: OutputId,
+    /// The result.
+    pub table: Arc<Table>,
+}
+
+/// Outputs that one job may be submitted as.
+const SUBMISSIONS_MAX: usize = 16;
+
+impl Jobs {
+    /// A new job, not running yet.
+    pub(super) fn add(&mut self, sql: &str) -> Result<(u64, JobId), Refusal> {
+        let active = self.entries.values().filter(|job| job.is_active()).count();
+        if active >= JOBS_ACTIVE_MAX {
+            return Err(Refusal::new(
+                "too-many-active-jobs",
+                JOBS_ACTIVE_MAX.to_string(),
+            ));
+        }
+        if self.entries.len() >= JOBS_MAX {
+            return Err(Refusal::new("too-many-jobs", JOBS_MAX.to_string()));
+        }
+        self.last = self.last.saturating_add(1);
+        let id = JobId::new(self.last.to_string())
+            .map_err(|error| Refusal::new("internal", error.to_string()))?;
+        let entry = Entry {
+            id: id.clone(),
+            sql: sql.to_owned(),
+            state: State::Starting,
+            started: Instant::now(),
+            ended: None,
+            rows_read: 0,
+            rows_total: 0,
+            worker_busy: false,
+            cancel: None,
+            submissions: Vec::new(),
+        };
+        self.entries.insert(self.last, entry);
+        Ok((self.last, id))
+    }
+
+    /// Takes back a job that was never recorded.
+    pub(super) fn remove(&mut self, number: u64) {
+        self.entries.remove(&number);
+    }
+
+    pub(super) fn get(&mut self, number: u64) -> Option<&mut Entry> {
+        self.entries.get_mut(&number)
+    }
+
+    /// A worker or a caller says which: it may say anything.
+    pub(super) fn number(&self, id: &JobId) -> Option<u64> {
+        let number = id.as_str().parse().ok()?;
+        self.entries.get(&number).filter(|job| job.id == *id)?;
+        Some(number)
+    }
+
+    pub(super) fn find(&mut self, id: &JobId) -> Option<&mut Entry> {
+        let number = self.number(id)?;
+        self.entries.get_mut(&number)
+    }
+
+    pub(super) fn unsettled(&self) -> Vec<u64> {
+        let with_the_worker = |job: &Entry| matches!(job.state, State::Running);
+        let numbers = self.entries.iter();
+        numbers
+            .filter(|(_, job)| with_the_worker(job))
+            .map(|(n, _)| *n)
+            .collect()
+    }
+
+    pub(super) fn list(&self) -> Vec<Job> {
+        self.entries.values().map(|job| job.show(false)).collect()
+    }
+
+    pub(super) fn show(&self, id: &JobId) -> Option<Job> {
+        let number = self.number(id)?;
+        self.entries.get(&number).map(|job| job.show(true))
+    }
+
+    /// Forgets the oldest results beyond the bounds.
+    pub(super) fn forget_old_results(&mut self) {
+        let (mut results, mut cells) = (0, 0_usize);
+        for job in self.entries.values_mut().rev() {
+            let State::Done(Some(table)) = &job.state else {
+                continue;
+            };
+            results += 1;
+            let size = table.columns.len().saturating_mul(table.rows.len());
+            cells = cells.saturating_add(size);
+            // The newest is kept whatever its size: a table's own bound is smaller.
+            if results > RESULTS_KEPT_MAX || (results > 1 && cells > RESULT_CELLS_KEPT_MAX) {
+                job.state = State::Done(None);
+            }
+        }
+    }
+
+    pub(super) fn submission(
+        &mut self,
+        id: &JobId,
+        title: &str,
+        purpose: &str,
+    ) -> Result<Submission, Refusal> {
+        let job = self
+            .find(id)
+            .ok_or_else(|| Refusal::not_found(id.as_str()))?;
+        let table = match &job.state {
+            State::Done(Some(table)) => table.clone(),
+            State::Done(None) => return Err(Refusal::new("result-forgotten", id.as_str())),
+            _ => return Err(Refusal::new("job-has-no-result", id.as_str())),
+        };
+        let known = job
+            .submissions
+            .iter()
+            .find(|(_, t, p)| t == title && p == purpose);
+        let output = match known {
+            Some((output, ..)) => output.clone(),
+            None if job.submissions.len() >= SUBMISSIONS_MAX => {
+                return Err(Refusal::new("too-many-outputs", id.as_str()));
+            }
+            None => {
+                let output =
+                    OutputId::random().map_err(|_| Refusal::new("internal", "no randomness"))?;
+                let entry = (output.clone(), title.to_owned(), purpose.to_owned());
+                job.submissions.push(entry);
+                output
+            }
+        };
+        Ok(Submission { output, table })
+    }
+}
+
+impl Entry {
+    fn is_active(&self) -> bool {
+        self.worker_busy
+            || matches!(
+                self.state,
+                State::Starting | State::Running | State::Settling
+            )
+    }
+
+    fn show(&self, with_result: bool) -> Job {
+        let state = match &self.state {
+            State::Starting | State::Running | State::Settling => JobState::Running {
+                rows_read: self.rows_read,
+                rows_total: self.rows_total,
+            },
+            State::Done(table) => {
+                let table = table.as_ref().filter(|_| with_result);
+                JobState::Done(table.map(|table| Table::clone(table)))
+            }
+            State::Failed(error) => JobState::Failed(error.clone()),
+            State::Cancelled { by_limit } => JobState::Cancelled {
+                by_limit: *by_limit,
+            },
+        };
+        let elapsed = self.ended.unwrap_or_else(|| self.started.elapsed());
+        Job {
+            job: self.id.clone(),
+            sql: self.sql.clone(),
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            state,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kekkai_output::{Cell, Column, ColumnKind, Lineage, Value, ValueType};
+    use kekkai_types::Digest;
+
+    fn table(rows: usize) -> Arc<Table> {
+        Arc::new(Table {
+            columns: vec![Column {
+                name: "a".to_owned(),
+                value_type: ValueType::Int,
+                kind: ColumnKind::Key,
+            }],
+            rows: vec![vec![Cell::Key(Value::Int(1))]; rows],
+            groups_withheld: 0,
+            lineage: Lineage {
+                sql: String::new(),
+                datasets: Vec::new(),
+                threshold: 10,
+                dominance_permille: 1,
+                engine: String::new(),
+                policy: Digest::of(b""),
+            },
+        })
+    }
+
+    fn done(jobs: &mut Jobs, rows: usize) -> JobId {
+        let (number, id) = jobs.add("q").unwrap();
+        jobs.get(number).unwrap().state = State::Done(Some(table(rows)));
+        id
+    }
+
+    #[test]
+    fn active_jobs_are_bounded_and_a_busy_worker_counts() {
+        let mut jobs = Jobs::default();
+        for _ in 0..JOBS_ACTIVE_MAX {
+            jobs.add("q").unwrap();
+        }
+        assert_eq!(jobs.add("q").unwrap_err().code, "too-many-active-jobs");
+        // Cancelled for the person, but the worker still works on it.
+        let first = jobs.get(1).unwrap();
+        first.state = State::Cancelled { by_limit: false };
+        first.worker_busy = true;
+        assert!(jobs.add("q").is_err());
+        jobs.get(1).unwrap().worker_busy = false;
+        assert_eq!(jobs.add("q").unwrap().1.as_str(), "5");
+    }
+
+    #[test]
+    fn old_results_are_forgotten_and_say_so() {
+        let mut jobs = Jobs::default();
+        let first = done(&mut jobs, 1);
+        for _ in 0..RESULTS_KEPT_MAX {
+            done(&mut jobs, 1);
+        }
+        jobs.forget_old_results();
+        assert_eq!(
+            jobs.submission(&first, "t", "p").unwrap_err().code,
+            "result-forgotten"
+        );
+        let large = done(&mut jobs, RESULT_CELLS_KEPT_MAX + 1);
+        jobs.forget_old_results();
+        assert!(jobs.submission(&large, "t", "p").is_ok());
+        let kept = jobs
+            .entries
+            .values()
+            .filter(|j| matches!(j.state, State::Done(Some(_))));
+        assert_eq!(kept.count(), 1);
+    }
+
+    #[test]
+    fn repeated_submission_is_the_same_output() {
+        let mut jobs = Jobs::default();
+        let id = done(&mut jobs, 1);
+        let one = jobs.submission(&id, "t", "p").unwrap().output;
+        assert_eq!(jobs.submission(&id, "t", "p").unwrap().output, one);
+        assert_ne!(jobs.submission(&id, "t2", "p").unwrap().output, one);
+    }
+
+    #[test]
+    fn job_without_result_cannot_be_submitted() {
+        let mut jobs = Jobs::default();
+        let (_, id) = jobs.add("q").unwrap();
+        assert_eq!(
+            jobs.submission(&id, "t", "p").unwrap_err().code,
+            "job-has-no-result"
+        );
+        let unknown = JobId::new("99").unwrap();
+        assert_eq!(
+            jobs.submission(&unknown, "t", "p").unwrap_err().code,
+            "not-found"
+        );
+        let other_spelling = JobId::new("01").unwrap();
+        assert!(jobs.show(&other_spelling).is_none());
+    }
+}

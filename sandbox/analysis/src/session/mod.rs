@@ -1,0 +1,319 @@
+//! A running session: its worker, its jobs, its end.
+
+mod job;
+mod run;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kekkai_analysis_api::{Job, JobState};
+use kekkai_policy_api::{EndReason, Event, Record, SessionTerms};
+use kekkai_service::{CallError, Client};
+use kekkai_types::{DatasetCatalog, DatasetId, Digest, JobId, Refusal, SessionId};
+use kekkai_worker_api::{AsyncSender, Load};
+use tokio::sync::watch;
+
+use job::Jobs;
+pub use job::{JOBS_MAX, RESULTS_KEPT_MAX, Submission};
+
+use crate::worker::{Life, Worker};
+
+/// A cancelled statement must have stopped by then, or its worker is killed.
+pub const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// A worker that doesn't take a frame in this time is killed.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a session may read and show, as the broker keeps it: without keys.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// From the policy service, wrapped keys and reference values aside.
+    pub session: SessionTerms,
+    /// The catalogues, cut down to granted tables and columns.
+    pub catalogs: Vec<DatasetCatalog>,
+    /// What may be read.
+    pub datasets: Vec<(DatasetId, u32)>,
+    /// The digest of what the engine enforces.
+    pub policy: Digest,
+}
+
+impl Terms {
+    /// Cuts the catalogues down and names what is enforced.
+    pub fn new(session: SessionTerms) -> Self {
+        let mut catalogs = Vec::new();
+        for granted in &session.datasets {
+            let mut catalog = granted.catalog.clone();
+            catalog
+                .tables
+                .retain(|table| granted.tables.contains_key(&table.name));
+            for table in &mut catalog.tables {
+                let columns = granted.tables.get(&table.name).map(|grant| &grant.columns);
+                table
+                    .columns
+                    .retain(|column| columns.is_some_and(|columns| columns.contains(&column.name)));
+            }
+            catalogs.push(catalog);
+        }
+        let datasets = catalogs.iter().map(|c| (c.id.clone(), c.version)).collect();
+        let enforced = (
+            &catalogs,
+            session.threshold,
+            session.dominance_permille,
+            &session.agreement,
+        );
+        // Tuples, lists and structs of text and numbers: writing them as JSON does not fail.
+        let policy = Digest::of(&serde_json::to_vec(&enforced).unwrap_or_default());
+        Self {
+            session,
+            catalogs,
+            datasets,
+            policy,
+        }
+    }
+
+    /// The worker's part, without keys and files.
+    pub fn load(&self, threads: u32) -> Load {
+        Load {
+            catalogs: self.catalogs.clone(),
+            files: Vec::new(),
+            keys: Vec::new(),
+            threshold: self.session.threshold,
+            dominance_permille: self.session.dominance_permille,
+            policy: self.policy,
+            memory_limit_mib: self.session.memory_limit_mib,
+            threads,
+        }
+    }
+}
+
+/// A running session.
+#[derive(Debug)]
+pub struct Session {
+    terms: Terms,
+    policy: Client0,
+    life: Life,
+    sender: tokio::sync::Mutex<AsyncSender>,
+    jobs: Mutex<Jobs>,
+    /// Counts up with each change of a job, for those who wait.
+    changed: watch::Sender<u64>,
+    ended: watch::Sender<Option<EndReason>>,
+    /// When the policy service last said that the session may go on.
+    confirmed: Mutex<Instant>,
+}
+
+/// [`Client`] has no `Debug`.
+struct Client0(Client);
+
+impl std::fmt::Debug for Client0 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl Session {
+    /// Takes a worker over that has its keys, and begins to listen to it.
+    pub fn begin(terms: Terms, policy: Client, worker: Worker) -> Arc<Self> {
+        let Worker {
+            sender,
+            receiver,
+            life,
+        } = worker;
+        let session = Arc::new(Self {
+            terms,
+            policy: Client0(policy),
+            life,
+            sender: tokio::sync::Mutex::new(sender),
+            jobs: Mutex::default(),
+            changed: watch::Sender::new(0),
+            ended: watch::Sender::new(None),
+            confirmed: Mutex::new(Instant::now()),
+        });
+        tokio::spawn(run::listen(session.clone(), receiver));
+        session
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &SessionId {
+        &self.terms.session.session
+    }
+
+    /// Its terms.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Why it ended, if it did.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        *self.ended.borrow()
+    }
+
+    /// Resolves when the session has ended.
+    pub async fn wait_end(&self) -> EndReason {
+        let mut ended = self.ended.subscribe();
+        loop {
+            if let Some(reason) = *ended.borrow_and_update() {
+                return reason;
+            }
+            // The sender lives in `self`: this can't fail while we are here.
+            if ended.changed().await.is_err() {
+                return EndReason::ServerLost;
+            }
+        }
+    }
+
+    /// The policy service said that the session may go on.
+    pub fn confirm(&self) {
+        *lock(&self.confirmed) = Instant::now();
+    }
+
+    /// How long ago that was.
+    pub fn unconfirmed_for(&self) -> Duration {
+        lock(&self.confirmed).elapsed()
+    }
+
+    /// Ends the session: from here on nothing is given out, and its process is killed. The first reason
+    /// stays. Returns when the process is gone.
+    pub async fn end(&self, reason: EndReason) {
+        let first = self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(reason);
+            }
+            first
+        });
+        let exit = self.life.kill().await;
+        if first {
+            tracing::info!(session = %self.id(), ?reason, ?exit, "session ended");
+            self.announce();
+        }
+    }
+
+    /// The refusal of a session that is over.
+    fn refusal(&self) -> Option<Refusal> {
+        self.end_reason().map(ended_refusal)
+    }
+
+    fn announce(&self) {
+        self.changed
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        lock(&self.jobs)
+    }
+
+    async fn record(&self, event: Event) -> Result<(), CallError> {
+        self.policy.0.call(&Record { event }).await.map(drop)
+    }
+
+    /// The jobs, without results.
+    pub fn list(&self) -> Result<Vec<Job>, Refusal> {
+        match self.refusal() {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.jobs().list()),
+        }
+    }
+
+    /// Waits until a job is no longer running, at most `limit`.
+    pub async fn wait_job(&self, id: &JobId, limit: Duration) -> Result<Job, Refusal> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            if let Some(refusal) = self.refusal() {
+                return Err(refusal);
+            }
+            let job = self
+                .jobs()
+                .show(id)
+                .ok_or_else(|| Refusal::not_found(id.as_str()))?;
+            if !matches!(job.state, JobState::Running { .. }) {
+                return Ok(job);
+            }
+            let wait = tokio::time::timeout_at(deadline, changed.changed());
+            if !matches!(wait.await, Ok(Ok(()))) {
+                return Ok(job);
+            }
+        }
+    }
+
+    /// What is to be submitted of a job, with an output id that stays the same when the call is
+    /// repeated.
+    pub fn submission(
+        &self,
+        id: &JobId,
+        title: &str,
+        purpose: &str,
+    ) -> Result<Submission, Refusal> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        self.jobs().submission(id, title, purpose)
+    }
+}
+
+/// Only short, whole changes are made under these locks: what a panicking thread leaves is usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a caller hears of a session that is over: the reason in kebab case.
+pub fn ended_refusal(reason: EndReason) -> Refusal {
+    let detail = match serde_json::to_value(reason) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => "server-lost".to_owned(),
+    };
+    Refusal::new("session-ended", detail)
+}
+
+/// Recently ended sessions and why, so that a late caller gets a clear answer.
+#[derive(Debug, Default)]
+pub struct Epitaphs {
+    by_session: BTreeMap<SessionId, EndReason>,
+    order: std::collections::VecDeque<SessionId>,
+}
+
+/// Ended sessions that are remembered.
+pub const EPITAPHS_MAX: usize = 256;
+
+impl Epitaphs {
+    /// Remembers one, forgets the oldest.
+    pub fn add(&mut self, session: SessionId, reason: EndReason) {
+        if self.by_session.insert(session.clone(), reason).is_none() {
+            self.order.push_back(session);
+        }
+        while self.order.len() > EPITAPHS_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by_session.remove(&oldest);
+            }
+        }
+    }
+
+    /// Why a session ended.
+    pub fn get(&self, session: &SessionId) -> Option<EndReason> {
+        self.by_session.get(session).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epitaphs_are_bounded() {
+        let mut epitaphs = Epitaphs::default();
+        let id = |i: usize| SessionId::new(format!("s{i}")).unwrap();
+        for i in 0..1000 {
+            epitaphs.add(id(i), EndReason::Idle);
+        }
+        assert_eq!(epitaphs.get(&id(0)), None);
+        assert_eq!(epitaphs.get(&id(999)), Some(EndReason::Idle));
+        assert_eq!(epitaphs.by_session.len(), EPITAPHS_MAX);
+    }
+
+    #[test]
+    fn refusal_of_an_ended_session_names_the_reason() {
+        let refusal = ended_refusal(EndReason::AgreementEnded);
+        assert_eq!(refusal, Refusal::new("session-ended", "agreement-ended"));
+    }
+}

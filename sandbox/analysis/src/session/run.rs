@@ -1,0 +1,342 @@
+//! Statements to the worker, and what comes back: recorded before each effect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
+use kekkai_output::Table;
+use kekkai_policy_api::{EndReason, Event};
+use kekkai_service::CallError;
+use kekkai_types::{JobId, Refusal};
+use kekkai_worker_api::{AsyncReceiver, FromWorker, ToWorker};
+
+use super::job::State;
+use super::{CANCEL_GRACE, SEND_LIMIT, Session};
+use crate::judge::{Counted, Expected, judge};
+
+/// A person who cancels hears of it by then, whatever the worker does.
+const CANCEL_SHOWN: Duration = Duration::from_secs(1);
+/// Names and candidates of a worker's error: characters, and how many.
+const NAME_MAX: usize = 200;
+const CANDIDATES_MAX: usize = 10;
+
+/// What came of a job, before it is recorded.
+enum Outcome {
+    Done(Box<Table>),
+    Failed(SqlError),
+    Cancelled { by_limit: bool },
+}
+
+impl Session {
+    /// Records a statement, then sends it to the worker.
+    pub async fn query(self: &Arc<Self>, sql: &str) -> Result<JobId, Refusal> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        if sql.len() > SQL_MAX {
+            return Err(Refusal::new("sql-too-long", SQL_MAX.to_string()));
+        }
+        let (number, id) = self.jobs().add(sql)?;
+        let recorded = self
+            .record(Event::QueryStarted {
+                session: self.id().clone(),
+                job: id.clone(),
+                sql: sql.to_owned(),
+            })
+            .await;
+        if let Err(error) = recorded {
+            self.jobs().remove(number);
+            return Err(error.into_refusal());
+        }
+        {
+            let mut jobs = self.jobs();
+            if let Some(job) = jobs.get(number) {
+                job.state = State::Running;
+                job.worker_busy = true;
+            }
+        }
+        let message = ToWorker::Query {
+            job: id.clone(),
+            sql: sql.to_owned(),
+        };
+        if !self.send(&message).await {
+            self.end(EndReason::ServerLost).await;
+            self.settle(&id, Outcome::Failed(internal())).await;
+            return Err(super::ended_refusal(EndReason::ServerLost));
+        }
+        let limit = Duration::from_secs(self.terms.session.query_limit_s.into());
+        let session = self.clone();
+        let limited = id.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(limit) => session.cancel_as(&limited, true).await,
+                () = session.until_settled(&limited) => {}
+                _ = session.wait_end() => {}
+            }
+        });
+        Ok(id)
+    }
+
+    /// Stops a job at a person's wish.
+    pub async fn cancel(self: &Arc<Self>, id: &JobId) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        if self.jobs().number(id).is_none() {
+            return Err(Refusal::not_found(id.as_str()));
+        }
+        self.cancel_as(id, false).await;
+        Ok(())
+    }
+
+    /// Asks the worker to stop; after [`CANCEL_SHOWN`] the job counts as cancelled, after
+    /// [`CANCEL_GRACE`] a worker that still works on it is killed.
+    async fn cancel_as(self: &Arc<Self>, id: &JobId, by_limit: bool) {
+        {
+            let mut jobs = self.jobs();
+            match jobs.find(id) {
+                Some(job) if matches!(job.state, State::Running) && job.cancel.is_none() => {
+                    job.cancel = Some(by_limit);
+                }
+                _ => return,
+            }
+        }
+        let sent = self.send(&ToWorker::Cancel { job: id.clone() }).await;
+        if !sent {
+            return self.end(EndReason::ServerLost).await;
+        }
+        let session = self.clone();
+        let id = id.clone();
+        let watch = async move {
+            let shown = tokio::time::timeout(CANCEL_SHOWN, session.until_settled(&id)).await;
+            if shown.is_err() {
+                session.settle(&id, Outcome::Cancelled { by_limit }).await;
+            }
+            let freed = tokio::time::timeout(CANCEL_GRACE - CANCEL_SHOWN, session.until_free(&id));
+            if freed.await.is_err() {
+                tracing::error!(session = %session.id(), "a worker did not stop its query");
+                session.end(EndReason::ServerLost).await;
+            }
+        };
+        let shown = tokio::spawn(watch);
+        // The caller's answer comes when the job is shown as cancelled.
+        drop(shown);
+    }
+
+    async fn until_settled(&self, id: &JobId) {
+        self.until(id, |job| {
+            !matches!(
+                job.state,
+                State::Starting | State::Running | State::Settling
+            )
+        })
+        .await;
+    }
+
+    async fn until_free(&self, id: &JobId) {
+        self.until(id, |job| !job.worker_busy).await;
+    }
+
+    async fn until(&self, id: &JobId, done: impl Fn(&super::job::Entry) -> bool) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            if self.end_reason().is_some() || self.jobs().find(id).is_none_or(|job| done(job)) {
+                return;
+            }
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, message: &ToWorker) -> bool {
+        let send = async { self.sender.lock().await.send(message, &[]).await };
+        matches!(tokio::time::timeout(SEND_LIMIT, send).await, Ok(Ok(())))
+    }
+
+    /// Records how a job ended, and only then shows it. What can't be recorded is not shown.
+    async fn settle(&self, id: &JobId, outcome: Outcome) {
+        // From here on nobody else settles it.
+        let sql = {
+            let mut jobs = self.jobs();
+            match jobs.find(id) {
+                Some(job) if matches!(job.state, State::Running) => {
+                    job.state = State::Settling;
+                    job.sql.clone()
+                }
+                _ => return,
+            }
+        };
+        let (outcome, state, counted) = self.judged(&sql, outcome);
+        let recorded = self
+            .record(Event::QueryEnded {
+                session: self.id().clone(),
+                job: id.clone(),
+                outcome,
+                rows: counted.rows,
+                cells_suppressed: counted.cells_suppressed,
+                groups_withheld: counted.groups_withheld,
+            })
+            .await;
+        let state = match recorded {
+            Ok(()) => state,
+            Err(error) => {
+                let error: CallError = error;
+                tracing::error!(session = %self.id(), %error, "a query's end is not recorded");
+                State::Failed(internal())
+            }
+        };
+        {
+            let mut jobs = self.jobs();
+            if let Some(job) = jobs.find(id) {
+                job.ended = Some(job.started.elapsed());
+                job.state = state;
+            }
+            jobs.forget_old_results();
+        }
+        self.announce();
+    }
+
+    fn judged(&self, sql: &str, outcome: Outcome) -> (String, State, Counted) {
+        let nothing = Counted::default();
+        match outcome {
+            Outcome::Cancelled { by_limit } => {
+                let name = if by_limit { "time-limit" } else { "cancelled" };
+                (name.to_owned(), State::Cancelled { by_limit }, nothing)
+            }
+            Outcome::Failed(error) => {
+                let name = format!("failed: {}", error.code);
+                (name, State::Failed(error), nothing)
+            }
+            Outcome::Done(table) => {
+                let terms = self.terms();
+                let expected = Expected {
+                    sql,
+                    threshold: terms.session.threshold,
+                    dominance_permille: terms.session.dominance_permille,
+                    policy: terms.policy,
+                    datasets: &terms.datasets,
+                };
+                match judge(*table, &expected) {
+                    Ok(believed) => {
+                        let counted = believed.counted();
+                        let table = Arc::new(believed.into_table());
+                        ("done".to_owned(), State::Done(Some(table)), counted)
+                    }
+                    Err(disbelief) => {
+                        tracing::error!(session = %self.id(), %disbelief, "a table is not believed");
+                        let name = "failed: not-believed".to_owned();
+                        (name, State::Failed(internal()), nothing)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Listens to a worker until it ends or misbehaves; either ends the session.
+pub(super) async fn listen(session: Arc<Session>, mut receiver: AsyncReceiver) {
+    loop {
+        let message = tokio::select! {
+            message = receiver.receive() => message,
+            _ = session.wait_end() => break,
+        };
+        let fits = match message {
+            Ok(Some(message)) => hear(&session, message),
+            Ok(None) => false,
+            Err(error) => {
+                tracing::error!(session = %session.id(), %error, "a worker's frame is refused");
+                false
+            }
+        };
+        if !fits {
+            break;
+        }
+    }
+    session.end(EndReason::ServerLost).await;
+    // What was under way did not end well; the ledger should say so.
+    let unsettled: Vec<JobId> = {
+        let mut jobs = session.jobs();
+        let numbers = jobs.unsettled();
+        numbers
+            .iter()
+            .filter_map(|n| jobs.get(*n).map(|job| job.id.clone()))
+            .collect()
+    };
+    for id in unsettled {
+        session.settle(&id, Outcome::Failed(internal())).await;
+    }
+}
+
+/// Takes one message. False when it fits nothing that was asked: such a worker is not ours any more.
+fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
+    let (id, outcome) = match message {
+        FromWorker::Progress {
+            job,
+            rows_read,
+            rows_total,
+        } => {
+            let mut jobs = session.jobs();
+            let Some(entry) = jobs.find(&job).filter(|entry| entry.worker_busy) else {
+                return false;
+            };
+            entry.rows_read = entry.rows_read.max(rows_read);
+            entry.rows_total = rows_total;
+            return true;
+        }
+        FromWorker::Done { job, table } => (job, Outcome::Done(table)),
+        FromWorker::Failed { job, error } => (job, Outcome::Failed(bounded(error))),
+        FromWorker::Cancelled { job } => (job, Outcome::Cancelled { by_limit: false }),
+        FromWorker::Jailed { .. } | FromWorker::Loaded | FromWorker::LoadFailed { .. } => {
+            return false;
+        }
+    };
+    let outcome = {
+        let mut jobs = session.jobs();
+        let Some(entry) = jobs.find(&id).filter(|entry| entry.worker_busy) else {
+            return false;
+        };
+        entry.worker_busy = false;
+        match (outcome, entry.cancel) {
+            // Nobody asked it to.
+            (Outcome::Cancelled { .. }, None) => return false,
+            (Outcome::Cancelled { .. }, Some(by_limit)) => Outcome::Cancelled { by_limit },
+            (other, _) => other,
+        }
+    };
+    session.announce();
+    let session = session.clone();
+    tokio::spawn(async move { session.settle(&id, outcome).await });
+    true
+}
+
+fn internal() -> SqlError {
+    SqlError {
+        code: SqlErrorCode::Internal,
+        name: String::new(),
+        at: None,
+        candidates: Vec::new(),
+    }
+}
+
+/// A worker's error is text from a jail: short, and without control characters.
+fn bounded(error: SqlError) -> SqlError {
+    let short = |text: String| -> String {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(NAME_MAX)
+            .collect()
+    };
+    SqlError {
+        code: error.code,
+        name: short(error.name),
+        at: error.at,
+        candidates: error
+            .candidates
+            .into_iter()
+            .take(CANDIDATES_MAX)
+            .map(short)
+            .collect(),
+    }
+}

@@ -1,0 +1,326 @@
+//! A policy and a review service on loopback, real in everything that crosses the wire, that say what
+//! a test wants; and a broker with the hostile worker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kekkai_analysis::broker::{Broker, Parts};
+use kekkai_analysis::lease;
+use kekkai_analysis::session::Session;
+use kekkai_attest::ReferenceValues;
+use kekkai_output::OutputDigest;
+use kekkai_policy_api::{
+    CloseSession, ConsoleMode, EndReason, Event, GrantedDataset, GrantedTable, LeaseState, Record,
+    Recorded, RenewLeases, SessionTerms,
+};
+use kekkai_review_api::Submit;
+use kekkai_service::tls::{SERVICE_NAME, TlsFiles};
+use kekkai_service::{Client, Routes, serve};
+use kekkai_sys::{Spawner, memfd};
+use kekkai_types::{
+    AgreementId, ColumnCatalog, ColumnRole, DatasetCatalog, DatasetId, Digest, DisplayClass,
+    FileEntry, KeyText, PeerKind, PersonId, Recipient, Refusal, ServerId, SessionId, TableCatalog,
+    Text, WrappedKey,
+};
+use kekkai_worker_api::FileKey;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+
+/// What the services were told, and what they shall say.
+#[derive(Default)]
+pub struct Script {
+    pub events: Mutex<Vec<Event>>,
+    pub closed: Mutex<Vec<(SessionId, EndReason)>>,
+    pub submitted: Mutex<Vec<Submit>>,
+    /// The ledger refuses this kind of entry.
+    pub refuse: Mutex<Option<&'static str>>,
+    pub lease: Mutex<Option<EndReason>>,
+    /// Renewals hang.
+    pub silent: AtomicBool,
+    /// The review service breaks the connection after it stored an output, this many times.
+    pub lose_answers: Mutex<u32>,
+}
+
+impl Script {
+    pub fn kinds(&self) -> Vec<String> {
+        self.events.lock().unwrap().iter().map(kind).collect()
+    }
+
+    pub fn last_outcome(&self) -> String {
+        let events = self.events.lock().unwrap();
+        events
+            .iter()
+            .rev()
+            .find_map(|event| match event {
+                Event::QueryEnded { outcome, .. } => Some(outcome.clone()),
+                _ => None,
+            })
+            .unwrap()
+    }
+}
+
+pub fn kind(event: &Event) -> String {
+    serde_json::to_value(event).unwrap()["type"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+struct Authority {
+    key: KeyPair,
+    params: CertificateParams,
+}
+
+impl Authority {
+    fn issue(&self, dir: &Path, name: &str, uri: &str) -> TlsFiles {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![SERVICE_NAME.to_owned()]).unwrap();
+        params
+            .subject_alt_names
+            .push(SanType::URI(uri.try_into().unwrap()));
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        let path = |end: &str| dir.join(format!("{name}.{end}"));
+        std::fs::write(path("crt"), certificate.pem()).unwrap();
+        std::fs::write(path("key"), key.serialize_pem()).unwrap();
+        std::fs::write(
+            path("ca"),
+            self.params.self_signed(&self.key).unwrap().pem(),
+        )
+        .unwrap();
+        TlsFiles {
+            certificate: path("crt"),
+            key: path("key"),
+            authority: path("ca"),
+        }
+    }
+}
+
+pub struct Stage {
+    pub broker: Arc<Broker>,
+    pub script: Arc<Script>,
+    _dir: tempfile::TempDir,
+}
+
+async fn listen(files: TlsFiles, routes: Routes) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let router = routes.router();
+    tokio::spawn(async move { serve(listener, &files, router, std::future::pending()).await });
+    address
+}
+
+fn policy(script: &Arc<Script>) -> Routes {
+    let record = script.clone();
+    let renew = script.clone();
+    let close = script.clone();
+    Routes::new()
+        .call(move |_, call: Record| {
+            let refused = *record.refuse.lock().unwrap() == Some(kind(&call.event).as_str());
+            let mut events = record.events.lock().unwrap();
+            let answer = match refused {
+                true => Err(Refusal::new("ledger-unavailable", "")),
+                false => {
+                    events.push(call.event);
+                    let index = u64::try_from(events.len()).unwrap();
+                    Ok(Recorded { index })
+                }
+            };
+            async move { answer }
+        })
+        .call(move |_, call: RenewLeases| {
+            let state = match *renew.lease.lock().unwrap() {
+                Some(reason) => LeaseState::Ended(reason),
+                None => LeaseState::Live,
+            };
+            let silent = renew.silent.load(Ordering::SeqCst);
+            async move {
+                if silent {
+                    std::future::pending::<()>().await;
+                }
+                let answers = call.sessions.into_iter().map(|session| (session, state));
+                Ok(answers.collect::<BTreeMap<_, _>>())
+            }
+        })
+        .call(move |_, call: CloseSession| {
+            close
+                .closed
+                .lock()
+                .unwrap()
+                .push((call.session, call.reason));
+            async { Ok(()) }
+        })
+}
+
+fn review(script: &Arc<Script>) -> Routes {
+    let script = script.clone();
+    Routes::new().call(move |_, call: Submit| {
+        let digest: OutputDigest = call.table.digest().unwrap();
+        let mut stored = script.submitted.lock().unwrap();
+        if !stored.iter().any(|known| known.output == call.output) {
+            stored.push(call);
+        }
+        let mut lose = script.lose_answers.lock().unwrap();
+        let lost = *lose > 0;
+        *lose = lose.saturating_sub(1);
+        async move {
+            // The task dies, and the connection with it: stored, but nobody is told.
+            assert!(!lost, "the answer is lost on purpose");
+            Ok(digest)
+        }
+    })
+}
+
+pub async fn stage(spawner: Spawner) -> Stage {
+    let dir = tempfile::tempdir().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let authority = Authority { key, params };
+    let script = Arc::new(Script::default());
+    let at = |name, uri| authority.issue(dir.path(), name, uri);
+    let policy_at = listen(at("policy", "kekkai://policy"), policy(&script)).await;
+    let review_at = listen(at("review", "kekkai://review"), review(&script)).await;
+    let own = at("analysis", "kekkai://analysis/a1");
+    let policy = Client::new(&own, policy_at, PeerKind::Policy).unwrap();
+    let review = Client::new(&own, review_at, PeerKind::Review).unwrap();
+
+    let table = dir.path().join("d/1/visits");
+    std::fs::create_dir_all(&table).unwrap();
+    std::fs::write(table.join("part-00000.parquet"), "PARE").unwrap();
+    let mut image = File::open(env!("CARGO_BIN_EXE_kekkai-hostile-worker")).unwrap();
+    let image = memfd::seal("worker", &mut image, 1 << 30, |_| ()).unwrap();
+    let broker = Arc::new(Broker::new(Parts {
+        server: ServerId::new("a1").unwrap(),
+        data_dir: dir.path().to_owned(),
+        sessions_max: 4,
+        threads_per_session: 1,
+        waived: BTreeSet::new(),
+        sql_worker: File::from(image),
+        spawner,
+        policy: policy.clone(),
+        review,
+    }));
+    tokio::spawn(lease::renew_forever(broker.clone(), policy));
+    Stage {
+        broker,
+        script,
+        _dir: dir,
+    }
+}
+
+/// Terms whose memory limit tells the hostile worker how to start.
+pub fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
+    let dataset = DatasetId::new("d").unwrap();
+    let column = |name: &str| ColumnCatalog {
+        name: name.to_owned(),
+        sql_type: "text".to_owned(),
+        role: ColumnRole::Code,
+        description: Text::default(),
+    };
+    let catalog = DatasetCatalog {
+        id: dataset.clone(),
+        version: 1,
+        title: Text::default(),
+        description: Text::default(),
+        tables: vec![TableCatalog {
+            name: "visits".to_owned(),
+            description: Text::default(),
+            person_key: Some("person_id".to_owned()),
+            columns: vec![column("person_id"), column("kind")],
+            files: vec![FileEntry {
+                name: "visits/part-00000.parquet".to_owned(),
+                bytes: 4,
+                sha256: Digest::of(b"PARE"),
+            }],
+            rows: 10,
+        }],
+    };
+    let granted = GrantedTable {
+        columns: vec!["kind".to_owned()],
+        rows_need: DisplayClass::Onsite,
+    };
+    SessionTerms {
+        session: SessionId::random().unwrap(),
+        person: PersonId::new("sato").unwrap(),
+        agreement: AgreementId::new("g1").unwrap(),
+        console: ConsoleMode::Statistics,
+        display: DisplayClass::Console,
+        datasets: vec![GrantedDataset {
+            catalog,
+            key: WrappedKey {
+                dataset,
+                version: 1,
+                recipient: Recipient::Recovery,
+                enc: String::new(),
+                ciphertext: String::new(),
+            },
+            tables: BTreeMap::from([("visits".to_owned(), granted)]),
+        }],
+        threshold: 10,
+        dominance_permille: 500,
+        sdc_profile: "strict".to_owned(),
+        query_limit_s,
+        memory_limit_mib: how,
+        reference: ReferenceValues {
+            label: "test".to_owned(),
+            components: Vec::new(),
+            pcrs: BTreeMap::new(),
+            policy_signature: String::new(),
+        },
+    }
+}
+
+pub async fn keys() -> Result<Vec<FileKey>, Refusal> {
+    Ok(vec![FileKey {
+        dataset: DatasetId::new("d").unwrap(),
+        version: 1,
+        key: KeyText::new([7; 32]),
+    }])
+}
+
+impl Stage {
+    /// A running session with a hostile worker that starts honestly.
+    pub async fn session(&self, query_limit_s: u32) -> Arc<Session> {
+        self.session_as(200, query_limit_s).await
+    }
+
+    pub async fn session_as(&self, how: u32, query_limit_s: u32) -> Arc<Session> {
+        let terms = terms(how, query_limit_s);
+        let (session, waived) = self.broker.bring_up(&terms, keys()).await.unwrap();
+        assert!(waived.is_empty());
+        self.broker.adopt(session.clone()).unwrap();
+        session
+    }
+}
+
+pub const LONG: Duration = Duration::from_secs(15);
+
+/// Children of this process's spawner that are alive: workers.
+pub fn workers() -> usize {
+    let own = std::process::id().to_string();
+    let parent_of = |pid: &str| -> Option<(String, String)> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let rest = stat.rsplit(')').next()?;
+        let mut words = rest.split_whitespace();
+        let state = words.next()?.to_owned();
+        Some((words.next()?.to_owned(), state))
+    };
+    let all: Vec<String> = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
+        .collect();
+    all.iter()
+        .filter(|pid| {
+            let Some((spawner, state)) = parent_of(pid) else {
+                return false;
+            };
+            let grandparent = parent_of(&spawner).map(|(parent, _)| parent);
+            state != "Z" && grandparent.as_deref() == Some(&own)
+        })
+        .count()
+}
