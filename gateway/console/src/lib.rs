@@ -18,6 +18,7 @@
     )
 )]
 
+mod codes;
 mod command;
 mod help;
 mod lists;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 
+use crate::codes::{CODES, DETAIL_KEPT, SESSION_ENDED};
 use crate::message::{Said, said};
 use crate::text::clean;
 
@@ -293,12 +294,19 @@ pub fn refusal(refusal: &Refusal, lang: Lang) -> String {
     if let Some(reason) = parsed::<SignInRefusal>(&refusal.code) {
         return sign_in_refusal(reason, lang);
     }
+    // A session that is over names its reason as the detail.
+    if refusal.code == SESSION_ENDED
+        && let Some(reason) = parsed::<EndReason>(&refusal.detail)
+    {
+        return end_reason(reason, lang);
+    }
     let known = CODES.iter().find(|(code, _, _)| *code == refusal.code);
     let detail = clean(&refusal.detail);
     match known {
         Some((_, ja, en)) => {
             let Said { what, next } = said(lang, *ja, *en);
-            let what = if detail.is_empty() {
+            let is_kept = DETAIL_KEPT.contains(&refusal.code.as_str());
+            let what = if is_kept || detail.is_empty() {
                 what
             } else {
                 format!("{what} ({detail})")
@@ -322,84 +330,10 @@ pub fn refusal(refusal: &Refusal, lang: Lang) -> String {
     .show(lang)
 }
 
-fn parsed<'de, T: Deserialize<'de>>(code: &'de str) -> Option<T> {
+pub(crate) fn parsed<'de, T: Deserialize<'de>>(code: &'de str) -> Option<T> {
     let text: StrDeserializer<'de, Error> = code.into_deserializer();
     T::deserialize(text).ok()
 }
-
-type Pair = (&'static str, &'static str);
-
-/// Codes that are neither an [`EndReason`] nor a [`SignInRefusal`].
-const CODES: &[(&str, Pair, Pair)] = &[
-    (
-        "not-found",
-        (
-            "見つかりません。",
-            "名前や番号を確かめてください。jobs、outputs、schema で一覧が見られます。",
-        ),
-        (
-            "There is no such thing.",
-            "check the name or number; jobs, outputs and schema list what there is.",
-        ),
-    ),
-    (
-        "internal",
-        (
-            "システム内部の誤りです。記録されました。",
-            "運用担当者に日時を伝えてください。",
-        ),
-        (
-            "This is an error of ours; it was recorded.",
-            "tell the operator the time.",
-        ),
-    ),
-    (
-        "ledger-unavailable",
-        (
-            "監査台帳に記録できないため、実行しませんでした。",
-            "運用担当者に知らせてください。記録できるまで操作はできません。",
-        ),
-        (
-            "It was not done: the ledger can't be written.",
-            "tell the operator; nothing works until it can be recorded.",
-        ),
-    ),
-    (
-        "service-unavailable",
-        (
-            "必要なサービスが応答しません。",
-            "しばらくしてからやり直してください。",
-        ),
-        ("A service that must answer does not.", "try again later."),
-    ),
-    (
-        "caller-not-allowed",
-        (
-            "この要求は許可されていません。",
-            "運用担当者に知らせてください。",
-        ),
-        ("This request is not allowed.", "tell the operator."),
-    ),
-    (
-        "request-too-large",
-        ("要求が大きすぎます。", "文や題名を短くしてください。"),
-        (
-            "The request is too large.",
-            "shorten the statement or the text.",
-        ),
-    ),
-    (
-        "request-malformed",
-        (
-            "要求を解釈できませんでした。",
-            "入力を確かめてください。続くときは運用担当者に知らせてください。",
-        ),
-        (
-            "The request could not be understood.",
-            "check the input; tell the operator if it goes on.",
-        ),
-    ),
-];
 
 #[cfg(test)]
 mod tests {
@@ -466,6 +400,10 @@ mod tests {
             let unknown = refusal(&Refusal::new("new-code", "place"), lang);
             check(&unknown, lang);
             assert!(unknown.contains("[new-code] place"), "{unknown}");
+            let ended = refusal(&Refusal::new("session-ended", "agreement-ended"), lang);
+            assert_eq!(ended, end_reason(EndReason::AgreementEnded, lang));
+            let ours = refusal(&Refusal::new("internal", "/var/lib/secret"), lang);
+            assert!(!ours.contains("/var"), "{ours}");
             let ended = refusal(&Refusal::new("agreement-ended", "ag-1"), lang);
             assert_eq!(ended, end_reason(EndReason::AgreementEnded, lang));
         }

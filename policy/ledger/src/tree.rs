@@ -129,7 +129,7 @@ mod tests {
         for (_, _, tile) in tiles.iter().filter(|(level, _, _)| *level == 0) {
             two.push_tile(Tile::subtree_hash(tile), &mut keep);
         }
-        for leaf in &leaves[two.size() as usize..] {
+        for leaf in &leaves[two.size().try_into().unwrap()..] {
             two.push(*leaf, &mut keep);
         }
         assert_eq!(one.root(), two.root());

@@ -77,7 +77,7 @@ pub fn read_log(dir: &Path, vkey: &str) -> Result<(Head, Vec<Vec<u8>>), String> 
 /// Number and width of the tiles that hold `count` things.
 fn tiles(count: u64) -> Vec<(u64, u64)> {
     let mut all: Vec<(u64, u64)> = (0..count / 256).map(|n| (n, 256)).collect();
-    if count % 256 > 0 {
+    if !count.is_multiple_of(256) {
         all.push((count / 256, count % 256));
     }
     all

@@ -1,0 +1,293 @@
+//! Codes with which services refuse, and what a researcher reads for each.
+
+/// What happened, and what to do next.
+type Pair = (&'static str, &'static str);
+
+/// The session is over; the detail is the reason's code.
+pub(crate) const SESSION_ENDED: &str = "session-ended";
+
+/// Codes that are neither an `EndReason` nor a `SignInRefusal`: the code, Japanese, English.
+#[rustfmt::skip]
+pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
+    (
+        "not-found",
+        ("見つかりません。", "名前や番号を確かめてください。jobs、outputs、schema で一覧が見られます。"),
+        ("There is no such thing.", "check the name or number; jobs, outputs and schema list what there is."),
+    ),
+    (
+        "internal",
+        ("システム内部の誤りです。記録されました。", "運用担当者に日時を伝えてください。"),
+        ("This is an error of ours; it was recorded.", "tell the operator the time."),
+    ),
+    (
+        "ledger-unavailable",
+        ("監査台帳に記録できないため、実行しませんでした。", "運用担当者に知らせてください。記録できるまで操作はできません。"),
+        ("It was not done: the ledger can't be written.", "tell the operator; nothing works until it can be recorded."),
+    ),
+    (
+        "state-unavailable",
+        ("ポリシーサービスの状態を読めないため、実行しませんでした。", "運用担当者に知らせてください。"),
+        ("It was not done: the policy service can't read its state.", "tell the operator."),
+    ),
+    (
+        "caller-not-allowed",
+        ("この要求は許可されていません。", "運用担当者に知らせてください。"),
+        ("This request is not allowed.", "tell the operator."),
+    ),
+    (
+        "event-not-allowed",
+        ("サービス間の記録に食い違いがあるため、実行しませんでした。", "運用担当者に日時を伝えてください。"),
+        ("It was not done: two services disagree about what is going on.", "tell the operator the time."),
+    ),
+    (
+        "request-too-large",
+        ("要求が大きすぎます。", "文や題名を短くしてください。"),
+        ("The request is too large.", "shorten the statement or the text."),
+    ),
+    (
+        "entry-too-large",
+        ("記録するには長すぎるため、実行しませんでした。", "文や題名を短くしてください。"),
+        ("It was not done: it is too long to be recorded.", "shorten the statement or the text."),
+    ),
+    (
+        "request-malformed",
+        ("要求を解釈できませんでした。", "入力を確かめてください。続くときは運用担当者に知らせてください。"),
+        ("The request could not be understood.", "check the input; tell the operator if it goes on."),
+    ),
+    (
+        SESSION_ENDED,
+        ("セッションは終了しています。", "もう一度サインインしてください。"),
+        ("The session is over.", "sign in again."),
+    ),
+    (
+        "session-not-ready",
+        ("セッションの準備がまだ終わっていません。", "少し待ってから、やり直してください。"),
+        ("The session is not ready yet.", "wait a moment and try again."),
+    ),
+    (
+        "already-launched",
+        ("このセッションは、すでに開始されています。", "もう一度サインインしてください。"),
+        ("This session was launched before.", "sign in again."),
+    ),
+    (
+        "keys-already-released",
+        ("このセッションの鍵は、すでに渡されています。", "もう一度サインインしてください。"),
+        ("This session's keys were released before.", "sign in again."),
+    ),
+    (
+        "too-many-sessions",
+        ("同時に利用できるセッションの上限に達しています。", "しばらくしてからやり直してください。使っていないセッションは終了してください。"),
+        ("Too many sessions run at once.", "end those that you don't use, or try again later."),
+    ),
+    (
+        "too-many-challenges",
+        ("構成証明の要求が集中しています。", "しばらくしてからやり直してください。"),
+        ("Too many attestations are under way.", "try again later."),
+    ),
+    (
+        "nonce-not-valid",
+        ("構成証明の確認が時間内に終わりませんでした。", "もう一度サインインしてください。"),
+        ("The attestation took too long.", "sign in again."),
+    ),
+    (
+        "server-not-enrolled",
+        ("解析サーバーが登録されていません。", "運用担当者に知らせてください。データの鍵は渡されていません。"),
+        ("The analysis server is not enrolled.", "tell the operator; no data key was released to it."),
+    ),
+    (
+        "tpm-unavailable",
+        ("解析サーバーのTPMが応答しないため、セッションを開始できません。", "運用担当者に知らせてください。"),
+        ("No session can start: the analysis server's TPM does not answer.", "tell the operator."),
+    ),
+    (
+        "jail-unavailable",
+        ("解析サーバーで隔離された実行環境を用意できないため、セッションを開始できません。", "運用担当者に知らせてください。"),
+        ("No session can start: the analysis server can't set up its jail.", "tell the operator."),
+    ),
+    (
+        "terms-not-grantable",
+        ("取決めの条件どおりにデータを提供できません。", "研究開発責任者を通じて運用担当者に知らせてください。"),
+        ("The agreement's terms can't be granted as they stand.", "tell the operator, by way of your principal investigator."),
+    ),
+    (
+        "data-unavailable",
+        ("データセットのファイルを開けません。", "運用担当者に知らせてください。"),
+        ("The dataset's files can't be opened.", "tell the operator."),
+    ),
+    (
+        "sql-too-long",
+        ("文が長すぎます。", "文を短くするか、分けてください。"),
+        ("The statement is too long.", "shorten it or split it."),
+    ),
+    (
+        "too-many-active-jobs",
+        ("同時に実行できるジョブの上限に達しています。", "jobs で確かめ、終わるのを待つか、jobs cancel N で取り消してください。"),
+        ("Too many jobs are running.", "see jobs; wait for one, or stop one with jobs cancel N."),
+    ),
+    (
+        "too-many-jobs",
+        ("1つのセッションで実行できるジョブの上限に達しました。", "exit で終了し、もう一度サインインしてください。"),
+        ("This session has run as many jobs as it may.", "exit and sign in again."),
+    ),
+    (
+        "job-has-no-result",
+        ("このジョブには結果がありません。", "jobs で状態を確かめ、完了したジョブの番号を指定してください。"),
+        ("This job has no result.", "see jobs, and name one that is done."),
+    ),
+    (
+        "result-forgotten",
+        ("このジョブの結果は、もう保持されていません。", "同じ文を sql でもう一度実行してください。"),
+        ("This job's result is no longer kept.", "run the statement again with sql."),
+    ),
+    (
+        "too-many-outputs",
+        ("同じ結果から申請できる成果物の上限に達しています。", "outputs で、すでに申請したものを確かめてください。"),
+        ("This result was submitted as often as it may be.", "see outputs for what was submitted."),
+    ),
+    (
+        "output-exists",
+        ("同じ識別子の成果物が、別の内容ですでにあります。", "もう一度 submit してください。続くときは運用担当者に知らせてください。"),
+        ("Another output has this id already.", "submit again; tell the operator if it goes on."),
+    ),
+    (
+        "queue-full",
+        ("審査待ちの成果物が上限に達しています。", "審査が進んでから、もう一度申請してください。"),
+        ("The review queue is full.", "submit again when reviewers have caught up."),
+    ),
+    (
+        "text-length",
+        ("題名または目的の長さが範囲外です。", "題名は1～200文字、目的は2,000文字までにしてください。"),
+        ("The title or purpose has the wrong length.", "give a title of 1 to 200 characters and a purpose of at most 2,000."),
+    ),
+    (
+        "title-length",
+        ("題名の長さが範囲外です。", "題名は1～200文字にしてください。"),
+        ("The title has the wrong length.", "give a title of 1 to 200 characters."),
+    ),
+    (
+        "purpose-length",
+        ("目的が長すぎます。", "目的は2,000文字までにしてください。"),
+        ("The purpose is too long.", "shorten it to at most 2,000 characters."),
+    ),
+    (
+        "profile-unknown",
+        ("取決めの開示制御プロファイルが、審査サービスにありません。", "運用担当者に知らせてください。"),
+        ("The review service doesn't have the agreement's disclosure profile.", "tell the operator."),
+    ),
+    (
+        "table-shape",
+        ("結果の形が正しくないため、申請できません。", "運用担当者に日時とジョブ番号を伝えてください。"),
+        ("The result's shape is wrong and can't be submitted.", "tell the operator the time and the job's number."),
+    ),
+];
+
+/// Codes whose detail is for the operator's log: it speaks of the inside of a service.
+pub(crate) const DETAIL_KEPT: &[&str] = &[
+    "internal",
+    "state-unavailable",
+    "ledger-unavailable",
+    "caller-not-allowed",
+    "event-not-allowed",
+    "tpm-unavailable",
+    "jail-unavailable",
+    "data-unavailable",
+    "nonce-not-valid",
+    "request-malformed",
+    "table-shape",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use kekkai_policy_api::EndReason;
+
+    use super::*;
+
+    /// Codes of the administration command, which no researcher meets.
+    const ADMINISTRATION: &[&str] = &[
+        "agreement-malformed",
+        "catalog-malformed",
+        "dataset-version-exists",
+        "enrolment-not-begun",
+        "enrolment-refused",
+        "last-operator",
+        "name-not-allowed",
+        "no-key-for-a-server",
+        "reason-not-allowed",
+        "reference-not-valid",
+        "same-reviewer-twice",
+        "server-not-expected",
+        "ssh-key-malformed",
+        "terminal-has-no-key",
+        "terminal-key-in-use",
+        "terminal-revoked",
+        "too-many-references",
+        "wrapped-key-malformed",
+    ];
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for item in fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs")
+                && !path.to_string_lossy().contains("test")
+            {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_that_a_service_refuses_with_is_explained() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = Vec::new();
+        for crate_of in [
+            "policy/policyd/src",
+            "policy/service/src",
+            "sandbox/analysis/src",
+            "output-review/review/src",
+        ] {
+            sources(&root.join(crate_of), &mut files);
+        }
+        let mut missing = BTreeSet::new();
+        let mut seen = 0;
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            // What follows in a file is its tests, whose codes are made up.
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for call in text.split("Refusal::new(").skip(1) {
+                let Some(rest) = call.trim_start().strip_prefix('"') else {
+                    continue;
+                };
+                let code = rest.split('"').next().unwrap_or_default();
+                seen += 1;
+                let is_known = CODES.iter().any(|(known, _, _)| *known == code)
+                    || serde_reason(code).is_some()
+                    || ADMINISTRATION.contains(&code);
+                if !is_known {
+                    missing.insert(code.to_owned());
+                }
+            }
+        }
+        assert!(
+            seen > 20,
+            "only {seen} refusals were found: has the code moved?"
+        );
+        assert_eq!(missing, BTreeSet::new(), "codes without a text for people");
+    }
+
+    fn serde_reason(code: &str) -> Option<EndReason> {
+        crate::reasons::parsed(code)
+    }
+
+    #[test]
+    fn codes_are_there_once() {
+        let codes: BTreeSet<&str> = CODES.iter().map(|(code, _, _)| *code).collect();
+        assert_eq!(codes.len(), CODES.len());
+        assert!(DETAIL_KEPT.iter().all(|code| codes.contains(code)));
+    }
+}
