@@ -38,7 +38,6 @@ pub(crate) struct Counted {
     pub(crate) cells: Vec<CellPlan>,
     /// For each person of a row, the column with the group's persons.
     pub(crate) group_persons: Vec<usize>,
-    evidence: usize,
 }
 
 /// One aggregate and where its evidence stands.
@@ -190,7 +189,6 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
     for call in &calls {
         cells.push(cell(call, &input, follow, &mut columns)?);
     }
-    let evidence = columns.exprs.len();
     aggregates.extend(
         columns
             .exprs
@@ -207,7 +205,6 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         groups: groups_count,
         cells,
         group_persons,
-        evidence,
     })
 }
 
@@ -288,23 +285,56 @@ impl Counted {
                 .iter()
                 .zip(after.fields())
                 .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type());
-        let mut counting = 0;
-        let mut reads = false;
-        let walked = optimized.apply(|node| {
-            reads |= matches!(node, LogicalPlan::TableScan(_));
-            if let LogicalPlan::Aggregate(aggregate) = node {
-                for expr in &aggregate.aggr_expr {
-                    expr.apply(|part| {
-                        if let Expr::AggregateFunction(call) = part {
-                            counting += usize::from(is_evidence(call.func.name()));
-                        }
-                        Ok(TreeNodeRecursion::Continue)
-                    })?;
-                }
+        let visible = self.groups + self.cells.len();
+        let LogicalPlan::Aggregate(asked) = &self.plan else {
+            return false;
+        };
+        let all_counted = asked
+            .aggr_expr
+            .iter()
+            .skip(self.cells.len())
+            .enumerate()
+            .all(|(number, expr)| match evidence_name(expr) {
+                Some(name) => still_counts(optimized, visible + number, name),
+                None => false,
+            });
+        same_columns && all_counted
+    }
+}
+
+fn evidence_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Alias(alias) => evidence_name(&alias.expr),
+        Expr::AggregateFunction(call) => Some(call.func.name()).filter(|name| is_evidence(name)),
+        _ => None,
+    }
+}
+
+/// True when a column of an optimized plan still comes from the evidence that was asked for.
+fn still_counts(plan: &LogicalPlan, column: usize, name: &str) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => column
+            .checked_sub(aggregate.group_expr.len())
+            .and_then(|at| aggregate.aggr_expr.get(at))
+            .and_then(evidence_name)
+            .is_some_and(|found| found == name),
+        LogicalPlan::Projection(projection) => {
+            let mut expr = projection.expr.get(column);
+            while let Some(Expr::Alias(alias)) = expr {
+                expr = Some(&alias.expr);
             }
-            Ok(TreeNodeRecursion::Continue)
-        });
-        // A plan that reads nothing (`WHERE false`) has nothing to count.
-        walked.is_ok() && same_columns && (counting >= self.evidence || !reads)
+            match expr {
+                Some(Expr::Column(below)) => projection
+                    .input
+                    .schema()
+                    .maybe_index_of_column(below)
+                    .is_some_and(|below| still_counts(&projection.input, below, name)),
+                _ => false,
+            }
+        }
+        LogicalPlan::SubqueryAlias(alias) => still_counts(&alias.input, column, name),
+        // Without rows there is nothing to count.
+        LogicalPlan::EmptyRelation(empty) => !empty.produce_one_row,
+        _ => false,
     }
 }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -436,6 +436,8 @@ struct Reading {
 struct Current {
     reader: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
     picks: Vec<Pick>,
+    /// Where the person key is among the read columns.
+    person: Option<usize>,
 }
 
 /// Where a column of the scan comes from: a position among the read columns, perhaps as a person.
@@ -463,6 +465,7 @@ impl Reading {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut read: Vec<usize> = wanted.iter().map(|(column, _)| *column).collect();
+        read.extend(part.person);
         read.sort_unstable();
         read.dedup();
         let picks = wanted
@@ -475,8 +478,16 @@ impl Reading {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
+        let person = match &part.person {
+            Some(column) => Some(read.binary_search(column).map_err(|_| bug())?),
+            None => None,
+        };
         let reader = part.file.read(row_group, &read).map_err(unreadable)?;
-        Ok(Current { reader, picks })
+        Ok(Current {
+            reader,
+            picks,
+            person,
+        })
     }
 
     fn pick(&self, picks: &[Pick], batch: &RecordBatch) -> Result<RecordBatch> {
@@ -517,6 +528,10 @@ impl Iterator for Reading {
                             .0
                             .fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                         let picks = current.picks.clone();
+                        let batch = match somebodys(batch, current.person) {
+                            Ok(batch) => batch,
+                            Err(error) => return Some(Err(error)),
+                        };
                         return Some(self.pick(&picks, &batch));
                     }
                     Some(Err(_)) => return Some(Err(unreadable(()))),
@@ -529,6 +544,17 @@ impl Iterator for Reading {
                 Err(error) => return Some(Err(error)),
             }
         }
+    }
+}
+
+/// A row of a table of persons that names none can't be counted to anybody: it is left out.
+fn somebodys(batch: RecordBatch, person: Option<usize>) -> Result<RecordBatch> {
+    match person.and_then(|at| batch.columns().get(at)) {
+        Some(key) if key.null_count() > 0 => {
+            let named = arrow::compute::is_not_null(key)?;
+            Ok(arrow::compute::filter_record_batch(&batch, &named)?)
+        }
+        _ => Ok(batch),
     }
 }
 
