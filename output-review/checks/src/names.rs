@@ -20,10 +20,10 @@ pub(crate) fn check(table: &Table, profile: &Profile, found: &mut Collector) {
             let place = Place::cell(row, index);
             match cell {
                 Cell::Key(Value::Text(value)) => text(value, place, profile, found),
-                Cell::Key(Value::Int(value)) => {
-                    if is_number_of_a_person(&value.unsigned_abs().to_string()) {
-                        identifier(place, found);
-                    }
+                Cell::Key(Value::Int(value))
+                    if is_number_of_a_person(&value.unsigned_abs().to_string()) =>
+                {
+                    identifier(place, found);
                 }
                 Cell::Shown {
                     value: Value::Text(value),

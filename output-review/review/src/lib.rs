@@ -35,6 +35,7 @@ pub mod store;
 mod web;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kekkai_policy_api::Event;
 use kekkai_review_api::{ListOutputs, Submit};
@@ -47,6 +48,9 @@ use config::{Config, KeyFileError};
 use policy::Policy;
 use review::{CONCLUDE_INTERVAL, Review};
 use store::{Store, StoreError};
+
+/// How long the last entry may take.
+const STOPPED_LIMIT: Duration = Duration::from_secs(3);
 
 /// Why the service can't run.
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +107,12 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()>) -> Result<
     let served = kekkai_service::serve(listener, &config.tls, router, shutdown).await;
     chores.abort();
     // Nobody is served any more; that the ledger doesn't hear of it stops nothing.
-    if let Err(error) = review.policy().record(Event::ServiceStopped).await {
-        tracing::warn!(%error, "stopping was not recorded");
+    let stopped = review.policy().record(Event::ServiceStopped);
+    if !matches!(
+        tokio::time::timeout(STOPPED_LIMIT, stopped).await,
+        Ok(Ok(_))
+    ) {
+        tracing::warn!("stopping was not recorded");
     }
     Ok(served?)
 }

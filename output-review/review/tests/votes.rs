@@ -183,9 +183,7 @@ async fn one_vote_is_not_enough_and_counts_once() {
         stage.post_vote("mori", &submit.output, &form).await.status,
         409
     );
-    let other = form
-        .replace("vote=accept", "vote=refuse&x=")
-        .replace("&x=&comment=", "&comment=changed");
+    let other = stage.form(&page, "refuse", "changed");
     assert_eq!(
         stage.post_vote("mori", &submit.output, &other).await.status,
         409
