@@ -29,7 +29,7 @@ pub enum GrantError {
 pub fn grant<'a>(
     terms: &Agreement,
     catalog: impl Fn(&DatasetId, u32) -> Option<&'a DatasetCatalog>,
-    key: impl Fn(&DatasetId, u32) -> Option<WrappedKey>,
+    mut key: impl FnMut(&DatasetId, u32) -> Option<WrappedKey>,
 ) -> Result<Vec<GrantedDataset>, GrantError> {
     let mut granted = Vec::new();
     for item in &terms.data {

@@ -1,0 +1,108 @@
+//! Entries that other services write through this one. Each service may say what it alone can know,
+//! and nothing in another's name.
+
+use kekkai_policy_api::{Event, Record, Recorded};
+use kekkai_types::{Peer, PeerKind, Refusal, SessionId, Timestamp};
+
+use super::{Service, State, stored};
+
+impl Service {
+    /// Writes an event of another service.
+    pub fn record(&self, from: &Peer, call: Record, now: Timestamp) -> Result<Recorded, Refusal> {
+        if !may_say(from.kind(), &call.event) {
+            return Err(Refusal::new("event-not-allowed", from.to_uri()));
+        }
+        self.state(now)?.agrees(from, &call.event)?;
+        // Not under the lock: entries that come at the same time share the disk's syncs.
+        let index = self.journal.record(from, now, call.event)?;
+        Ok(Recorded { index })
+    }
+}
+
+/// Which service may record what. Events that this service writes itself are nobody else's.
+pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
+    let sayers: &[PeerKind] = match event {
+        Event::ServiceStarted { .. } | Event::ServiceStopped => {
+            &[PeerKind::Gateway, PeerKind::Analysis, PeerKind::Review]
+        }
+        Event::SignInRefused { .. }
+        | Event::SignInAccepted { .. }
+        | Event::AccountLocked { .. }
+        | Event::AccountUnlocked { .. }
+        | Event::CredentialEnrolled { .. } => &[PeerKind::Gateway],
+        Event::RequestRefused { .. } => {
+            &[PeerKind::Gateway, PeerKind::Analysis, PeerKind::Review]
+        }
+        Event::SessionLaunched { .. } | Event::QueryStarted { .. } | Event::QueryEnded { .. } => {
+            &[PeerKind::Analysis]
+        }
+        Event::OutputSubmitted { .. }
+        | Event::OutputVoted { .. }
+        | Event::VoteRefused { .. }
+        | Event::OutputReturned { .. }
+        | Event::OutputRejected { .. }
+        | Event::OutputReleased { .. } => &[PeerKind::Review],
+        // The review service hands the bundle out; the gateway sees it pass.
+        Event::BundleFetched { .. } => &[PeerKind::Gateway, PeerKind::Review],
+        Event::SessionOpened { .. }
+        | Event::SessionRefused { .. }
+        | Event::SessionEnded { .. }
+        | Event::Decided { .. }
+        | Event::ServerExpected { .. }
+        | Event::ServerEnrolled { .. }
+        | Event::EnrolmentRefused { .. }
+        | Event::KeysReleased { .. }
+        | Event::KeysRefused { .. }
+        | Event::AgreementRegistered { .. }
+        | Event::AgreementEnded { .. }
+        | Event::HandlerAdded { .. }
+        | Event::HandlerRemoved { .. }
+        | Event::PersonRegistered { .. }
+        | Event::TerminalRegistered { .. }
+        | Event::TerminalRevoked { .. }
+        | Event::DatasetRegistered { .. }
+        | Event::ReferenceAdded { .. }
+        | Event::ReferenceWithdrawn { .. } => &[],
+    };
+    sayers.contains(&kind)
+}
+
+impl State {
+    /// Does the event agree with what this service knows of the session?
+    fn agrees(&self, from: &Peer, event: &Event) -> Result<(), Refusal> {
+        match event {
+            Event::SessionLaunched { session, server, .. } => {
+                if *from != Peer::Analysis(server.clone()) {
+                    return Err(Refusal::new("event-not-allowed", from.to_uri()));
+                }
+                self.runs_on(from, session, true)
+            }
+            // No query begins in a session that is over, even if its holder did not hear it yet.
+            Event::QueryStarted { session, .. } => self.runs_on(from, session, true),
+            Event::QueryEnded { session, .. } => self.runs_on(from, session, false),
+            Event::OutputSubmitted { author, agreement, session, .. } => {
+                let known = stored(self.store.session(session))?
+                    .filter(|row| row.person == *author && row.agreement == *agreement);
+                known
+                    .map(|_| ())
+                    .ok_or_else(|| Refusal::not_found(session.as_str()))
+            }
+            // Invariant 4: two people.
+            Event::OutputReleased { reviewers: [one, other], output, .. } if one == other => {
+                Err(Refusal::new("same-reviewer-twice", output.as_str()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Is this the server that got the session's keys?
+    fn runs_on(&self, from: &Peer, session: &SessionId, must_be_open: bool) -> Result<(), Refusal> {
+        let known = stored(self.store.session(session))?
+            .filter(|row| row.server.clone().map(Peer::Analysis).as_ref() == Some(from))
+            .ok_or_else(|| Refusal::not_found(session.as_str()))?;
+        match known.ended {
+            Some(_) if must_be_open => Err(Refusal::new("session-ended", session.as_str())),
+            _ => Ok(()),
+        }
+    }
+}

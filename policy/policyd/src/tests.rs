@@ -1,0 +1,9 @@
+//! The service with a real ledger, a real database, and quotes that a test's own AK signs.
+
+mod bench;
+mod callers;
+mod crash;
+mod keys;
+mod ledger;
+mod revoke;
+mod story;
