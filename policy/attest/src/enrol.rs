@@ -2,6 +2,10 @@
 
 use kekkai_types::{Digest, ServerId, Timestamp};
 use subtle::ConstantTimeEq;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::der_parser::oid;
+use x509_parser::der_parser::oid::Oid;
+use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
 use crate::chain::TpmTrust;
@@ -119,10 +123,13 @@ pub fn begin_enrolment(
 
     let certificate =
         decode(&request.ek_certificate).ok_or(EnrolmentError::Malformed("ek_certificate"))?;
-    let emulated = trust
+    let by_authority = trust
         .verify(&certificate, now)
         .ok_or(EnrolmentError::UntrustedTpm)?;
-    let ek = ek_of(&certificate)?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)
+        .map_err(|_| EnrolmentError::Malformed("ek_certificate"))?;
+    let ek = ek_of(&parsed)?;
+    let emulated = by_authority || says_emulated(&parsed);
 
     let ak = public(&request.ak_public, "ak_public")?;
     check_ak(&ak)?;
@@ -149,9 +156,26 @@ pub fn begin_enrolment(
     })
 }
 
-fn ek_of(certificate: &[u8]) -> Result<p256::PublicKey, EnrolmentError> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|_| EnrolmentError::Malformed("ek_certificate"))?;
+/// `tpmModel` of the EK credential profile.
+const TPM_MODEL: Oid<'static> = oid!(2.23.133.2.2);
+
+/// A software TPM's certificate names its model. Whoever lists its authority as hardware by mistake gets
+/// the label all the same.
+fn says_emulated(certificate: &X509Certificate<'_>) -> bool {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return false;
+    };
+    names.value.general_names.iter().any(|name| match name {
+        GeneralName::DirectoryName(name) => name.iter_by_oid(&TPM_MODEL).any(|model| {
+            model
+                .as_str()
+                .is_ok_and(|text| text.eq_ignore_ascii_case("swtpm"))
+        }),
+        _ => false,
+    })
+}
+
+fn ek_of(parsed: &X509Certificate<'_>) -> Result<p256::PublicKey, EnrolmentError> {
     let spki = parsed.public_key();
     // A P-256 key in its SubjectPublicKeyInfo, not just any 65 bytes.
     let point = spki.subject_public_key.data.as_ref();

@@ -66,6 +66,7 @@ async fn answer(
             "descriptors": descriptors(),
             "environment": std::env::vars().map(|(name, _)| name).collect::<Vec<_>>(),
             "emulated": tpm.is_emulated(),
+            "connection": measured.connection,
         }),
         Command::Enrol(server) => json!(tpm.enrolment_request(&server).await?),
         Command::Activate { blob, secret } => {

@@ -483,3 +483,28 @@ async fn second_start_on_the_same_power_up_measures_nothing_else() {
         Ok(0)
     );
 }
+
+#[tokio::test]
+async fn upgrade_is_a_new_signature_not_new_keys() {
+    let server = Server::start();
+    let enrolled = server.enrol().await;
+    let wrapped = wrap(&enrolled, &[9; 32]);
+    let mut upgraded = good();
+    upgraded[0].digest = Digest::of(b"next release");
+
+    let server = server.restart();
+    server.measure(&upgraded).await;
+    let old = ReferenceValues::compute("r1", good())
+        .sign(&server.policy_key)
+        .unwrap();
+    let refused = server.tpm.unwrap(&wrapped, &old).await;
+    assert!(
+        matches!(refused, Err(TpmError::NotAsMeasured { .. })),
+        "{refused:?}"
+    );
+    let new = ReferenceValues::compute("r2", upgraded)
+        .sign(&server.policy_key)
+        .unwrap();
+    let key = server.tpm.unwrap(&wrapped, &new).await.unwrap();
+    assert_eq!(key.expose(), &[9; 32]);
+}
