@@ -104,7 +104,8 @@ impl Cancel {
         self.0.send_replace(true);
     }
 
-    async fn cancelled(&self) {
+    /// Waits until it is stopped.
+    pub async fn cancelled(&self) {
         // The sender lives in `self`: waiting ends with `true` or never.
         if self.0.subscribe().wait_for(|stop| *stop).await.is_err() {
             std::future::pending::<()>().await;

@@ -1,0 +1,198 @@
+//! The conversation with the broker.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kekkai_analysis_api::{JOBS_ACTIVE_MAX, SqlError, SqlErrorCode};
+use kekkai_engine::{Cancel, STACK_BYTES, Session, Stopped};
+use kekkai_types::JobId;
+use kekkai_worker_api::{FrameError, FromWorker, Receiver, Sender, ToWorker, worker_channel};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::load::load;
+
+/// A cancelled query that has not stopped by itself after this is abandoned.
+pub const CANCEL_LIMIT: Duration = Duration::from_millis(500);
+
+/// Why the worker ends.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The channel broke.
+    #[error("the channel to the broker broke")]
+    Channel(#[from] FrameError),
+    /// The broker speaks out of turn.
+    #[error("the broker's message comes out of turn")]
+    OutOfTurn,
+    /// Loading failed; the broker was told why.
+    #[error("loading failed")]
+    Load,
+    /// No threads to run queries on.
+    #[error("the runtime can't be started")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Speaks with the broker until it closes the channel. `layers` is what holds this process.
+pub fn serve(socket: OwnedFd, layers: BTreeMap<String, String>) -> Result<(), ServeError> {
+    let (sender, mut receiver) = worker_channel(socket);
+    sender.send(&FromWorker::Jailed { layers })?;
+    let Some((message, descriptors)) = receiver.receive()? else {
+        return Ok(());
+    };
+    let ToWorker::Load(message) = message else {
+        return Err(ServeError::OutOfTurn);
+    };
+    let threads = usize::try_from(message.threads).unwrap_or(1).clamp(1, 64);
+    let session = match load(*message, descriptors) {
+        Ok(session) => Arc::new(session),
+        Err(error) => {
+            let reason = error.to_string();
+            sender.send(&FromWorker::LoadFailed { reason })?;
+            return Err(ServeError::Load);
+        }
+    };
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_stack_size(STACK_BYTES)
+        .thread_name("query")
+        .enable_time()
+        .build()
+        .map_err(ServeError::Runtime)?;
+    sender.send(&FromWorker::Loaded)?;
+    let answered = answer(&runtime, &session, &sender, &mut receiver);
+    // Queries that still run have nobody to answer.
+    runtime.shutdown_background();
+    answered
+}
+
+/// Jobs that run, each with what stops it.
+type Jobs = Arc<Mutex<BTreeMap<JobId, Cancel>>>;
+
+fn answer(
+    runtime: &Runtime,
+    session: &Arc<Session>,
+    sender: &Sender,
+    receiver: &mut Receiver,
+) -> Result<(), ServeError> {
+    let jobs = Jobs::default();
+    while let Some((message, _)) = receiver.receive()? {
+        match message {
+            ToWorker::Load(_) => return Err(ServeError::OutOfTurn),
+            ToWorker::Query { job, sql } => {
+                let cancel = Cancel::new();
+                let is_new = {
+                    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                    let is_new = !jobs.contains_key(&job) && jobs.len() < JOBS_ACTIVE_MAX;
+                    if is_new {
+                        jobs.insert(job.clone(), cancel.clone());
+                    }
+                    is_new
+                };
+                if is_new {
+                    let query = Query {
+                        session: Arc::clone(session),
+                        sender: sender.clone(),
+                        job,
+                        sql,
+                        cancel,
+                    };
+                    runtime.spawn(query.run(Arc::clone(&jobs)));
+                } else {
+                    sender.send(&failed(job, internal()))?;
+                }
+            }
+            ToWorker::Cancel { job } => {
+                let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                // A job that has just ended has answered already.
+                if let Some(cancel) = jobs.get(&job) {
+                    cancel.cancel();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One statement being run.
+struct Query {
+    session: Arc<Session>,
+    sender: Sender,
+    job: JobId,
+    sql: String,
+    cancel: Cancel,
+}
+
+impl Query {
+    async fn run(self, jobs: Jobs) {
+        let Self {
+            session,
+            sender,
+            job,
+            sql,
+            cancel,
+        } = self;
+        // A task of its own, so that a panic ends this query and not the worker.
+        let work = {
+            let (sender, job, cancel) = (sender.clone(), job.clone(), cancel.clone());
+            tokio::spawn(async move {
+                session
+                    .run(&sql, &cancel, |progress| {
+                        // A broker that is gone is noticed by the reading thread.
+                        let _ = sender.send(&FromWorker::Progress {
+                            job: job.clone(),
+                            rows_read: progress.rows_read,
+                            rows_total: progress.rows_total,
+                        });
+                    })
+                    .await
+            })
+        };
+        let abandon = work.abort_handle();
+        let overdue = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(CANCEL_LIMIT).await;
+        };
+        let answer = tokio::select! {
+            done = work => match done {
+                Ok(Ok(table)) => FromWorker::Done { job: job.clone(), table: Box::new(table) },
+                Ok(Err(Stopped::Failed(error))) => failed(job.clone(), error),
+                Ok(Err(Stopped::Cancelled)) => FromWorker::Cancelled { job: job.clone() },
+                Err(_) => failed(job.clone(), internal()),
+            },
+            () = overdue => {
+                abandon.abort();
+                FromWorker::Cancelled { job: job.clone() }
+            }
+        };
+        jobs.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&job);
+        // A large table takes its time: not on a thread that others wait for.
+        let told = tokio::task::spawn_blocking(move || match sender.send(&answer) {
+            Err(FrameError::OursTooLarge { .. }) => sender.send(&failed(
+                job,
+                SqlError {
+                    code: SqlErrorCode::TooLarge,
+                    ..internal()
+                },
+            )),
+            other => other,
+        });
+        // As above: the reading thread ends the process when the channel is gone.
+        let _ = told.await;
+    }
+}
+
+fn failed(job: JobId, error: SqlError) -> FromWorker {
+    FromWorker::Failed { job, error }
+}
+
+fn internal() -> SqlError {
+    SqlError {
+        code: SqlErrorCode::Internal,
+        name: String::new(),
+        at: None,
+        candidates: Vec::new(),
+    }
+}
