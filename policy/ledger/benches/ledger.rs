@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use kekkai_ledger::{Ledger, generate_key, verify};
-use sha2::{Digest, Sha256};
+use tlog_tiles::record_hash;
 
 /// How long each measurement of appends lasts.
 const APPEND_TIME: Duration = Duration::from_secs(3);
@@ -103,7 +103,7 @@ fn main() {
     let bytes: usize = entries.iter().map(Vec::len).sum();
     let begin = Instant::now();
     for entry in &entries {
-        black_box(Sha256::digest(entry));
+        black_box(record_hash(entry));
     }
     let plain = begin.elapsed().as_secs_f64();
     let begin = Instant::now();
@@ -111,7 +111,7 @@ fn main() {
     let ours = begin.elapsed().as_secs_f64();
     assert_eq!(report.size as usize, VERIFY_ENTRIES);
     println!(
-        "ledger: {:.0} entries/s verified ({:.0} MB/s); plain SHA-256 of them {:.0}/s; ratio {:.2}",
+        "ledger: {:.0} entries/s verified ({:.0} MB/s); plain SHA-256 of each {:.0}/s; ratio {:.2}",
         VERIFY_ENTRIES as f64 / ours,
         bytes as f64 / ours / 1e6,
         VERIFY_ENTRIES as f64 / plain,

@@ -14,8 +14,8 @@ use tlog_tiles::record_hash;
 use crate::head::{Head, Judge, sign};
 use crate::path::{Kind, TILE_WIDTH, TilePath, count_at};
 use crate::store::{
-    CHECKPOINT_NEW, TileWriter, last_partial, push_entry, read_bundle, read_checkpoint, read_tile,
-    remove_partials, split, sync_folder, visit, write_checkpoint,
+    CHECKPOINT_NEW, Pending, last_partial, publish_checkpoint, push_entry, read_bundle,
+    read_checkpoint, read_tile, remove_partials, split, sync_folder, visit,
 };
 use crate::tree::Tree;
 use crate::verify::walk;
@@ -241,7 +241,10 @@ fn begin(
         root: Tree::default().root(),
     };
     let note = sign(signer, signer.name(), head).ok_or(LedgerError::SignerKey)?;
-    write_checkpoint(dir, &note)?;
+    let mut pending = Pending::new(dir);
+    pending.write_checkpoint(&note)?;
+    pending.finish()?;
+    publish_checkpoint(dir)?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         sync_folder(parent)?;
     }
@@ -304,7 +307,7 @@ impl Writer {
     /// Entries and tiles, then the checkpoint, then the witness; each durable before the next.
     fn commit(&mut self, batch: &[Request]) -> Result<(), LedgerError> {
         let before = self.tree.size();
-        let mut tiles = TileWriter::new(&self.dir);
+        let mut pending = Pending::new(&self.dir);
         for entry in batch.iter().flat_map(|request| &request.entries) {
             push_entry(&mut self.bundle, entry).ok_or(LedgerError::EntryTooLarge(entry.len()))?;
             let mut filled = Vec::new();
@@ -313,10 +316,10 @@ impl Writer {
                 filled.push((tile, bytes.to_vec()));
             });
             for (tile, bytes) in filled {
-                tiles.write(tile, &bytes)?;
+                pending.write_tile(tile, &bytes)?;
                 if tile.level() == 0 {
                     let bundle = std::mem::take(&mut self.bundle);
-                    tiles.write(
+                    pending.write_tile(
                         TilePath {
                             kind: Kind::Entries,
                             ..tile
@@ -331,23 +334,24 @@ impl Writer {
             return Ok(());
         }
         if let Some(tile) = last_partial(Kind::Entries, size) {
-            tiles.write(tile, &self.bundle)?;
+            pending.write_tile(tile, &self.bundle)?;
         }
         for (level, bytes) in self.tree.unfinished() {
             let count = count_at(level, size);
             if let Some(tile) = last_partial(Kind::Hashes(level), count)
                 && count != count_at(level, before)
             {
-                tiles.write(tile, bytes)?;
+                pending.write_tile(tile, bytes)?;
             }
         }
-        tiles.finish()?;
         let head = Head {
             size,
             root: self.tree.root(),
         };
         let note = sign(&self.signer, self.signer.name(), head).ok_or(LedgerError::SignerKey)?;
-        write_checkpoint(&self.dir, &note)?;
+        pending.write_checkpoint(&note)?;
+        pending.finish()?;
+        publish_checkpoint(&self.dir)?;
         match &mut self.witness {
             Some(witness) => witness.append(head, &note),
             None => Ok(()),

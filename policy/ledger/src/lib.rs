@@ -18,6 +18,9 @@
 //! still verifies by itself: only the witness file shows the cut. So the witness belongs on a disk
 //! and to an account that whoever could cut the log can't reach.
 //!
+//! A witness that lost its newest lines, as a whole, still agrees: what is left of it binds the log
+//! as before, and the next opening adds the current checkpoint.
+//!
 //! This crate knows bytes; what an entry means is `kekkai-policy-api`'s.
 #![cfg_attr(
     test,

@@ -1,7 +1,7 @@
 //! Reading and writing the files, without an opinion about them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use crate::{ENTRY_MAX, LedgerError, VerifyError};
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// Where the next checkpoint is written before it takes the name.
 pub(crate) const CHECKPOINT_NEW: &str = "checkpoint.new";
+/// Syncs that run side by side.
+const SYNC_THREADS_MAX: usize = 8;
 /// The longest checkpoint that is read, in bytes.
 const CHECKPOINT_MAX: usize = 64 * 1024;
 /// The longest bundle, in bytes.
@@ -193,31 +195,44 @@ fn visit_below(
     Ok(())
 }
 
-/// Writes tiles so that they are on the disk when [`Self::finish`] returns.
-pub(crate) struct TileWriter<'a> {
+/// Writes what a new checkpoint needs, and the checkpoint itself under another name, so that all of
+/// it is on the disk when [`Self::finish`] returns. Nothing is published before that.
+pub(crate) struct Pending<'a> {
     dir: &'a Path,
+    files: Vec<(PathBuf, File)>,
     folders: BTreeSet<PathBuf>,
 }
 
-impl<'a> TileWriter<'a> {
+impl<'a> Pending<'a> {
     pub(crate) fn new(dir: &'a Path) -> Self {
         Self {
             dir,
+            files: Vec::new(),
             folders: BTreeSet::new(),
         }
     }
 
-    /// Writes one file. No checkpoint speaks of it yet, so it may be written in place.
-    pub(crate) fn write(&mut self, tile: TilePath, bytes: &[u8]) -> Result<(), LedgerError> {
+    /// Writes a tile. No checkpoint speaks of it yet, so it may be written in place.
+    pub(crate) fn write_tile(&mut self, tile: TilePath, bytes: &[u8]) -> Result<(), LedgerError> {
         let path = self.dir.join(tile.to_path());
         if let Some(folder) = path.parent() {
             self.make_folder(folder)?;
-            self.folders.insert(folder.to_owned());
         }
+        self.write(path, bytes)
+    }
+
+    /// Writes the checkpoint that [`publish_checkpoint`] gives its name.
+    pub(crate) fn write_checkpoint(&mut self, note: &[u8]) -> Result<(), LedgerError> {
+        self.write(self.dir.join(CHECKPOINT_NEW), note)
+    }
+
+    fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), LedgerError> {
         let mut file = File::create(&path).map_err(LedgerError::io(&path, "created"))?;
         file.write_all(bytes)
             .map_err(LedgerError::io(&path, "written"))?;
-        file.sync_data().map_err(LedgerError::io(&path, "synced"))
+        self.folders.extend(path.parent().map(Path::to_owned));
+        self.files.push((path, file));
+        Ok(())
     }
 
     fn make_folder(&mut self, folder: &Path) -> Result<(), LedgerError> {
@@ -231,11 +246,29 @@ impl<'a> TileWriter<'a> {
         fs::create_dir(folder).map_err(LedgerError::io(folder, "created"))
     }
 
-    /// Syncs the names of what was written.
+    /// Syncs files and their names, side by side: a journaling file system writes them together,
+    /// so that a checkpoint costs about one sync instead of six.
     pub(crate) fn finish(self) -> Result<(), LedgerError> {
-        self.folders
-            .iter()
-            .try_for_each(|folder| sync_folder(folder))
+        let file = |(path, file): &(PathBuf, File)| {
+            file.sync_data().map_err(LedgerError::io(path, "synced"))
+        };
+        let files: Vec<&(PathBuf, File)> = self.files.iter().collect();
+        let folders: Vec<&PathBuf> = self.folders.iter().collect();
+        let per_thread = files.len().div_ceil(SYNC_THREADS_MAX / 2).max(1);
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for part in files.chunks(per_thread) {
+                threads.push(scope.spawn(move || part.iter().try_for_each(|one| file(one))));
+            }
+            let per_thread = folders.len().div_ceil(SYNC_THREADS_MAX / 2).max(1);
+            for part in folders.chunks(per_thread) {
+                let sync = move || part.iter().try_for_each(|folder| sync_folder(folder));
+                threads.push(scope.spawn(sync));
+            }
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or(Err(LedgerError::Stopped)))
+        })
     }
 }
 
@@ -246,20 +279,10 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), LedgerError> {
         .map_err(LedgerError::io(folder, "synced"))
 }
 
-/// Replaces the checkpoint, durably.
-pub(crate) fn write_checkpoint(dir: &Path, note: &[u8]) -> Result<(), LedgerError> {
-    let new = dir.join(CHECKPOINT_NEW);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&new)
-        .map_err(LedgerError::io(&new, "created"))?;
-    file.write_all(note)
-        .map_err(LedgerError::io(&new, "written"))?;
-    file.sync_data().map_err(LedgerError::io(&new, "synced"))?;
+/// Gives the new checkpoint, which is on the disk, its name, durably.
+pub(crate) fn publish_checkpoint(dir: &Path) -> Result<(), LedgerError> {
     let path = dir.join(CHECKPOINT);
-    fs::rename(&new, &path).map_err(LedgerError::io(&path, "replaced"))?;
+    fs::rename(dir.join(CHECKPOINT_NEW), &path).map_err(LedgerError::io(&path, "replaced"))?;
     sync_folder(dir)
 }
 

