@@ -81,7 +81,8 @@ where
     routes.call(move |_, call: C| handler(broker.clone(), call))
 }
 
-async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Refusal> {
+/// Hands a job's result to the review service, under an id that stays the same when it is repeated.
+pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Refusal> {
     for (what, text, max) in [
         ("title", &call.title, TITLE_MAX),
         ("purpose", &call.purpose, PURPOSE_MAX),

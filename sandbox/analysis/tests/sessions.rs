@@ -10,18 +10,26 @@
 
 mod support;
 
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use kekkai_analysis::routes::submit;
 use kekkai_analysis::session::Session;
-use kekkai_analysis_api::{Job, JobState, SqlErrorCode};
+use kekkai_analysis_api::{Job, JobState, SqlErrorCode, SubmitOutput};
 use kekkai_policy_api::{EndReason, Event};
 use kekkai_sys::Spawner;
-use kekkai_types::JobId;
+use kekkai_types::{JobId, Lang};
 use support::{LONG, Stage, keys, stage, terms, workers};
+
+/// One scene at a time: they count the workers of this process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The spawner is forked first, as in `main`; its parent thread lives as long as the test.
 fn play<F: Future<Output = ()>>(scene: impl FnOnce(Stage) -> F) {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let spawner = Spawner::start().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -270,6 +278,44 @@ fn cancelling_and_the_time_limit_stop_a_query_and_kill_a_deaf_worker() {
         assert!(start.elapsed() < Duration::from_secs(2));
         assert_eq!(session.wait_end().await, EndReason::ServerLost);
         assert!(start.elapsed() < Duration::from_secs(8));
+    });
+}
+
+#[test]
+fn output_is_submitted_once_though_the_answer_is_lost() {
+    play(|stage| async move {
+        let session = stage.session(60).await;
+        let job = run(&session, "x").await.unwrap().job;
+        let call = |title: &str| SubmitOutput {
+            session: session.id().clone(),
+            job: job.clone(),
+            title: title.to_owned(),
+            purpose: "for the paper".to_owned(),
+            lang: Lang::En,
+        };
+        *stage.script.lose_answers.lock().unwrap() = 1;
+        let output = submit(&stage.broker, call("Table 1")).await.unwrap();
+        assert_eq!(
+            submit(&stage.broker, call("Table 1")).await.unwrap(),
+            output
+        );
+        {
+            let stored = stage.script.submitted.lock().unwrap();
+            assert_eq!(stored.len(), 1);
+            assert_eq!(
+                stored[0].author.as_str(),
+                "sato",
+                "from the terms, not from the caller"
+            );
+            assert_eq!(stored[0].sdc_profile, "strict");
+        }
+        for title in ["", "  ", &"x".repeat(201)] {
+            let refusal = submit(&stage.broker, call(title)).await.unwrap_err();
+            assert_eq!(refusal.code, "text-length");
+        }
+        session.end(EndReason::Idle).await;
+        let refusal = submit(&stage.broker, call("Table 2")).await.unwrap_err();
+        assert_eq!(refusal.to_string(), "session-ended: idle");
     });
 }
 
