@@ -198,6 +198,8 @@ fn server_runs_what_was_measured_and_gets_its_keys() {
     assert_eq!(seen["configuration"], text);
     assert_eq!(seen["event_log"], json!(reference.components));
     assert_eq!(seen["emulated"], true);
+    let name = fs::read_to_string(format!("/proc/{}/comm", server.process.id())).unwrap();
+    assert_eq!(name.trim(), "kekkai-analysis");
 
     // Only its own descriptors on the measured memory, and none survives a worker's execve.
     let descriptors: Vec<(String, bool)> =
@@ -380,6 +382,22 @@ fn killed_server_leaves_no_tpm_behind() {
     let evidence = server.quote(Digest::of(b"nonce"));
     let pcr11 = evidence.pcrs.iter().find(|pcr| pcr.index == 11).unwrap();
     assert_eq!(pcr11.value, kekkai_attest::replay(&evidence.event_log)[&11]);
+}
+
+#[test]
+fn emulated_tpm_offers_no_firmware_values() {
+    let deployment = Deployment::new();
+    let output = deployment
+        .command()
+        .args(["--print-reference", "r1", "--with-firmware"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("an emulated TPM measures no firmware"),
+        "{said}"
+    );
 }
 
 #[test]

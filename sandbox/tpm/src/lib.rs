@@ -26,4 +26,4 @@ mod tpm;
 
 pub use config::{Connection, TpmConfig, TpmKind};
 pub use error::TpmError;
-pub use tpm::{COMMAND_QUEUE_MAX, Tpm, extend_all};
+pub use tpm::{COMMAND_QUEUE_MAX, Tpm, extend_all, firmware};

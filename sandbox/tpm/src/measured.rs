@@ -79,7 +79,7 @@ pub fn take() -> Result<Measured, TpmError> {
     let mut event_log = Vec::new();
     for (measurement, descriptor) in handover.components {
         match measurement.kind {
-            ComponentKind::Binary => {}
+            ComponentKind::Binary => name_process(&measurement.name),
             ComponentKind::Configuration => {
                 let mut file = adopt(descriptor, &measurement, CONFIGURATION_MAX)?;
                 let mut text = String::new();
@@ -104,6 +104,14 @@ pub fn take() -> Result<Measured, TpmError> {
         configuration: configuration.ok_or_else(|| refused("no configuration".to_owned()))?,
         images,
     })
+}
+
+/// A process that was executed from memory is named after a descriptor: gives it back its name, which
+/// administrators look for. The kernel keeps 15 bytes of it.
+fn name_process(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _cosmetic = nix::sys::prctl::set_name(&name);
+    }
 }
 
 /// Opens an inherited descriptor anew, closed on exec, and closes the inherited one.

@@ -1,6 +1,8 @@
 //! The handle that the rest of a server holds: commands go by channel to the one thread that owns the
 //! TPM, since a TPM does one thing at a time.
 
+use std::collections::BTreeMap;
+
 use kekkai_attest::{EnrolmentRequest, Evidence, Measurement, ReferenceValues, replay};
 use kekkai_types::{Digest, KeyText, ServerId, WrappedKey};
 use tokio::sync::{mpsc, oneshot};
@@ -159,4 +161,15 @@ pub fn extend_all(connection: &Connection, measurements: &[Measurement]) -> Resu
         }
     }
     Ok(())
+}
+
+/// PCRs 0 to 7: firmware, boot loader and their configuration, as they are now. For the reference values
+/// of a machine with measured boot, where firmware measures `kekkai-measure` too.
+pub fn firmware(connection: &Connection) -> Result<BTreeMap<u32, Digest>, TpmError> {
+    let pcrs = Device::open(connection)?.read_pcrs()?;
+    Ok(pcrs
+        .into_iter()
+        .filter(|pcr| pcr.index < 8)
+        .map(|pcr| (pcr.index, pcr.value))
+        .collect())
 }

@@ -18,7 +18,7 @@ use kekkai_attest::{
     TpmTrust, begin_enrolment, verify_quote,
 };
 use kekkai_tpm::emulated::Emulated;
-use kekkai_tpm::{Tpm, TpmError, extend_all};
+use kekkai_tpm::{Tpm, TpmError, extend_all, firmware};
 use kekkai_types::{Digest, KeyText, Recipient, ServerId, Timestamp, WrappedKey};
 use tempfile::TempDir;
 
@@ -465,6 +465,8 @@ async fn second_start_on_the_same_power_up_measures_nothing_else() {
         "{refused:?}"
     );
 
+    // The TPM serves one client at a time, so before it is opened.
+    let firmware = firmware(&emulated.connection()).unwrap();
     let tpm = Tpm::open(&emulated.connection(), &policy_key.public()).unwrap();
     let server = Server {
         emulated,
@@ -472,7 +474,12 @@ async fn second_start_on_the_same_power_up_measures_nothing_else() {
         policy_key,
         directory,
     };
-    let reference = ReferenceValues::compute("test", good());
+    let mut reference = ReferenceValues::compute("test", good());
+    assert_eq!(
+        firmware.keys().copied().collect::<Vec<_>>(),
+        [0, 1, 2, 3, 4, 5, 6, 7]
+    );
+    reference.pcrs.extend(firmware);
     let evidence = server
         .tpm
         .quote(Digest::of(b"nonce"), &good())
