@@ -155,6 +155,11 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("The review queue is full.", "submit again when reviewers have caught up."),
     ),
     (
+        "author-queue-full",
+        ("あなたの審査待ちの成果物が上限に達しています。", "審査が終わってから、もう一度申請してください。"),
+        ("Too many outputs of yours wait for review.", "submit again when one of them has been decided."),
+    ),
+    (
         "text-length",
         ("題名または目的の長さが範囲外です。", "題名は1～200文字、目的は2,000文字までにしてください。"),
         ("The title or purpose has the wrong length.", "give a title of 1 to 200 characters and a purpose of at most 2,000."),
@@ -168,6 +173,16 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         "purpose-length",
         ("目的が長すぎます。", "目的は2,000文字までにしてください。"),
         ("The purpose is too long.", "shorten it to at most 2,000 characters."),
+    ),
+    (
+        "control-characters",
+        ("題名または目的に制御文字が含まれています。", "制御文字を除いて、もう一度申請してください。"),
+        ("The title or purpose has control characters.", "submit again without them."),
+    ),
+    (
+        "table-columns",
+        ("結果の列数が、申請できる範囲を超えています。", "SELECT の列を減らして集計し直してください。"),
+        ("The result has more columns than an output may have.", "select fewer columns and run it again."),
     ),
     (
         "profile-unknown",

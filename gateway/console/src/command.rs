@@ -128,6 +128,8 @@ pub enum Usage {
     TitleTooLong(usize),
     /// Longer than [`PURPOSE_MAX`].
     PurposeTooLong(usize),
+    /// The title or purpose has a character that drives terminals.
+    ControlCharacter,
     /// An option that the command doesn't have.
     OptionUnknown(String),
     /// A quote is not closed.
@@ -246,6 +248,9 @@ fn submit(words: &[&str]) -> Result<Command, Usage> {
     let (title_chars, purpose_chars) = (title.chars().count(), purpose.chars().count());
     if title.is_empty() {
         return Err(Usage::TitleMissing);
+    }
+    if title.chars().chain(purpose.chars()).any(char::is_control) {
+        return Err(Usage::ControlCharacter);
     }
     if title_chars > TITLE_MAX {
         return Err(Usage::TitleTooLong(title_chars));
@@ -498,6 +503,11 @@ mod tests {
                 Usage::Extra("--title".into()),
             ),
             (
+                "submit 1 --title 'x\u{1b}[2J'",
+                Topic::Submit,
+                Usage::ControlCharacter,
+            ),
+            (
                 "submit 1 --force",
                 Topic::Submit,
                 Usage::OptionUnknown("--force".into()),
@@ -569,5 +579,72 @@ mod tests {
         let over = (0..SQL_MAX).find_map(|_| lines.push(&line));
         assert_eq!(over, Some(Err(ParseError::TooLong)));
         assert!(!lines.is_open());
+    }
+
+    #[test]
+    fn no_line_makes_the_parser_panic_or_find_a_command_that_is_not_there() {
+        let pieces = [
+            "sql",
+            "help",
+            "jobs",
+            "submit",
+            "show",
+            "cancel",
+            "lang",
+            "schema",
+            "exit",
+            " ",
+            "  ",
+            "\t",
+            "\n",
+            ";",
+            "'",
+            "\"",
+            "\\",
+            "--",
+            "--title",
+            "--purpose",
+            "=",
+            "1",
+            "0",
+            "-1",
+            "あ",
+            "\u{3000}",
+            "\u{1b}",
+            "\u{0}",
+            "/*",
+            "*/",
+            "$(",
+            "`",
+            "|",
+            "&",
+            "999999999999",
+            "ja",
+            "🦠",
+        ];
+        let mut seed: u64 = 2;
+        let mut next = |bound: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % bound
+        };
+        let mut lines = Lines::default();
+        let mut commands = 0;
+        for _ in 0..50_000 {
+            let line: String = (0..next(9)).map(|_| pieces[next(pieces.len())]).collect();
+            if let Ok(command) = parse(&line) {
+                commands += 1;
+                let word = line.split_whitespace().next().unwrap_or("help");
+                assert!(Topic::find(word).is_some(), "{line:?}: {command:?}");
+            }
+            if lines.push(&line).is_some() {
+                assert!(!lines.is_open());
+            }
+            if next(20) == 0 {
+                lines.clear();
+            }
+        }
+        assert!(commands > 1_000, "{commands}");
     }
 }

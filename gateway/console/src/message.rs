@@ -117,6 +117,12 @@ fn wrong_use(usage: &Usage, lang: Lang) -> String {
         (Usage::PurposeTooLong(n), Lang::En) => {
             format!("the purpose has {n} characters, at most {PURPOSE_MAX} are allowed.")
         }
+        (Usage::ControlCharacter, Lang::Ja) => {
+            "題名または目的に制御文字が含まれています。".to_owned()
+        }
+        (Usage::ControlCharacter, Lang::En) => {
+            "the title or purpose has control characters.".to_owned()
+        }
         (Usage::OptionUnknown(word), Lang::Ja) => {
             format!("「{}」という指定はありません。", clean(word))
         }
@@ -243,6 +249,7 @@ pub(crate) mod tests {
             "submit 1 --x",
             "submit 1 --title '",
             "lang fr",
+            "submit 1 --title 'a\u{7}'",
             "help x",
         ] {
             let error = parse(line).unwrap_err();
