@@ -84,17 +84,31 @@ fn may_person(
     resource: &Resource,
 ) -> Result<(), EndReason> {
     match (action, resource) {
-        (Action::SeeQueue, Resource::Queue) => {
-            need(has(facts, person, Role::Reviewer), EndReason::RoleNotAllowed)
-        }
-        (Action::SeeQueue | Action::Vote, Resource::Output { agreement, author, .. }) => {
-            review(facts, person, agreement, author)
-        }
+        (Action::SeeQueue, Resource::Queue) => need(
+            has(facts, person, Role::Reviewer),
+            EndReason::RoleNotAllowed,
+        ),
+        (
+            Action::SeeQueue | Action::Vote,
+            Resource::Output {
+                agreement, author, ..
+            },
+        ) => review(facts, person, agreement, author),
         (Action::SeeOutputs, Resource::Agreement(id)) => {
             let agreement = visible(facts, person, id)?;
-            need(takes_part(facts, agreement, person), EndReason::RoleNotAllowed)
+            need(
+                takes_part(facts, agreement, person),
+                EndReason::RoleNotAllowed,
+            )
         }
-        (Action::SeeOutputs, Resource::Output { agreement: id, author, .. }) => {
+        (
+            Action::SeeOutputs,
+            Resource::Output {
+                agreement: id,
+                author,
+                ..
+            },
+        ) => {
             let agreement = visible(facts, person, id)?;
             let answers = answers_for(facts, agreement, person);
             let own = author == person && takes_part(facts, agreement, person);
@@ -102,7 +116,10 @@ fn may_person(
         }
         (Action::FetchRelease, Resource::Output { agreement: id, .. }) => {
             let agreement = visible(facts, person, id)?;
-            need(answers_for(facts, agreement, person), EndReason::RoleNotAllowed)
+            need(
+                answers_for(facts, agreement, person),
+                EndReason::RoleNotAllowed,
+            )
         }
         (Action::Unlock | Action::EnrolCredential, Resource::Account(account)) => {
             // Nobody lifts their own lock-out, nobody gives themselves a credential.

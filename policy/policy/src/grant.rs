@@ -24,8 +24,8 @@ pub enum GrantError {
     Key(DatasetId, u32),
 }
 
-/// The granted datasets: agreed tables and columns, nothing else. The column that holds a row's
-/// person stays in the catalogue even where it is not granted, since contributors are counted by it.
+/// The granted datasets: agreed tables and columns, nothing else. `person_key` still names the column
+/// that holds a row's person where that column is not granted: contributors are counted by it, inside.
 pub fn grant<'a>(
     terms: &Agreement,
     catalog: impl Fn(&DatasetId, u32) -> Option<&'a DatasetCatalog>,
@@ -53,10 +53,9 @@ pub fn grant<'a>(
                     return Err(GrantError::Column(name.clone(), column.clone()));
                 }
             }
-            let person_key = table.person_key.clone();
-            table.columns.retain(|column| {
-                agreed.columns.contains(&column.name) || person_key.as_ref() == Some(&column.name)
-            });
+            table
+                .columns
+                .retain(|column| agreed.columns.contains(&column.name));
             tables.insert(
                 name.clone(),
                 GrantedTable {

@@ -30,7 +30,7 @@ mod open;
 pub use agreement::{
     AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, EndMeasure, Hours, Known,
     Organisation, OutputKind, Parties, People, Period, Place, Provision, ProvisionMethod, Sdc,
-    TableItem, THRESHOLD_DEFAULT,
+    THRESHOLD_DEFAULT, TableItem,
 };
 pub use decide::{Decision, Obligations, decide};
 pub use facts::{AgreementFacts, Facts, PersonFacts, ServerFacts, SessionFacts, TerminalFacts};

@@ -68,7 +68,10 @@ fn open(
     request: &OpenRequest,
     now: Timestamp,
 ) -> Result<OpenObligations, EndReason> {
-    if FACTORS_NEEDED.iter().any(|needed| !request.factors.contains(needed)) {
+    if FACTORS_NEEDED
+        .iter()
+        .any(|needed| !request.factors.contains(needed))
+    {
         return Err(EndReason::FactorMissing);
     }
     let terminal = facts
@@ -107,7 +110,9 @@ fn choose<'a>(
         .iter()
         .filter(|(_, agreement)| is_handler(facts, agreement, &request.person));
     if let Some(id) = &request.agreement {
-        return mine.find(|(mine, _)| *mine == id).ok_or(EndReason::NoAgreement);
+        return mine
+            .find(|(mine, _)| *mine == id)
+            .ok_or(EndReason::NoAgreement);
     }
     let mine: Vec<_> = mine.collect();
     let running: Vec<_> = mine

@@ -79,6 +79,14 @@ pub enum SetUpError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The state directory can't be made.
+    #[error("the state directory \"{path}\" can't be made")]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// A file of TPM authorities.
     #[error("\"{path}\" can't be used")]
     Trust {
@@ -111,6 +119,19 @@ fn read(path: &Path) -> Result<Zeroizing<String>, SetUpError> {
         .map(Zeroizing::new)
         .map_err(|source| SetUpError::Read {
             path: path.to_owned(),
+            source,
+        })
+}
+
+/// Makes a directory that is this account's alone, where there is none.
+fn private_dir(dir: &Path) -> Result<(), SetUpError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| SetUpError::StateDir {
+            path: dir.to_owned(),
             source,
         })
 }
@@ -164,6 +185,7 @@ impl Config {
         let key = Zeroizing::new(key.trim().to_owned());
         // The ledger first: its lock keeps a second process away from the state too.
         let journal = Journal::open(self.ledger.dir.clone(), key, self.ledger.witness.clone())?;
+        private_dir(&self.state_dir)?;
         let store = Store::open(&self.state_dir).map_err(|source| SetUpError::Store {
             dir: self.state_dir.clone(),
             source,

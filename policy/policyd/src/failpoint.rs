@@ -17,7 +17,9 @@ thread_local! {
 pub(crate) fn reach(place: &str) {
     if DIE_AT.with(|wanted| wanted.borrow().as_deref() == Some(place)) {
         let pid = std::process::id().to_string();
-        let _ = std::process::Command::new("kill").args(["-9", &pid]).status();
+        let _ = std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status();
         loop {
             std::thread::park();
         }

@@ -105,7 +105,9 @@ impl Journal {
         }
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(kekkai_ledger::APPEND_MANY_MAX));
-            ledger.append_many(entries).map_err(|error| self.failed(error))?;
+            ledger
+                .append_many(entries)
+                .map_err(|error| self.failed(error))?;
             entries = rest;
         }
         crate::failpoint::reach(crate::failpoint::RECORDED);

@@ -38,7 +38,9 @@ where
 /// All calls of `kekkai-policy-api`.
 pub fn routes(service: &Arc<Service>) -> Routes {
     let r = Routes::new();
-    let r = add::<Record>(r, service, |s, from, call, now| s.record(&from.peer, call, now));
+    let r = add::<Record>(r, service, |s, from, call, now| {
+        s.record(&from.peer, call, now)
+    });
     let r = add::<LookUpPerson>(r, service, |s, _, call, now| s.look_up_person(&call, now));
     let r = add::<LookUpTerminal>(r, service, |s, _, call, now| s.look_up_terminal(&call, now));
     let r = add::<OpenSession>(r, service, |s, from, call, now| {
@@ -50,7 +52,9 @@ pub fn routes(service: &Arc<Service>) -> Routes {
     let r = add::<CloseSession>(r, service, |s, from, call, now| {
         s.close_session(&from.peer, call, now)
     });
-    let r = add::<Decide>(r, service, |s, from, call, now| s.decide(&from.peer, call, now));
+    let r = add::<Decide>(r, service, |s, from, call, now| {
+        s.decide(&from.peer, call, now)
+    });
     let r = add::<AttestChallenge>(r, service, |s, from, _, now| {
         s.challenge(&from.peer, &from.spki, now)
     });
@@ -75,7 +79,9 @@ pub fn routes(service: &Arc<Service>) -> Routes {
     let r = add::<RemoveHandler>(r, service, |s, from, call, now| {
         s.remove_handler(&from.peer, call, now)
     });
-    let r = add::<AddPerson>(r, service, |s, from, call, now| s.add_person(&from.peer, call, now));
+    let r = add::<AddPerson>(r, service, |s, from, call, now| {
+        s.add_person(&from.peer, call, now)
+    });
     let r = add::<AddTerminal>(r, service, |s, from, call, now| {
         s.add_terminal(&from.peer, call, now)
     });
@@ -88,12 +94,16 @@ pub fn routes(service: &Arc<Service>) -> Routes {
     let r = add::<ExpectServer>(r, service, |s, from, call, now| {
         s.expect_server(&from.peer, call, now)
     });
-    let r = add::<Enrolments>(r, service, |s, from, call, now| s.enrolments(&from.peer, &call, now));
+    let r = add::<Enrolments>(r, service, |s, from, call, now| {
+        s.enrolments(&from.peer, &call, now)
+    });
     let r = add::<AddReference>(r, service, |s, from, call, now| {
         s.add_reference(&from.peer, call, now)
     });
     let r = add::<WithdrawReference>(r, service, |s, from, call, now| {
         s.withdraw_reference(&from.peer, &call, now)
     });
-    add::<ListState>(r, service, |s, from, call, now| s.list_state(&from.peer, &call, now))
+    add::<ListState>(r, service, |s, from, call, now| {
+        s.list_state(&from.peer, &call, now)
+    })
 }

@@ -219,7 +219,10 @@ impl Store {
                     id: TerminalId::new(row.get::<_, String>(0)?).map_err(|_| bad())?,
                     class: value(&row.get::<_, String>(1)?, "terminal")?,
                     ssh_key: row.get(2)?,
-                    spki: spki.map(|spki| spki.parse()).transpose().map_err(|_| bad())?,
+                    spki: spki
+                        .map(|spki| spki.parse())
+                        .transpose()
+                        .map_err(|_| bad())?,
                     people: value(&row.get::<_, String>(4)?, "terminal")?,
                     revoked: row.get(5)?,
                 })

@@ -12,7 +12,7 @@ use toml::value::Datetime;
 use super::raw::{RawAgreement, RawData, RawDataClass, RawPlace, RawTable};
 use super::{
     AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, EndMeasure, Hours, Known,
-    Parties, People, Period, Place, Provision, ProvisionMethod, Sdc, TableItem, THRESHOLD_DEFAULT,
+    Parties, People, Period, Place, Provision, ProvisionMethod, Sdc, THRESHOLD_DEFAULT, TableItem,
 };
 
 /// The only format of this build.
@@ -195,7 +195,12 @@ pub(super) fn parse(text: &str, known: Option<&Known<'_>>) -> Result<Agreement, 
         end_measures,
         hours: hours(&at, &raw.hours)?,
         console: raw.session.console,
-        idle_limit_s: at.within(&raw.session.idle_limit_s, "\"idle_limit_s\"", &IDLE_LIMIT_S, "s")?,
+        idle_limit_s: at.within(
+            &raw.session.idle_limit_s,
+            "\"idle_limit_s\"",
+            &IDLE_LIMIT_S,
+            "s",
+        )?,
         query_limit_s: at.within(
             &raw.session.query_limit_s,
             "\"query_limit_s\"",
@@ -218,7 +223,10 @@ fn names(
     values: Vec<Spanned<String>>,
     what: &str,
 ) -> Result<Vec<String>, AgreementError> {
-    values.into_iter().map(|value| at.name(value, what)).collect()
+    values
+        .into_iter()
+        .map(|value| at.name(value, what))
+        .collect()
 }
 
 fn parties(at: &At<'_>, raw: super::raw::RawParties) -> Result<Parties, AgreementError> {
@@ -250,7 +258,10 @@ fn parties(at: &At<'_>, raw: super::raw::RawParties) -> Result<Parties, Agreemen
     if !certifications.contains(raw.responsible.get_ref()) {
         return Err(at.error(
             raw.responsible.span(),
-            format!("\"{}\" is the certification of no party", raw.responsible.get_ref()),
+            format!(
+                "\"{}\" is the certification of no party",
+                raw.responsible.get_ref()
+            ),
             list(&certifications),
         ));
     }
@@ -376,7 +387,11 @@ fn data(
         let version = at.within(&item.version, "\"version\"", &(1..=u32::MAX), "")?;
         let catalog = known.and_then(|known| (known.catalog)(dataset, version));
         if item.tables.get_ref().is_empty() {
-            return Err(at.error(item.tables.span(), "\"tables\" is empty", "at least one table"));
+            return Err(at.error(
+                item.tables.span(),
+                "\"tables\" is empty",
+                "at least one table",
+            ));
         }
         let mut tables = BTreeMap::new();
         for raw_table in item.tables.into_inner() {
@@ -428,7 +443,11 @@ fn table(
         }
     };
     if raw.columns.get_ref().is_empty() {
-        return Err(at.error(raw.columns.span(), "\"columns\" is empty", "at least one column"));
+        return Err(at.error(
+            raw.columns.span(),
+            "\"columns\" is empty",
+            "at least one column",
+        ));
     }
     let mut columns: Vec<String> = Vec::new();
     for column in raw.columns.into_inner() {
@@ -493,7 +512,10 @@ fn hours(at: &At<'_>, raw: &super::raw::RawHours) -> Result<Hours, AgreementErro
     if to <= from {
         return Err(at.error(
             raw.to.span(),
-            format!("the hours end at \"{}\", not after they begin", raw.to.get_ref()),
+            format!(
+                "the hours end at \"{}\", not after they begin",
+                raw.to.get_ref()
+            ),
             format!("a time after \"{}\"", raw.from.get_ref()),
         ));
     }
@@ -513,7 +535,10 @@ fn sdc(at: &At<'_>, raw: super::raw::RawSdc) -> Result<Sdc, AgreementError> {
     if !SDC_PROFILES.contains(&raw.profile.get_ref().as_str()) {
         return Err(at.error(
             raw.profile.span(),
-            format!("no disclosure control profile is called \"{}\"", raw.profile.get_ref()),
+            format!(
+                "no disclosure control profile is called \"{}\"",
+                raw.profile.get_ref()
+            ),
             list(SDC_PROFILES),
         ));
     }
@@ -535,7 +560,10 @@ fn sdc(at: &At<'_>, raw: super::raw::RawSdc) -> Result<Sdc, AgreementError> {
 
 /// Names in quotes, for "expected …".
 fn list(names: impl IntoIterator<Item = impl Display>) -> String {
-    let quoted: Vec<String> = names.into_iter().map(|name| format!("\"{name}\"")).collect();
+    let quoted: Vec<String> = names
+        .into_iter()
+        .map(|name| format!("\"{name}\""))
+        .collect();
     match quoted.as_slice() {
         [] => "none: there is nothing to name".to_owned(),
         [one] => one.clone(),

@@ -40,8 +40,20 @@ fn catalog() -> DatasetCatalog {
         title: Text::default(),
         description: Text::default(),
         tables: vec![
-            table("patients", &["person_id", "sex", "birth_year", "prefecture"]),
-            table("admissions", &["person_id", "admitted", "discharged", "icd10", "disease_name"]),
+            table(
+                "patients",
+                &["person_id", "sex", "birth_year", "prefecture"],
+            ),
+            table(
+                "admissions",
+                &[
+                    "person_id",
+                    "admitted",
+                    "discharged",
+                    "icd10",
+                    "disease_name",
+                ],
+            ),
         ],
     }
 }
@@ -69,7 +81,10 @@ fn example_agreement_has_every_term() {
     assert_eq!(agreement.id.as_str(), "stroke-2026");
     assert_eq!(agreement.sdc.threshold, 10);
     assert_eq!(agreement.people.handlers.len(), 2);
-    assert_eq!(agreement.data[0].tables["patients"].rows_need, DisplayClass::Onsite);
+    assert_eq!(
+        agreement.data[0].tables["patients"].rows_need,
+        DisplayClass::Onsite
+    );
     assert_eq!(agreement.hours.to, Clock(20 * 60));
     assert_eq!(agreement.end_measures.len(), 4);
 }
@@ -148,7 +163,17 @@ fn malformed_agreement_is_refused_with_its_place_and_what_was_expected() {
         let mut line = line_of(&text, at);
         // Column 0: the error is not on the line that can be searched for, but next to it.
         match *new {
-            "[session]" => line = u32::try_from(text.lines().collect::<Vec<_>>().iter().rposition(|l| *l == "[session]").unwrap()).unwrap() + 1,
+            "[session]" => {
+                line = u32::try_from(
+                    text.lines()
+                        .collect::<Vec<_>>()
+                        .iter()
+                        .rposition(|l| *l == "[session]")
+                        .unwrap(),
+                )
+                .unwrap()
+                    + 1
+            }
             _ if *column == 0 => line -= 1,
             _ => {}
         }
@@ -157,7 +182,9 @@ fn malformed_agreement_is_refused_with_its_place_and_what_was_expected() {
             && error.found.contains(found)
             && error.expected.contains(expected);
         if !fits {
-            wrong.push(format!("{new}: line {line}, column {column} wanted; got {error}"));
+            wrong.push(format!(
+                "{new}: line {line}, column {column} wanted; got {error}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -168,15 +195,19 @@ fn malformed_agreement_is_refused_with_its_place_and_what_was_expected() {
 fn hours_are_japans() {
     let agreement = parse_known(EXAMPLE).unwrap();
     // 2026-11-24 is a Tuesday.
-    let at = |text: &str| {
-        Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
-    };
+    let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
     assert!(!agreement.in_hours(at("2026-11-24T08:29:59+09:00")));
     assert!(agreement.in_hours(at("2026-11-24T08:30:00+09:00")));
     assert!(agreement.in_hours(at("2026-11-24T19:59:59+09:00")));
     assert!(!agreement.in_hours(at("2026-11-24T20:00:00+09:00")));
-    assert!(!agreement.in_hours(at("2026-11-22T12:00:00+09:00")), "a Sunday");
-    assert!(!agreement.in_hours(at("2026-12-29T12:00:00+09:00")), "a closed day");
+    assert!(
+        !agreement.in_hours(at("2026-11-22T12:00:00+09:00")),
+        "a Sunday"
+    );
+    assert!(
+        !agreement.in_hours(at("2026-12-29T12:00:00+09:00")),
+        "a closed day"
+    );
     assert!(agreement.in_period(at("2027-03-31T23:59:59+09:00")));
     assert!(!agreement.in_period(at("2027-04-01T00:00:00+09:00")));
     assert!(!agreement.in_period(at("2026-03-31T23:59:59+09:00")));
@@ -185,5 +216,10 @@ fn hours_are_japans() {
 #[test]
 fn endless_text_is_refused_before_it_is_parsed() {
     let text = "#".repeat(AGREEMENT_BYTES_MAX + 1);
-    assert!(Agreement::parse(&text).unwrap_err().expected.contains("bytes"));
+    assert!(
+        Agreement::parse(&text)
+            .unwrap_err()
+            .expected
+            .contains("bytes")
+    );
 }

@@ -40,9 +40,7 @@ impl State {
     pub(super) fn running(&self, id: &AgreementId) -> Result<(), Refusal> {
         match self.facts.agreements.get(id) {
             None => Err(Refusal::not_found(id.as_str())),
-            Some(agreement) if agreement.ended => {
-                Err(Refusal::new("agreement-ended", id.as_str()))
-            }
+            Some(agreement) if agreement.ended => Err(Refusal::new("agreement-ended", id.as_str())),
             Some(_) => Ok(()),
         }
     }
@@ -54,7 +52,10 @@ impl Service {
         let mut state = self.state(now)?;
         let by = state.admin(from)?.clone();
         if call.name.trim().is_empty() || call.name.chars().count() > NAME_MAX {
-            return Err(Refusal::new("name-not-allowed", format!("1 to {NAME_MAX} characters")));
+            return Err(Refusal::new(
+                "name-not-allowed",
+                format!("1 to {NAME_MAX} characters"),
+            ));
         }
         let row = PersonRow {
             id: call.person,
@@ -104,7 +105,11 @@ impl Service {
     ) -> Result<(), Refusal> {
         let mut state = self.state(now)?;
         let by = state.admin(from)?.clone();
-        if state.terminals.get(&call.terminal).is_some_and(|known| known.revoked) {
+        if state
+            .terminals
+            .get(&call.terminal)
+            .is_some_and(|known| known.revoked)
+        {
             return Err(Refusal::new("terminal-revoked", call.terminal.as_str()));
         }
         let ssh_key = call.ssh_key.as_deref().map(ssh_key).transpose()?;
@@ -260,7 +265,11 @@ impl Service {
                 by,
             },
         )?;
-        stored(state.store.end_agreement(&call.agreement, &call.reason, now))?;
+        stored(
+            state
+                .store
+                .end_agreement(&call.agreement, &call.reason, now),
+        )?;
         if let Some(agreement) = state.facts.agreements.get_mut(&call.agreement) {
             agreement.ended = true;
         }
@@ -282,7 +291,10 @@ impl Service {
                 .agreements
                 .iter()
                 .map(|(id, agreement)| {
-                    (id.clone(), !agreement.ended && agreement.terms.in_period(now))
+                    (
+                        id.clone(),
+                        !agreement.ended && agreement.terms.in_period(now),
+                    )
                 })
                 .collect(),
             people: state.people.keys().cloned().collect(),
@@ -294,7 +306,11 @@ impl Service {
                 .collect(),
             datasets: state.catalogs.keys().cloned().collect(),
             servers: state.enrolled.keys().cloned().collect(),
-            references: state.references.iter().map(|known| known.digest()).collect(),
+            references: state
+                .references
+                .iter()
+                .map(|known| known.digest())
+                .collect(),
             sessions: u64::try_from(state.sessions.len()).unwrap_or(u64::MAX),
             ledger_size: self.journal.size(now)?,
         })

@@ -158,7 +158,10 @@ impl Service {
         match state.release(server, spki, call, now) {
             Ok((terms, ak)) => {
                 let reference = terms.reference.digest();
-                let emulated = state.enrolled.get(server).is_none_or(|known| known.emulated);
+                let emulated = state
+                    .enrolled
+                    .get(server)
+                    .is_none_or(|known| known.emulated);
                 self.journal.record(
                     from,
                     now,
@@ -174,7 +177,11 @@ impl Service {
                         emulated,
                     },
                 )?;
-                stored(state.store.release_session(&call.session, server, &reference))?;
+                stored(
+                    state
+                        .store
+                        .release_session(&call.session, server, &reference),
+                )?;
                 if let Some(session) = state.sessions.get_mut(&call.session) {
                     session.facts.released = Some((server.clone(), ak, reference));
                     session.server_at = now;

@@ -30,9 +30,7 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::AccountLocked { .. }
         | Event::AccountUnlocked { .. }
         | Event::CredentialEnrolled { .. } => &[PeerKind::Gateway],
-        Event::RequestRefused { .. } => {
-            &[PeerKind::Gateway, PeerKind::Analysis, PeerKind::Review]
-        }
+        Event::RequestRefused { .. } => &[PeerKind::Gateway, PeerKind::Analysis, PeerKind::Review],
         Event::SessionLaunched { .. } | Event::QueryStarted { .. } | Event::QueryEnded { .. } => {
             &[PeerKind::Analysis]
         }
@@ -71,7 +69,9 @@ impl State {
     /// Does the event agree with what this service knows of the session?
     fn agrees(&self, from: &Peer, event: &Event) -> Result<(), Refusal> {
         match event {
-            Event::SessionLaunched { session, server, .. } => {
+            Event::SessionLaunched {
+                session, server, ..
+            } => {
                 if *from != Peer::Analysis(server.clone()) {
                     return Err(Refusal::new("event-not-allowed", from.to_uri()));
                 }
@@ -80,7 +80,12 @@ impl State {
             // No query begins in a session that is over, even if its holder did not hear it yet.
             Event::QueryStarted { session, .. } => self.runs_on(from, session, true),
             Event::QueryEnded { session, .. } => self.runs_on(from, session, false),
-            Event::OutputSubmitted { author, agreement, session, .. } => {
+            Event::OutputSubmitted {
+                author,
+                agreement,
+                session,
+                ..
+            } => {
                 let known = stored(self.store.session(session))?
                     .filter(|row| row.person == *author && row.agreement == *agreement);
                 known
@@ -88,9 +93,11 @@ impl State {
                     .ok_or_else(|| Refusal::not_found(session.as_str()))
             }
             // Invariant 4: two people.
-            Event::OutputReleased { reviewers: [one, other], output, .. } if one == other => {
-                Err(Refusal::new("same-reviewer-twice", output.as_str()))
-            }
+            Event::OutputReleased {
+                reviewers: [one, other],
+                output,
+                ..
+            } if one == other => Err(Refusal::new("same-reviewer-twice", output.as_str())),
             _ => Ok(()),
         }
     }

@@ -97,7 +97,9 @@ impl Service {
             }
             let mut all_known = true;
             for key in &call.keys {
-                let known = state.store.wrapped_key(&key.dataset, key.version, &key.recipient);
+                let known = state
+                    .store
+                    .wrapped_key(&key.dataset, key.version, &key.recipient);
                 all_known &= stored(known)?.as_ref() == Some(key);
             }
             if all_known {
@@ -174,7 +176,10 @@ impl Service {
             return Ok(digest);
         }
         if state.references.len() >= REFERENCES_MAX {
-            return Err(Refusal::new("too-many-references", REFERENCES_MAX.to_string()));
+            return Err(Refusal::new(
+                "too-many-references",
+                REFERENCES_MAX.to_string(),
+            ));
         }
         self.journal.record(
             from,

@@ -106,7 +106,10 @@ impl Service {
             Some(agreement) => agreement.terms.clone(),
             None => return Err(refuse::internal()),
         };
-        let lang = state.people.get(&request.person).map_or(Lang::Ja, |known| known.lang);
+        let lang = state
+            .people
+            .get(&request.person)
+            .map_or(Lang::Ja, |known| known.lang);
         let title = terms.title.get(lang).to_owned();
         self.journal.record(
             from,
@@ -190,8 +193,12 @@ impl Service {
             .collect();
         self.end(&mut state, &over, now)?;
         let old = |at: Timestamp, life_s: i64| now.ms_since(at) > life_s * 1_000;
-        state.nonces.retain(|_, issued| !old(issued.at, super::NONCE_LIFE_S));
-        state.pending.retain(|_, (_, at)| !old(*at, super::PENDING_LIFE_S));
+        state
+            .nonces
+            .retain(|_, issued| !old(issued.at, super::NONCE_LIFE_S));
+        state
+            .pending
+            .retain(|_, (_, at)| !old(*at, super::PENDING_LIFE_S));
         Ok(())
     }
 
@@ -321,7 +328,11 @@ impl State {
 fn describe(resource: &Resource) -> String {
     match resource {
         Resource::Queue => "queue".to_owned(),
-        Resource::Output { output, agreement, author } => {
+        Resource::Output {
+            output,
+            agreement,
+            author,
+        } => {
             format!("output {output} of {author} under {agreement}")
         }
         Resource::Agreement(agreement) => format!("agreement {agreement}"),

@@ -23,8 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{Journal, Service, StartError, Store};
 
-pub(super) const AGREEMENT: &str =
-    include_str!("../../../../images/etc/agreement.example.toml");
+pub(super) const AGREEMENT: &str = include_str!("../../../../images/etc/agreement.example.toml");
 
 /// A Tuesday afternoon within the example's period and hours.
 pub(super) const NOON: Timestamp = Timestamp(1_795_489_200_000);
@@ -69,7 +68,11 @@ impl Bench {
             std::fs::write(dir.join("skey"), skey.as_bytes()).unwrap();
             std::fs::write(dir.join("vkey"), vkey).unwrap();
             let policy_key = PolicyKey::generate().unwrap();
-            std::fs::write(dir.join("policy.pem"), policy_key.to_pem().unwrap().as_bytes()).unwrap();
+            std::fs::write(
+                dir.join("policy.pem"),
+                policy_key.to_pem().unwrap().as_bytes(),
+            )
+            .unwrap();
         }
         Self {
             dir: dir.to_owned(),
@@ -94,7 +97,13 @@ impl Bench {
         .unwrap();
         let mut store = Store::open(&self.dir).unwrap();
         store.enrol_server(&self.enrolled()).unwrap();
-        Service::start(store, journal, TpmTrust::new(), self.policy_key.public(), NOON)
+        Service::start(
+            store,
+            journal,
+            TpmTrust::new(),
+            self.policy_key.public(),
+            NOON,
+        )
     }
 
     pub(super) fn enrolled(&self) -> Enrolled {
@@ -108,7 +117,9 @@ impl Bench {
     }
 
     pub(super) fn reference(&self, label: &str) -> ReferenceValues {
-        ReferenceValues::compute(label, measurements()).sign(&self.policy_key).unwrap()
+        ReferenceValues::compute(label, measurements())
+            .sign(&self.policy_key)
+            .unwrap()
     }
 
     /// Everything that a session needs.
@@ -122,15 +133,25 @@ impl Bench {
             ("tanaka", Role::SecurityManager),
         ];
         for (id, role) in people {
-            service.add_person(&admin(), add_person(id, role), NOON).unwrap();
+            service
+                .add_person(&admin(), add_person(id, role), NOON)
+                .unwrap();
         }
-        service.add_terminal(&admin(), add_terminal("t1", TerminalClass::Console), NOON).unwrap();
-        service.add_terminal(&admin(), add_terminal("t2", TerminalClass::Operator), NOON).unwrap();
+        service
+            .add_terminal(&admin(), add_terminal("t1", TerminalClass::Console), NOON)
+            .unwrap();
+        service
+            .add_terminal(&admin(), add_terminal("t2", TerminalClass::Operator), NOON)
+            .unwrap();
         service.register_dataset(&admin(), dataset(), NOON).unwrap();
         let toml = AGREEMENT.to_owned();
-        service.register_agreement(&admin(), RegisterAgreement { toml }, NOON).unwrap();
+        service
+            .register_agreement(&admin(), RegisterAgreement { toml }, NOON)
+            .unwrap();
         let reference = self.reference("r1");
-        service.add_reference(&admin(), AddReference { reference }, NOON).unwrap();
+        service
+            .add_reference(&admin(), AddReference { reference }, NOON)
+            .unwrap();
     }
 
     /// A quote over these measurements by this AK.
@@ -282,10 +303,19 @@ pub(super) fn dataset() -> RegisterDataset {
             title: Text::default(),
             description: Text::default(),
             tables: vec![
-                table("patients", &["person_id", "sex", "birth_year", "prefecture", "ward"]),
+                table(
+                    "patients",
+                    &["person_id", "sex", "birth_year", "prefecture", "ward"],
+                ),
                 table(
                     "admissions",
-                    &["person_id", "admitted", "discharged", "icd10", "disease_name"],
+                    &[
+                        "person_id",
+                        "admitted",
+                        "discharged",
+                        "icd10",
+                        "disease_name",
+                    ],
                 ),
                 table("drugs", &["person_id", "yj_code"]),
             ],
@@ -318,7 +348,9 @@ pub(super) fn open(who: &str, at: &str) -> OpenSession {
 }
 
 pub(super) fn opened(service: &Service) -> OpenedSession {
-    service.open_session(&Peer::Gateway, open("sato", "t1"), NOON).unwrap()
+    service
+        .open_session(&Peer::Gateway, open("sato", "t1"), NOON)
+        .unwrap()
 }
 
 /// A deployment with everything in it.

@@ -57,7 +57,10 @@ fn all() -> Vec<(&'static str, &'static str, &'static [PeerKind])> {
 #[test]
 fn every_call_is_answered_and_refused_to_everybody_else() {
     let all = all();
-    let mut names: Vec<_> = all.iter().map(|(name, path, _)| ((*name).to_owned(), (*path).to_owned())).collect();
+    let mut names: Vec<_> = all
+        .iter()
+        .map(|(name, path, _)| ((*name).to_owned(), (*path).to_owned()))
+        .collect();
     let mut wanted = declared();
     names.sort();
     wanted.sort();
@@ -66,12 +69,18 @@ fn every_call_is_answered_and_refused_to_everybody_else() {
     let (_dir, bench, service) = full();
     let size = bench.entries().len();
     let router = crate::routes(&Arc::new(service)).router();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         for (name, path, callers) in all {
             for peer in peers() {
                 let mut request = Request::post(path).body(Body::from("not json")).unwrap();
-                let from = From { peer: peer.clone(), spki: spki() };
+                let from = From {
+                    peer: peer.clone(),
+                    spki: spki(),
+                };
                 request.extensions_mut().insert(from);
                 let reply = router.clone().oneshot(request).await.unwrap();
                 let expected = if callers.contains(&peer.kind()) {
@@ -89,11 +98,22 @@ fn every_call_is_answered_and_refused_to_everybody_else() {
 #[test]
 fn administration_looks_at_the_peer_itself_too() {
     let (_dir, _bench, service) = full();
-    for peer in [Peer::Gateway, Peer::Policy, analysis(), Peer::Review, Peer::Terminal(terminal("t1"))] {
-        let refused = service.list_state(&peer, &api::ListState {}, NOON).unwrap_err();
+    for peer in [
+        Peer::Gateway,
+        Peer::Policy,
+        analysis(),
+        Peer::Review,
+        Peer::Terminal(terminal("t1")),
+    ] {
+        let refused = service
+            .list_state(&peer, &api::ListState {}, NOON)
+            .unwrap_err();
         assert_eq!(refused.code, "caller-not-allowed");
         let call = add_person("x", kekkai_types::Role::Operator);
-        assert_eq!(service.add_person(&peer, call, NOON).unwrap_err().code, "caller-not-allowed");
+        assert_eq!(
+            service.add_person(&peer, call, NOON).unwrap_err().code,
+            "caller-not-allowed"
+        );
         if !matches!(peer, Peer::Analysis(_)) {
             let refused = service.challenge(&peer, &spki(), NOON).unwrap_err();
             assert_eq!(refused.code, "caller-not-allowed");

@@ -18,7 +18,7 @@ use crate::Service;
 use crate::failpoint::DIE_AT;
 
 /// What the child does, and the entry that must come before it.
-const CHANGES: [(&str, &str); 13] = [
+const CHANGES: [(&str, &str); 14] = [
     ("add-person", "person-registered"),
     ("add-terminal", "terminal-registered"),
     ("revoke-terminal", "terminal-revoked"),
@@ -32,10 +32,11 @@ const CHANGES: [(&str, &str); 13] = [
     ("withdraw-reference", "reference-withdrawn"),
     ("open-session", "session-opened"),
     ("close-session", "session-ended"),
+    ("release-keys", "keys-released"),
 ];
 
 fn change(bench: &Bench, service: &Service, name: &str) {
-    let session = (name == "close-session").then(|| opened(service).session);
+    let session = matches!(name, "close-session" | "release-keys").then(|| opened(service).session);
     // From here on the process may die; what came before is the ground it stands on.
     let place = std::env::var("KEKKAI_TEST_DIE").unwrap();
     DIE_AT.with(|die_at| *die_at.borrow_mut() = Some(place));
@@ -45,23 +46,38 @@ fn change(bench: &Bench, service: &Service, name: &str) {
         "add-terminal" => {
             service.add_terminal(&admin(), add_terminal("new", TerminalClass::Vdi), NOON)
         }
-        "revoke-terminal" => {
-            service.revoke_terminal(&admin(), RevokeTerminal { terminal: terminal("t1") }, NOON)
-        }
+        "revoke-terminal" => service.revoke_terminal(
+            &admin(),
+            RevokeTerminal {
+                terminal: terminal("t1"),
+            },
+            NOON,
+        ),
         "add-handler" => {
-            let call = AddHandler { agreement: agreement(), person: person_id };
+            let call = AddHandler {
+                agreement: agreement(),
+                person: person_id,
+            };
             service.add_handler(&admin(), call, NOON)
         }
         "remove-handler" => {
-            let call = RemoveHandler { agreement: agreement(), person: person("sato") };
+            let call = RemoveHandler {
+                agreement: agreement(),
+                person: person("sato"),
+            };
             service.remove_handler(&admin(), call, NOON)
         }
         "register-agreement" => {
             let toml = AGREEMENT.replace("id = \"stroke-2026\"", "id = \"new\"");
-            service.register_agreement(&admin(), RegisterAgreement { toml }, NOON).map(|_| ())
+            service
+                .register_agreement(&admin(), RegisterAgreement { toml }, NOON)
+                .map(|_| ())
         }
         "end-agreement" => {
-            let call = EndAgreement { agreement: agreement(), reason: "x".to_owned() };
+            let call = EndAgreement {
+                agreement: agreement(),
+                reason: "x".to_owned(),
+            };
             service.end_agreement(&admin(), call, NOON)
         }
         "register-dataset" => {
@@ -70,24 +86,34 @@ fn change(bench: &Bench, service: &Service, name: &str) {
             call.keys.iter_mut().for_each(|key| key.version = 2);
             service.register_dataset(&admin(), call, NOON)
         }
-        "expect-server" => {
-            service.expect_server(&admin(), ExpectServer { server: server("new") }, NOON)
-        }
+        "expect-server" => service.expect_server(
+            &admin(),
+            ExpectServer {
+                server: server("new"),
+            },
+            NOON,
+        ),
         "add-reference" => {
             let reference = bench.reference("new");
-            service.add_reference(&admin(), AddReference { reference }, NOON).map(|_| ())
+            service
+                .add_reference(&admin(), AddReference { reference }, NOON)
+                .map(|_| ())
         }
         "withdraw-reference" => {
             let reference = bench.reference("r1").digest();
             service.withdraw_reference(&admin(), &WithdrawReference { reference }, NOON)
         }
-        "open-session" => {
-            service.open_session(&Peer::Gateway, open("sato", "t1"), NOON).map(|_| ())
-        }
+        "open-session" => service
+            .open_session(&Peer::Gateway, open("sato", "t1"), NOON)
+            .map(|_| ()),
         "close-session" => {
-            let call = CloseSession { session: session.unwrap(), reason: EndReason::Idle };
+            let call = CloseSession {
+                session: session.unwrap(),
+                reason: EndReason::Idle,
+            };
             service.close_session(&Peer::Gateway, call, NOON)
         }
+        "release-keys" => bench.release(service, &session.unwrap(), NOON).map(|_| ()),
         other => panic!("{other}"),
     }
     .unwrap();
@@ -97,8 +123,10 @@ fn change(bench: &Bench, service: &Service, name: &str) {
 /// Only as a child of the test below; by itself it does nothing.
 #[test]
 fn child_that_dies() {
-    let (Ok(name), Ok(dir)) = (std::env::var("KEKKAI_TEST_CHANGE"), std::env::var("KEKKAI_TEST_DIR"))
-    else {
+    let (Ok(name), Ok(dir)) = (
+        std::env::var("KEKKAI_TEST_CHANGE"),
+        std::env::var("KEKKAI_TEST_DIR"),
+    ) else {
         return;
     };
     let bench = Bench::at(Path::new(&dir));
@@ -111,7 +139,9 @@ fn seen(bench: &Bench, service: &Service, name: &str, before: &StateSummary) -> 
     let now = service.list_state(&admin(), &ListState {}, NOON).unwrap();
     match name {
         "add-person" => {
-            let call = LookUpPerson { person: person("new") };
+            let call = LookUpPerson {
+                person: person("new"),
+            };
             service.look_up_person(&call, NOON).unwrap().is_some()
         }
         "add-terminal" => {
@@ -123,20 +153,33 @@ fn seen(bench: &Bench, service: &Service, name: &str, before: &StateSummary) -> 
             service.look_up_terminal(&call, NOON).unwrap().is_none()
         }
         "add-handler" | "remove-handler" => {
-            let who = if name == "add-handler" { "takahashi" } else { "sato" };
-            let call = LookUpPerson { person: person(who) };
-            let on = !service.look_up_person(&call, NOON).unwrap().unwrap().agreements.is_empty();
+            let who = if name == "add-handler" {
+                "takahashi"
+            } else {
+                "sato"
+            };
+            let call = LookUpPerson {
+                person: person(who),
+            };
+            let on = !service
+                .look_up_person(&call, NOON)
+                .unwrap()
+                .unwrap()
+                .agreements
+                .is_empty();
             on == (name == "add-handler")
         }
         "register-agreement" | "end-agreement" => now.agreements != before.agreements,
         "register-dataset" => now.datasets != before.datasets,
         "expect-server" => {
             let servers = crate::Store::open(&bench.dir).unwrap().servers().unwrap();
-            servers.iter().any(|(id, expected, _)| *id == server("new") && *expected)
+            servers
+                .iter()
+                .any(|(id, expected, _)| *id == server("new") && *expected)
         }
         "add-reference" | "withdraw-reference" => now.references != before.references,
         // Sessions do not outlive the process: none may be open whatever happened.
-        "open-session" | "close-session" => {
+        "open-session" | "close-session" | "release-keys" => {
             assert_eq!(now.sessions, 0);
             false
         }
@@ -158,7 +201,11 @@ fn killed_between_entry_and_effect_no_change_lacks_its_entry() {
             };
             let entries = bench.entries().len();
             let child = Command::new(&this)
-                .args(["--exact", "tests::crash::child_that_dies", "--test-threads=1"])
+                .args([
+                    "--exact",
+                    "tests::crash::child_that_dies",
+                    "--test-threads=1",
+                ])
                 .env("KEKKAI_TEST_CHANGE", name)
                 .env("KEKKAI_TEST_DIR", dir.path())
                 .env("KEKKAI_TEST_DIE", place)
@@ -168,16 +215,34 @@ fn killed_between_entry_and_effect_no_change_lacks_its_entry() {
             assert_eq!(child.status.signal(), Some(9), "{name} {place}: {child:?}");
 
             let events = bench.events();
-            assert_eq!(events.last().map(String::as_str), Some(entry), "{name} {place}");
+            assert_eq!(
+                events.last().map(String::as_str),
+                Some(entry),
+                "{name} {place}"
+            );
             assert!(events.len() > entries);
             let service = bench.start().unwrap();
-            let expected = place == "effected" && !matches!(name, "open-session" | "close-session");
-            assert_eq!(seen(&bench, &service, name, &before), expected, "{name} {place}");
+            let expected =
+                place == "effected" && !name.ends_with("-session") && name != "release-keys";
+            assert_eq!(
+                seen(&bench, &service, name, &before),
+                expected,
+                "{name} {place}"
+            );
             // It goes on as if nothing had been: a session opens and gets its keys, where it may.
-            if !matches!((name, expected), ("revoke-terminal" | "remove-handler" | "end-agreement" | "withdraw-reference", true)) {
+            if !matches!(
+                (name, expected),
+                (
+                    "revoke-terminal" | "remove-handler" | "end-agreement" | "withdraw-reference",
+                    true
+                )
+            ) {
                 let mut asked = open("sato", "t1");
                 asked.agreement = Some(agreement());
-                let session = service.open_session(&Peer::Gateway, asked, NOON).unwrap().session;
+                let session = service
+                    .open_session(&Peer::Gateway, asked, NOON)
+                    .unwrap()
+                    .session;
                 bench.release(&service, &session, NOON).unwrap();
             }
         }

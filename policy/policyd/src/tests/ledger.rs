@@ -19,21 +19,40 @@ fn everything_refuses_while_the_ledger_can_not_be_written_and_goes_on_after() {
     let add = |now| service.add_person(&admin(), add_person("new", Role::Researcher), now);
     assert_eq!(code(add(NOON)), "ledger-unavailable");
     assert_eq!(code(add(NOON)), "ledger-unavailable");
-    let renew = RenewLeases { sessions: vec![session.clone()] };
-    let renewed = service.renew_leases(&Peer::Gateway, renew, NOON).map(|_| ());
+    let renew = RenewLeases {
+        sessions: vec![session.clone()],
+    };
+    let renewed = service
+        .renew_leases(&Peer::Gateway, renew, NOON)
+        .map(|_| ());
     assert_eq!(code(renewed), "ledger-unavailable");
-    let look = LookUpPerson { person: person("sato") };
-    assert_eq!(code(service.look_up_person(&look, NOON).map(|_| ())), "ledger-unavailable");
+    let look = LookUpPerson {
+        person: person("sato"),
+    };
     assert_eq!(
-        code(service.open_session(&Peer::Gateway, open("sato", "t1"), NOON).map(|_| ())),
+        code(service.look_up_person(&look, NOON).map(|_| ())),
+        "ledger-unavailable"
+    );
+    assert_eq!(
+        code(
+            service
+                .open_session(&Peer::Gateway, open("sato", "t1"), NOON)
+                .map(|_| ())
+        ),
         "ledger-unavailable"
     );
 
     std::fs::remove_file(&ledger).unwrap();
     std::fs::rename(&away, &ledger).unwrap();
     let later = NOON.plus_ms(2_000);
-    let new = LookUpPerson { person: person("new") };
-    assert_eq!(service.look_up_person(&new, later).unwrap(), None, "nothing happened meanwhile");
+    let new = LookUpPerson {
+        person: person("new"),
+    };
+    assert_eq!(
+        service.look_up_person(&new, later).unwrap(),
+        None,
+        "nothing happened meanwhile"
+    );
     add(later).unwrap();
     assert!(service.look_up_person(&new, later).unwrap().is_some());
     assert_eq!(bench.entries().len(), size + 1);
