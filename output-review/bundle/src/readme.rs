@@ -29,7 +29,7 @@ pub(crate) fn english(record: &Record) -> String {
          data for that purpose.\n\
          \n\
          ## Verify\n\
-         `kekkai release verify FILE --key KEY` needs this file and the producer's public key.\n\
+         `kekkai release verify FILE` needs this file and the producer's public key.\n\
          It refuses the file when any byte of it was changed. The ledger's entry at `ledger_index`\n\
          names the release digest; anybody with a copy of the ledger can look it up.\n\
          \n\
@@ -65,7 +65,7 @@ pub(crate) fn japanese(record: &Record) -> String {
          この成果物を用いて本人を識別すること、そのために他の情報と照合することは禁止されています。\n\
          \n\
          ## 検証\n\
-         `kekkai release verify FILE --key KEY` は、このファイルと事業者の公開鍵だけで検証します。\n\
+         `kekkai release verify FILE` は、このファイルと事業者の公開鍵だけで検証します。\n\
          1バイトでも変更されていれば拒否します。監査台帳の `ledger_index` 番目の項目に、この持出しの\n\
          ダイジェストが記録されており、台帳の写しを持つ人は誰でも確かめられます。\n\
          \n\

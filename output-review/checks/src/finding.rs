@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::profile::{Profile, ProfileName};
 
 /// Places that one rule names in one report; the rest are counted in one more finding.
-pub const FINDINGS_PER_RULE_MAX: usize = 100;
+pub const FINDINGS_PER_RULE_MAX: usize = 50;
 
 /// From the best to the worst, so that the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

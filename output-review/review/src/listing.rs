@@ -14,7 +14,7 @@ use crate::review::{Review, VoteError, resource};
 use crate::store::OUTPUTS_WAITING_MAX;
 
 /// Decided outputs that lists reach back to.
-const DECIDED_LISTED_MAX: u32 = 1_000;
+const DECIDED_LISTED_MAX: u32 = 300;
 /// Projects that one page asks the policy service about.
 const PROJECTS_ASKED_MAX: usize = 50;
 

@@ -22,6 +22,10 @@ use crate::store::{OUTPUTS_WAITING_MAX, Store, StoreError};
 pub const TITLE_MAX: usize = 200;
 /// Characters of a purpose.
 pub const PURPOSE_MAX: usize = 2_000;
+/// Columns of a table: a reviewer must be able to look at each.
+pub const COLUMNS_MAX: usize = 1_000;
+/// Outputs of one author that may wait for votes at once.
+pub const AUTHOR_WAITING_MAX: usize = 20;
 /// Characters of a reviewer's comment.
 pub const COMMENT_MAX: usize = 2_000;
 /// How often votes that could not be concluded are tried again.
@@ -170,6 +174,14 @@ impl Review {
         if submit.purpose.chars().count() > PURPOSE_MAX {
             return Err(Refusal::new("purpose-length", PURPOSE_MAX.to_string()));
         }
+        // They are shown in terminals too, where a control character is a command.
+        let is_plain = |text: &str| text.chars().all(|c| !c.is_control() || c == '\n');
+        if !is_plain(&submit.purpose) || !is_plain(&submit.title) || submit.title.contains('\n') {
+            return Err(Refusal::new("control-characters", "title or purpose"));
+        }
+        if submit.table.columns.len() > COLUMNS_MAX {
+            return Err(Refusal::new("table-columns", COLUMNS_MAX.to_string()));
+        }
         let judged = tokio::task::spawn_blocking(move || judge(submit, &profile)).await;
         let (submit, report, digest) = judged.map_err(|_| Refusal::new("internal", "checks"))??;
         let table = submit.table;
@@ -192,7 +204,7 @@ impl Review {
         let output = head.output.clone();
         let found = self
             .store
-            .run(move |store| Ok((store.find(&output)?, store.waiting()?)))
+            .run(move |store| Ok((store.find(&output)?, store.list(true, OUTPUTS_WAITING_MAX)?)))
             .await;
         let (existing, waiting) = found.map_err(|error| internal(&error))?;
         if let Some(existing) = existing {
@@ -209,8 +221,20 @@ impl Review {
                 Err(Refusal::new("output-exists", head.output.as_str()))
             };
         }
-        if waiting >= OUTPUTS_WAITING_MAX {
+        let all = waiting.outputs.len().saturating_add(waiting.altered.len());
+        if u32::try_from(all).is_ok_and(|all| all >= OUTPUTS_WAITING_MAX) {
             return Err(Refusal::new("queue-full", OUTPUTS_WAITING_MAX.to_string()));
+        }
+        // One author must not fill the queue for everybody.
+        let own = waiting
+            .outputs
+            .iter()
+            .filter(|listed| listed.head.author == head.author);
+        if own.count() >= AUTHOR_WAITING_MAX {
+            return Err(Refusal::new(
+                "author-queue-full",
+                AUTHOR_WAITING_MAX.to_string(),
+            ));
         }
         let is_failing = head.report.verdict == Verdict::Fail;
         self.record(Event::OutputSubmitted {
@@ -290,7 +314,13 @@ impl Review {
         ballot: Ballot,
         now: Timestamp,
     ) -> Result<OutputState, VoteError> {
-        let comment = ballot.comment.trim().to_owned();
+        // Browsers end lines with CR LF; other control characters are commands to a terminal.
+        let comment: String = ballot
+            .comment
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\n')
+            .collect();
+        let comment = comment.trim().to_owned();
         let output = ballot.output.clone();
         let stored = self
             .store

@@ -20,7 +20,7 @@ use crate::state::{self, Step};
 /// The file in the state directory.
 pub const DATABASE: &str = "review.sqlite";
 /// Outputs that may wait for votes at once.
-pub const OUTPUTS_WAITING_MAX: u32 = 1_000;
+pub const OUTPUTS_WAITING_MAX: u32 = 300;
 
 const SCHEMA: &str = "
     CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT;
@@ -80,9 +80,6 @@ pub enum StoreError {
         /// Which step.
         step: &'static str,
     },
-    /// The queue is full.
-    #[error("{OUTPUTS_WAITING_MAX} outputs wait already")]
-    QueueFull,
     /// A value can't be written as JSON: a bug.
     #[error("bug: a value can't be serialized")]
     Serialize(#[source] serde_json::Error),
@@ -186,15 +183,6 @@ impl Store {
             ],
         )?;
         Ok(())
-    }
-
-    /// Outputs that wait for votes.
-    pub fn waiting(&self) -> Result<u32, StoreError> {
-        Ok(self.lock().query_row(
-            "SELECT COUNT(*) FROM outputs WHERE state IN ('waiting', 'half-voted')",
-            [],
-            |row| row.get(0),
-        )?)
     }
 
     /// An output without its table; `None` where there is none.

@@ -32,7 +32,13 @@ async fn two_reviewers_release_exactly_the_approved_bytes() {
 
     assert_eq!(stage.vote("mori", id, "accept", "").await.status, 303);
     assert_eq!(stage.state_of(id).await, OutputState::HalfVoted);
-    assert_eq!(stage.vote("ueda", id, "accept", "fine").await.status, 303);
+    assert_eq!(
+        stage
+            .vote("ueda", id, "accept", "fine%1B%5B2J%0D%0Areally")
+            .await
+            .status,
+        303
+    );
     assert_eq!(stage.state_of(id).await, OutputState::Released);
 
     let page = stage
@@ -443,6 +449,21 @@ async fn malformed_submissions_are_refused() {
         refused(stage.submit(&untitled).await.unwrap_err()),
         "title-length"
     );
+    for title in ["two\nlines", "\u{1b}[2J", "bell\u{7}"] {
+        let mut active = submission("sato", table());
+        active.title = title.to_owned();
+        assert_eq!(
+            refused(stage.submit(&active).await.unwrap_err()),
+            "control-characters"
+        );
+    }
+    let mut wide = submission("sato", table());
+    wide.table.rows.clear();
+    wide.table.columns = vec![wide.table.columns[0].clone(); 1_001];
+    assert_eq!(
+        refused(stage.submit(&wide).await.unwrap_err()),
+        "table-columns"
+    );
     // Only an analysis server submits.
     let gateway = stage.client_of("kekkai://gateway");
     let submit = submission("sato", table());
@@ -551,4 +572,20 @@ async fn unknown_output_cannot_be_voted_on() {
     assert_eq!(stage.post_vote("mori", &id, &form).await.status, 404);
     assert_eq!(stage.post_vote("mori", &id, "digest=x").await.status, 400);
     assert_eq!(stage.ledger(), ["vote-refused"]);
+}
+
+#[tokio::test]
+async fn one_author_cannot_fill_the_queue() {
+    let stage = Stage::start().await;
+    for _ in 0..20 {
+        stage.submit(&submission("sato", table())).await.unwrap();
+    }
+    let entries = stage.ledger().len();
+    let refusal = stage
+        .submit(&submission("sato", table()))
+        .await
+        .unwrap_err();
+    assert_eq!(refused(refusal), "author-queue-full");
+    assert_eq!(stage.ledger().len(), entries);
+    stage.submit(&submission("hara", table())).await.unwrap();
 }

@@ -128,8 +128,15 @@ fn summary(lang: Lang, listed: &Listed) -> Markup {
     let head = &listed.head;
     html! {
         p.badges {
-            (state_badge(lang, listed)) " "
-            (verdict_badge(lang, head.report.verdict))
+            span {
+                span.label { (text::COL_STATE.get(lang)) }
+                (state_badge(lang, listed))
+            }
+            span {
+                span.label { (text::COL_CHECKS.get(lang)) }
+                (verdict_badge(lang, head.report.verdict))
+            }
+            a href="#vote" { (text::TO_VOTE.get(lang)) }
         }
         dl.facts {
             dt { (text::COL_AUTHOR.get(lang)) } dd { (head.author) }
@@ -255,9 +262,9 @@ fn votes(lang: Lang, votes: &[Vote]) -> Markup {
                             th scope="row" { (vote.reviewer) }
                             td {
                                 @if vote.accept {
-                                    span.badge.good { (text::ACCEPT.get(lang)) }
+                                    span.badge.good { (text::ACCEPTED.get(lang)) }
                                 } @else {
-                                    span.badge.bad { (text::REFUSE.get(lang)) }
+                                    span.badge.bad { (text::REFUSED.get(lang)) }
                                 }
                             }
                             td { (when(vote.at, lang)) }

@@ -1,14 +1,18 @@
 //! The table as it will leave, with what reviewers need beside it.
 
-use kekkai_checks::{Report, Verdict};
+use std::collections::BTreeMap;
+
+use kekkai_checks::{Place, Report, Verdict};
 use kekkai_output::{Cell, ColumnKind, Suppression, Table};
 use kekkai_types::Lang;
 use maud::{Markup, html};
 
 use super::text;
 
-/// Rows on one page.
-pub(super) const ROWS_PER_PAGE: usize = 200;
+/// Rows on one page, at most.
+const ROWS_PER_PAGE_MAX: usize = 200;
+/// Cells on one page, at most: wide tables have fewer rows on each.
+const CELLS_PER_PAGE_MAX: usize = 10_000;
 
 /// Which part of the table, and whether contributors are shown.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +30,21 @@ impl View {
 }
 
 pub(super) fn show(lang: Lang, table: &Table, report: &Report, view: View) -> Markup {
-    let pages = table.rows.len().div_ceil(ROWS_PER_PAGE).max(1);
+    let per_page = CELLS_PER_PAGE_MAX
+        .checked_div(table.columns.len())
+        .unwrap_or(ROWS_PER_PAGE_MAX)
+        .clamp(1, ROWS_PER_PAGE_MAX);
+    let pages = table.rows.len().div_ceil(per_page).max(1);
+    let marks = marks(report);
+    let mark = |row, column| {
+        marks
+            .get(&Place { row, column })
+            .copied()
+            .unwrap_or_default()
+    };
     let page = view.page.clamp(1, pages);
     let view = View { page, ..view };
-    let first = page.saturating_sub(1).saturating_mul(ROWS_PER_PAGE);
+    let first = page.saturating_sub(1).saturating_mul(per_page);
     let toggled = View {
         counts: !view.counts,
         ..view
@@ -58,16 +73,16 @@ pub(super) fn show(lang: Lang, table: &Table, report: &Report, view: View) -> Ma
                 table.data {
                     thead { tr {
                         th.index scope="col" { "#" }
-                        @for column in &table.columns {
-                            th scope="col" class=(class_of(&column.kind)) { (column.name) }
+                        @for (index, column) in table.columns.iter().enumerate() {
+                            th scope="col" class={ (class_of(&column.kind)) " " (mark(None, Some(index))) } { (column.name) }
                         }
                     } }
                     tbody {
-                        @for (row, cells) in table.rows.iter().enumerate().skip(first).take(ROWS_PER_PAGE) {
+                        @for (row, cells) in table.rows.iter().enumerate().skip(first).take(per_page) {
                             tr {
-                                th.index scope="row" { (row.saturating_add(1)) }
+                                th scope="row" class={ "index " (mark(Some(row), None)) } { (row.saturating_add(1)) }
                                 @for (index, cell) in cells.iter().enumerate() {
-                                    (show_cell(lang, cell, worst_at(report, row, index), view.counts))
+                                    (show_cell(lang, cell, mark(Some(row), Some(index)), view.counts))
                                 }
                             }
                         }
@@ -79,21 +94,16 @@ pub(super) fn show(lang: Lang, table: &Table, report: &Report, view: View) -> Ma
     }
 }
 
-fn show_cell(lang: Lang, cell: &Cell, worst: Option<Verdict>, counts: bool) -> Markup {
-    let mark = match worst {
-        Some(Verdict::Fail) => "bad",
-        Some(Verdict::Review) => "warn",
-        Some(Verdict::Pass) | None => "",
-    };
+fn show_cell(lang: Lang, cell: &Cell, mark: &str, counts: bool) -> Markup {
     match cell {
-        Cell::Key(_) => html! { td.key class=(mark) { (cell.plain()) } },
+        Cell::Key(_) => html! { td class={ "key " (mark) } { (cell.plain()) } },
         Cell::Suppressed(why) => {
             let why = match why {
                 Suppression::Threshold => text::SUPPRESSED_THRESHOLD,
                 Suppression::Dominance => text::SUPPRESSED_DOMINANCE,
             };
             html! {
-                td.number.hidden class=(mark) {
+                td class={ "number hidden " (mark) } {
                     "*"
                     span.sr { " " (why.get(lang)) }
                     @if counts { span.evidence { (why.get(lang)) } }
@@ -101,7 +111,7 @@ fn show_cell(lang: Lang, cell: &Cell, worst: Option<Verdict>, counts: bool) -> M
             }
         }
         Cell::Shown { evidence, .. } => html! {
-            td.number class=(mark) {
+            td class={ "number " (mark) } {
                 (cell.plain())
                 @if counts {
                     span.evidence {
@@ -132,13 +142,19 @@ fn pager(lang: Lang, view: View, pages: usize) -> Markup {
     }
 }
 
-fn worst_at(report: &Report, row: usize, column: usize) -> Option<Verdict> {
-    report
-        .findings
-        .iter()
-        .filter(|finding| finding.place.row == Some(row) && finding.place.column == Some(column))
-        .map(|finding| finding.verdict)
-        .max()
+/// The worst finding of each place, as a class.
+fn marks(report: &Report) -> BTreeMap<Place, &'static str> {
+    // The worst comes first.
+    let mut marks = BTreeMap::new();
+    for finding in &report.findings {
+        let mark = match finding.verdict {
+            Verdict::Fail => "bad",
+            Verdict::Review => "warn",
+            Verdict::Pass => "",
+        };
+        marks.entry(finding.place).or_insert(mark);
+    }
+    marks
 }
 
 fn class_of(kind: &ColumnKind) -> &'static str {
