@@ -163,13 +163,20 @@ impl Gateway {
         Ok(live)
     }
 
-    /// Ends a session here and elsewhere. The first reason that was found stays.
-    pub async fn close_session(&self, live: &LiveSession, reason: EndReason) {
-        let session = &live.opened.session;
-        self.sessions.end(session, reason);
+    /// Ends a session here and elsewhere, once. The first reason that was found stays.
+    pub async fn close_session(self: &Arc<Self>, live: &LiveSession, reason: EndReason) {
+        let session = live.opened.session.clone();
+        self.sessions.end(&session, reason);
         let reason = live.ended.borrow().unwrap_or(reason);
-        self.end_elsewhere(session, reason).await;
-        self.sessions.map().remove(session);
+        if self.sessions.map().remove(&session).is_none() {
+            return;
+        }
+        // In a task of its own: whoever waits here may be gone before it is done.
+        let gateway = self.clone();
+        let ending = tokio::spawn(async move { gateway.end_elsewhere(&session, reason).await });
+        if ending.await.is_err() {
+            tracing::error!("bug: ending a session panicked");
+        }
     }
 
     async fn end_elsewhere(&self, session: &SessionId, reason: EndReason) {

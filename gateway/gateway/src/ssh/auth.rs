@@ -69,9 +69,11 @@ fn reject() -> Auth {
     }
 }
 
+/// `publickey` stands there because stock clients take an empty list for all methods; after
+/// [`Stage::Over`] no key is taken any more.
 fn reject_for_good() -> Auth {
     Auth::Reject {
-        proceed_with_methods: Some(MethodSet::empty()),
+        proceed_with_methods: Some(MethodSet::from([MethodKind::PublicKey].as_slice())),
         partial_success: false,
     }
 }
@@ -79,7 +81,10 @@ fn reject_for_good() -> Auth {
 impl Door {
     /// Is the key worth a signature?
     pub(super) async fn offered(&mut self, user: &str, key: &PublicKey) -> Auth {
-        if matches!(self.stage, Stage::Over) || Login::parse(user).is_none() {
+        if matches!(self.stage, Stage::Over) {
+            return reject();
+        }
+        if Login::parse(user).is_none() {
             self.stranger(SignInRefusal::UnknownPerson).await;
             return reject();
         }
@@ -99,6 +104,9 @@ impl Door {
 
     /// The signature is right: it is this terminal.
     pub(super) async fn terminal_key(&mut self, user: &str, key: &PublicKey) -> Auth {
+        if matches!(self.stage, Stage::Over) {
+            return reject();
+        }
         self.abandon();
         let Some(login) = Login::parse(user) else {
             return reject();

@@ -42,6 +42,19 @@ pub(super) struct Connection {
     entered: Notify,
 }
 
+/// A console's place on its connection, given back when dropped.
+pub(super) struct Slot(Arc<Connection>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let _ = self
+            .0
+            .channels
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        self.0.state().last_channel = Instant::now();
+    }
+}
+
 struct State {
     terminal: Option<TerminalId>,
     person: Option<PersonId>,
@@ -180,24 +193,14 @@ impl Connection {
     }
 
     /// A place for one more console, if there is one.
-    pub(super) fn open_channel(&self) -> bool {
-        let is_open = self
-            .channels
+    pub(super) fn open_channel(self: &Arc<Self>) -> Option<Slot> {
+        self.channels
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
                 (n < CHANNELS_MAX).then_some(n.saturating_add(1))
             })
-            .is_ok();
-        if is_open {
-            self.state().had_channel = true;
-        }
-        is_open
-    }
-
-    pub(super) fn close_channel(&self) {
-        let _ = self
-            .channels
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        self.state().last_channel = Instant::now();
+            .ok()?;
+        self.state().had_channel = true;
+        Some(Slot(self.clone()))
     }
 
     /// Records that something was asked for that doesn't exist here. Too much of it ends the

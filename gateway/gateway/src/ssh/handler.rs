@@ -13,7 +13,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, MethodSet, Pty, Sig};
 use tokio::sync::mpsc;
 
 use super::auth::Stage;
-use super::connection::Connection;
+use super::connection::{Connection, Slot};
 use super::shell::{self, Input, Mode};
 use super::text;
 
@@ -35,10 +35,18 @@ pub(super) struct Door {
     lang: Option<Lang>,
 }
 
-#[derive(Default)]
 struct Console {
     columns: Option<u32>,
+    /// Until it runs.
+    slot: Option<Slot>,
     input: Option<mpsc::Sender<Input>>,
+}
+
+impl Console {
+    /// It ran and is over. The library doesn't tell when the server was the first to close.
+    fn is_over(&self) -> bool {
+        self.input.as_ref().is_some_and(mpsc::Sender::is_closed)
+    }
 }
 
 impl Door {
@@ -69,9 +77,9 @@ impl Door {
         let Some(console) = self.consoles.get_mut(&channel) else {
             return session.channel_failure(channel);
         };
-        if console.input.is_some() {
+        let Some(slot) = console.slot.take() else {
             return session.channel_failure(channel);
-        }
+        };
         let (sender, receiver) = mpsc::channel(INPUT_QUEUE_MAX);
         console.input = Some(sender);
         session.channel_success(channel)?;
@@ -81,6 +89,7 @@ impl Door {
         };
         let run = shell::run(
             self.connection.clone(),
+            slot,
             session.handle(),
             channel,
             console.columns,
@@ -170,8 +179,14 @@ impl Handler for Door {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
             return Err(russh::Error::Inconsistent);
         }
-        if self.connection.open_channel() {
-            self.consoles.insert(channel.id(), Console::default());
+        self.consoles.retain(|_, console| !console.is_over());
+        if let Some(slot) = self.connection.open_channel() {
+            let console = Console {
+                columns: None,
+                slot: Some(slot),
+                input: None,
+            };
+            self.consoles.insert(channel.id(), console);
             reply.accept().await;
         } else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
@@ -237,9 +252,7 @@ impl Handler for Door {
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
         // Dropping the sender tells the console.
-        if self.consoles.remove(&channel).is_some() {
-            self.connection.close_channel();
-        }
+        self.consoles.remove(&channel);
         Ok(())
     }
 
@@ -268,7 +281,7 @@ impl Handler for Door {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         match self.consoles.get_mut(&channel) {
-            Some(console) if console.input.is_none() => {
+            Some(console) if console.slot.is_some() => {
                 console.columns = Some(columns.clamp(*COLUMNS.start(), *COLUMNS.end()));
                 session.channel_success(channel)
             }

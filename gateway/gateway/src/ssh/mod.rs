@@ -97,7 +97,9 @@ fn preferred() -> Preferred {
         ]
         .into(),
         host_key_certificates: Vec::new().into(),
-        cipher: vec![cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::AES_256_CTR].into(),
+        // One, and an AEAD: among several the client's order decides.
+        cipher: vec![cipher::AES_256_GCM].into(),
+        // Negotiated, and unused beside an AEAD.
         mac: vec![mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM].into(),
         // Compression before sign-in is a needless parser; after it, a length oracle.
         compression: vec![compression::NONE].into(),

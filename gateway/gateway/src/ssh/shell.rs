@@ -9,7 +9,7 @@ use russh::ChannelId;
 use russh::server::Handle;
 use tokio::sync::mpsc;
 
-use super::connection::Connection;
+use super::connection::{Connection, Slot};
 use super::editor::{Editor, Key};
 use super::handler::STDERR;
 use super::{commands, text};
@@ -60,8 +60,10 @@ pub(super) struct Shell {
 }
 
 /// Runs a console until it ends, and closes its channel.
+#[allow(clippy::too_many_arguments, reason = "each is one fact about the channel")]
 pub(super) async fn run(
     connection: Arc<Connection>,
+    slot: Slot,
     handle: Handle,
     channel: ChannelId,
     columns: Option<u32>,
@@ -88,6 +90,7 @@ pub(super) async fn run(
     let _ = shell.handle.exit_status_request(channel, status).await;
     let _ = shell.handle.eof(channel).await;
     let _ = shell.handle.close(channel).await;
+    drop(slot);
 }
 
 impl Shell {

@@ -143,6 +143,7 @@ fn known(person: &PersonId) -> Option<KnownPerson> {
         "kato" => ("Kato Taro", Lang::En, Role::Researcher),
         "ono" => ("小野 次郎", Lang::Ja, Role::Operator),
         "mori" => ("森 由紀", Lang::Ja, Role::Reviewer),
+        name if name.starts_with("visitor") => ("Visitor", Lang::En, Role::Researcher),
         _ => return None,
     };
     Some(KnownPerson {
@@ -246,7 +247,7 @@ fn job(sql: &str) -> Job {
             at: Some((1, 8)),
             candidates: vec!["sex".into()],
         }),
-        "SELECT slow" => JobState::Running {
+        "SELECT slow;" => JobState::Running {
             rows_read: 10,
             rows_total: 100,
         },

@@ -68,6 +68,7 @@ impl Terminal {
             .env("SSH_ASKPASS", &askpass)
             .env("SSH_ASKPASS_REQUIRE", "force")
             .env("LC_ALL", "C.UTF-8")
+            .env("KEKKAI_TEST", "x")
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -100,6 +101,51 @@ impl Terminal {
             .stdin(stdin);
         Running {
             child: command.spawn().unwrap(),
+            dir: case,
+        }
+    }
+
+    /// A session whose terminal has an X11 display.
+    pub fn ssh_display(&self, user: &str, options: &[&str]) -> Running {
+        let case = self.case();
+        let mut command = self.command("ssh", &case, options);
+        command
+            .args(["-p", &self.port.to_string(), "-l", user, "127.0.0.1"])
+            .env("DISPLAY", "127.0.0.1:99")
+            .stdin(Stdio::piped());
+        Running {
+            child: command.spawn().unwrap(),
+            dir: case,
+        }
+    }
+
+    /// `ssh -J gateway inner`
+    pub fn jump(&self, user: &str, inner_port: u16) -> Running {
+        let case = self.case();
+        let config = case.join("config");
+        let dir = self.dir.display();
+        let text = format!(
+            "Host gateway\n  HostName 127.0.0.1\n  Port {}\n  User {user}\n\
+             Host inner\n  HostName 127.0.0.1\n  Port {inner_port}\n\
+             Host *\n  IdentitiesOnly yes\n  IdentityFile {dir}/key\n\
+             \x20 UserKnownHostsFile {dir}/known_hosts\n  StrictHostKeyChecking yes\n\
+             \x20 NumberOfPasswordPrompts 1\n",
+            self.port
+        );
+        write(&config, &text, 0o600);
+        let mut command = self.command("ssh", &case, &[]);
+        let mut plain = Command::new("ssh");
+        plain
+            .arg("-F")
+            .arg(&config)
+            .args(["-J", "gateway", "inner", "id"])
+            .envs(command.as_std_mut().get_envs().filter_map(|(k, v)| Some((k, v?))))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Running {
+            child: plain.spawn().unwrap(),
             dir: case,
         }
     }
@@ -155,7 +201,9 @@ impl Running {
         self
     }
 
-    pub async fn finish(self) -> Output {
+    pub async fn finish(mut self) -> Output {
+        // Held: closing it would end an interactive console.
+        let _stdin = self.child.stdin.take();
         tokio::time::timeout(RUN_LIMIT, self.child.wait_with_output())
             .await
             .expect("ssh takes too long")
