@@ -15,6 +15,7 @@ pub struct Table {
     /// Each row has one cell for each column.
     pub rows: Vec<Vec<Cell>>,
     /// Groups whose contributors were under the threshold, as one count: even their names stay inside.
+    /// A statistic as any other: 0 where the persons of all these groups together are under the threshold.
     pub groups_withheld: u64,
     /// Where the table comes from.
     pub lineage: Lineage,

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchemaRef, tree_node::TreeNode, tree_node::TreeNodeRecursion};
+use datafusion::common::{DFSchemaRef, tree_node::TreeNode};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -69,31 +69,10 @@ pub(crate) fn cut<'p>(plan: &'p LogicalPlan, follow: &Follow<'_>) -> Checked<Cut
             LogicalPlan::SubqueryAlias(alias) => &alias.input,
             other => return Err(no_aggregate(other, follow)),
         };
-        if has_subquery(node) {
-            return Err(follow.refuse_at(SqlErrorCode::NotFollowed, "SELECT", &[Keyword::SELECT]));
-        }
+        follow.check_above(node)?;
         above.push(node);
         node = next;
     }
-}
-
-fn has_subquery(node: &LogicalPlan) -> bool {
-    let mut found = false;
-    let walked = node.apply_expressions(|expr| {
-        found |= expr
-            .exists(|part| {
-                Ok(matches!(
-                    part,
-                    Expr::Exists(_)
-                        | Expr::InSubquery(_)
-                        | Expr::ScalarSubquery(_)
-                        | Expr::SetComparison(_)
-                ))
-            })
-            .unwrap_or(true);
-        Ok(TreeNodeRecursion::Continue)
-    });
-    walked.is_err() || found
 }
 
 fn no_aggregate(node: &LogicalPlan, follow: &Follow<'_>) -> kekkai_analysis_api::SqlError {
@@ -109,7 +88,7 @@ fn no_aggregate(node: &LogicalPlan, follow: &Follow<'_>) -> kekkai_analysis_api:
         LogicalPlan::Distinct(Distinct::All(_) | Distinct::On(_)) => {
             not_followed("DISTINCT", &[Keyword::DISTINCT])
         }
-        LogicalPlan::Join(_) if counts => not_followed("JOIN", &[Keyword::JOIN, Keyword::FROM]),
+        LogicalPlan::Join(_) if counts => not_followed("JOIN", &[Keyword::JOIN]),
         _ => refuse(
             SqlErrorCode::RowsNotAllowed,
             "SELECT",

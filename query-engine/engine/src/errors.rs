@@ -104,7 +104,8 @@ fn plan(message: &str, at: Option<Place>, text: &Text) -> SqlError {
         SqlErrorCode::NotFollowed
     } else if has("mbiguous") || has("same name") || has("unique expression names") {
         SqlErrorCode::ColumnAmbiguous
-    } else if has("coerc")
+    } else if has("Unary operator")
+        || has("coerc")
         || has("type")
         || has("No function matches")
         || has("Signature")

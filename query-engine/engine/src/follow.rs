@@ -597,6 +597,21 @@ impl<'a> Follow<'a> {
         total(expr, schema).map_err(|e| self.bug(e))
     }
 
+    /// Holds a node above the aggregate against the closed list of expressions.
+    pub(crate) fn check_above(&self, node: &LogicalPlan) -> Checked<()> {
+        let mut checked = Ok(());
+        let walked = node.apply_expressions(|expr| {
+            checked = self.check_parts(expr, Stand::Value);
+            Ok(if checked.is_ok() {
+                TreeNodeRecursion::Continue
+            } else {
+                TreeNodeRecursion::Stop
+            })
+        });
+        walked.map_err(|e| self.bug(e))?;
+        checked
+    }
+
     fn check_parts(&self, expr: &Expr, stand: Stand) -> Checked<()> {
         let mut refusal = None;
         let walked = expr.apply(|part| {

@@ -40,5 +40,5 @@ mod text;
 mod total;
 
 pub use functions::{AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, SCALAR_FUNCTIONS};
-pub use session::{Cancel, ENGINE, Progress, STACK_BYTES, Session, Stopped, Terms};
+pub use session::{Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
 pub use table::{GrantedColumn, LoadError, TableFile, TableSource};

@@ -36,11 +36,13 @@ use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
 use crate::text::{Text, refuse};
 
 /// The engine that counts, for the lineage: DataFusion's version belongs to it.
-pub const ENGINE: &str = concat!(
-    "kekkai-engine ",
-    env!("CARGO_PKG_VERSION"),
-    " datafusion 55.2"
-);
+pub fn engine() -> String {
+    format!(
+        "kekkai-engine {} datafusion {}",
+        env!("CARGO_PKG_VERSION"),
+        datafusion::DATAFUSION_VERSION
+    )
+}
 
 /// The stack that a runtime's threads need for the deepest statement that is let through, in bytes.
 pub const STACK_BYTES: usize = 32 * 1024 * 1024;
@@ -282,7 +284,7 @@ impl Session {
                 datasets: self.read_datasets(plan),
                 threshold: self.terms.threshold.max(1),
                 dominance_permille: self.terms.dominance_permille,
-                engine: ENGINE.to_owned(),
+                engine: engine(),
                 policy: self.terms.policy,
             },
         })

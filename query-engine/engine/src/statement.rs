@@ -483,12 +483,7 @@ impl Visitor for Check<'_> {
             Expr::Subquery(query) => stop(SqlErrorCode::NotFollowed, "SELECT", at(query.as_ref())),
             Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => self.clause_at(
                 "GROUP BY",
-                &[
-                    Keyword::ROLLUP,
-                    Keyword::CUBE,
-                    Keyword::SETS,
-                    Keyword::GROUP,
-                ],
+                &[Keyword::ROLLUP, Keyword::CUBE, Keyword::GROUPING],
             ),
             Expr::Tuple(_) => clause("()", at(expr)),
             other => {

@@ -226,7 +226,7 @@ fn is_operator(token: &Token) -> bool {
 /// Names that were perhaps meant: at most three, the nearest first.
 pub(crate) fn candidates<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
     let wrong = wrong.to_lowercase();
-    let limit = (wrong.chars().count() / 3).clamp(1, 4);
+    let limit = ((wrong.chars().count() + 1) / 3).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = known
         .filter(|name| !name.starts_with(HIDDEN_PREFIX))
         .map(|name| (distance(&wrong, name), name))

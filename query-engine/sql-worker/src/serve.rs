@@ -55,6 +55,8 @@ pub fn serve(socket: OwnedFd, layers: BTreeMap<String, String>) -> Result<(), Se
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_stack_size(STACK_BYTES)
+        // Their stacks count towards the jail's limit on memory.
+        .max_blocking_threads(JOBS_ACTIVE_MAX)
         .thread_name("query")
         .enable_time()
         .build()
