@@ -123,6 +123,7 @@ async fn play(demo: &Demo, lang: Lang) -> Outcome {
         lang,
         extra_researchers: 0,
         gibleed: None,
+        planted: Vec::new(),
         quiet: false,
     })
     .await?;

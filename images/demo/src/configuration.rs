@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kekkai_attest::Enrolled;
+use kekkai_dataset::Manifest;
+use kekkai_ingest::sample::SampleFormat;
 use kekkai_policy_api::RegisterDataset;
+use kekkai_types::Recipient;
 
 use crate::world::ports;
 use crate::{DemoError, io};
@@ -65,6 +68,7 @@ pub(crate) fn write(layout: &Layout, aaguid: &str, pcr_policy: &[u8]) -> Result<
         let path = layout.dir.join(name).join(format!("{name}.toml"));
         std::fs::write(&path, text).map_err(io(format!("{name}.toml")))?;
     }
+    install(layout)?;
     std::fs::create_dir_all(layout.dir.join("analysis/data")).map_err(io("the data folder"))
 }
 
@@ -74,7 +78,7 @@ fn policy(layout: &Layout) -> String {
         "listen = \"{}\"\nstate_dir = \"{dir}/policy/state\"\n\n\
          [ledger]\ndir = \"{dir}/policy/ledger\"\nkey = \"{dir}/policy/ledger.skey\"\nwitness = \"{dir}/witness/witness.jsonl\"\n\n\
          [attestation]\npcr_policy_key = \"{dir}/offline/pcr-policy.pub\"\n\n\
-         [[attestation.tpm_roots]]\ncertificate = \"{dir}/analysis/tpm/ca.pem\"\nemulated = true\n\n{}",
+         [[attestation.tpm_roots]]\ncertificate = \"{dir}/analysis/tpm/ca/authorities.pem\"\nemulated = true\n\n{}",
         layout.policy,
         layout.tls("policy")
     )
@@ -94,18 +98,33 @@ fn review(layout: &Layout) -> String {
 
 fn analysis(layout: &Layout, pcr_policy: &str) -> String {
     let dir = layout.dir.join("analysis");
-    let (dir, binaries) = (dir.display(), layout.binaries.display());
+    let dir = dir.display();
     format!(
-        "server = \"a1\"\nlisten = \"{}\"\npolicy = \"{}\"\nreview = \"{}\"\n\
-         data_dir = \"{dir}/data\"\nstate_dir = \"{dir}/state\"\n\n\
-         [measure]\nbinary = \"{binaries}/kekkai-analysis\"\n\n\
-         [images]\nsql_worker = \"{binaries}/kekkai-sql-worker\"\n\n\
+        "server = \"a1\"\nlisten = \"{}\"\nconfiguration = \"{dir}/analysis.toml\"\n\
+         policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{dir}/data\"\n\n\
+         [measure]\nbinary = \"{dir}/bin/kekkai-analysis\"\n\n\
+         [images]\nkekkai-sql-worker = \"{dir}/bin/kekkai-sql-worker\"\n\n\
          [tpm]\nemulated = \"{dir}/tpm\"\npolicy_key = \"{pcr_policy}\"\n\n{}",
         layout.analysis,
         layout.policy,
         layout.review,
         layout.tls("analysis")
     )
+}
+
+/// Puts the measured programs into the deployment: a name of their own for the build's files, so
+/// that a test can replace them without touching the build.
+fn install(layout: &Layout) -> Result<(), DemoError> {
+    let folder = layout.dir.join("analysis/bin");
+    std::fs::create_dir_all(&folder).map_err(io("the analysis server's programs"))?;
+    for name in ["kekkai-analysis", "kekkai-sql-worker"] {
+        let (from, to) = (layout.binaries.join(name), folder.join(name));
+        // A link where both are on one file system, a copy elsewhere.
+        std::fs::hard_link(&from, &to)
+            .or_else(|_| std::fs::copy(&from, &to).map(|_| ()))
+            .map_err(io(format!("{name} can't be installed")))?;
+    }
+    Ok(())
 }
 
 fn gateway(layout: &Layout, aaguid: &str) -> String {
@@ -129,4 +148,202 @@ fn gateway(layout: &Layout, aaguid: &str) -> String {
         layout.review,
         layout.tls("gateway")
     )
+}
+
+/// Makes the raw sample.
+pub(crate) fn sample(raw: &Path, patients: u64, seed: u64) -> Result<(), DemoError> {
+    kekkai_ingest::sample::write(raw, seed, patients, SampleFormat::CsvUtf8, |_| {})
+        .map(|_| ())
+        .map_err(|e| program("kekkai sample", &e))
+}
+
+/// Puts a text into one row of a raw CSV table.
+pub(crate) fn plant(raw: &Path, table: &str, column: &str, text: &str) -> Result<(), DemoError> {
+    let path = raw.join(format!("{table}.csv"));
+    let old = std::fs::read_to_string(&path).map_err(io(format!("{table}.csv")))?;
+    let mut lines = old.lines().map(str::to_owned).collect::<Vec<_>>();
+    let at = lines
+        .first()
+        .and_then(|header| header.split(',').position(|name| name == column))
+        .ok_or(DemoError::Bug("no such column"))?;
+    // The generator's own tables have no quoted commas before their last columns.
+    let row = lines.get_mut(1).ok_or(DemoError::Bug("an empty table"))?;
+    let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
+    *cells.get_mut(at).ok_or(DemoError::Bug("a short row"))? = text.to_owned();
+    *row = cells.join(",");
+    std::fs::write(&path, lines.join("\n") + "\n").map_err(io(format!("{table}.csv")))
+}
+
+fn program(name: &str, error: &dyn std::error::Error) -> DemoError {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let _ = write!(message, ": {next}");
+        cause = next.source();
+    }
+    DemoError::Program {
+        program: name.to_owned(),
+        message,
+    }
+}
+
+pub(crate) fn ingest_sample(
+    layout: &Layout,
+    raw: &Path,
+    servers: &[Enrolled],
+) -> Result<RegisterDataset, DemoError> {
+    ingest(layout, kekkai_ingest::sample::MANIFEST, raw, servers)
+}
+
+pub(crate) fn ingest_gibleed(
+    layout: &Layout,
+    source: &Path,
+    servers: &[Enrolled],
+) -> Result<RegisterDataset, DemoError> {
+    ingest(layout, kekkai_ingest::sample::GIBLEED_MANIFEST, source, servers)
+}
+
+fn ingest(
+    layout: &Layout,
+    manifest: &str,
+    source: &Path,
+    servers: &[Enrolled],
+) -> Result<RegisterDataset, DemoError> {
+    let manifest = Manifest::parse(manifest).map_err(|e| program("the manifest", &e))?;
+    let recovery = kekkai_deploy::ec_public_of_file(&layout.dir.join("offline/recovery.pub"))?;
+    let mut recipients = vec![(Recipient::Recovery, recovery)];
+    for server in servers {
+        let public = STANDARD
+            .decode(&server.unwrap_public)
+            .map_err(|_| DemoError::Bug("an enrolled key"))?;
+        recipients.push((Recipient::Server(server.server.clone()), public));
+    }
+    let out = layout.dir.join("analysis/data");
+    let done = kekkai_ingest::ingest(&manifest, source, &out, &recipients, None, |_| {})
+        .map_err(|e| program("kekkai ingest", &e))?;
+    Ok(RegisterDataset {
+        catalog: done.catalog,
+        keys: done.keys,
+    })
+}
+
+/// The agreements: the story's, one that the story ends, and one over GiBleed.
+pub(crate) fn agreements(layout: &Layout, extra: &[String], gibleed: bool) -> Result<Vec<String>, DemoError> {
+    let quoted = |names: &[&str]| {
+        names
+            .iter()
+            .map(|n| format!("\"{n}\""))
+            .chain(extra.iter().map(|n| format!("\"{n}\"")))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut all = vec![
+        agreement(
+            layout,
+            "sample-2026",
+            ("脳卒中治療と再入院の関連", "Stroke treatment and readmission"),
+            &quoted(&["sato", "suzuki"]),
+            "sample",
+        )?,
+        agreement(
+            layout,
+            "short-2026",
+            ("短期の予備調査", "A short pilot study"),
+            "\"yoshida\"",
+            "sample",
+        )?,
+    ];
+    if gibleed {
+        all.push(agreement(
+            layout,
+            "omop-2026",
+            ("消化管出血の記述疫学", "Gastrointestinal bleeding, descriptive"),
+            &quoted(&["suzuki"]),
+            "gibleed",
+        )?);
+    }
+    Ok(all)
+}
+
+/// Grants every column that was kept: what the agreement may say is tested in `kekkai-policy`.
+fn agreement(
+    layout: &Layout,
+    id: &str,
+    (ja, en): (&str, &str),
+    handlers: &str,
+    dataset: &str,
+) -> Result<String, DemoError> {
+    let id_of = kekkai_types::DatasetId::new(dataset)?;
+    let folder = kekkai_dataset::version_folder(&layout.dir.join("analysis/data"), &id_of, 1);
+    let catalog = kekkai_dataset::read_catalog(&folder).map_err(|e| program("the catalogue", &e))?;
+    let mut data = format!("[[data]]\ndataset = \"{dataset}\"\nversion = 1\n");
+    for table in &catalog.tables {
+        let columns: Vec<String> = table.columns.iter().map(|c| format!("\"{}\"", c.name)).collect();
+        let class = if table.person_key.is_some() { "clinical" } else { "vocabulary" };
+        let _ = write!(
+            data,
+            "[[data.tables]]\nname = \"{}\"\nclass = \"{class}\"\ncolumns = [{}]\n",
+            table.name,
+            columns.join(", ")
+        );
+    }
+    Ok(format!(
+        r#"format = 1
+id = "{id}"
+title = {{ ja = "{ja}", en = "{en}" }}
+purpose = {{ ja = "デモンストレーション", en = "Demonstration" }}
+sanctions = {{ ja = "違反があれば利用を停止し、所管省庁に報告する", en = "A breach stops the use and is reported to the competent ministries" }}
+
+[parties]
+responsible = "II-2026-001"
+[parties.user]
+name = {{ ja = "架空大学病院", en = "Example University Hospital" }}
+certification = "II-2026-001"
+
+[people]
+handlers = [{handlers}]
+principal_investigator = "takahashi"
+security_manager = "tanaka"
+
+[[places]]
+name = {{ ja = "架空大学病院 解析室", en = "Example University Hospital, analysis room" }}
+terminals = ["console", "browser"]
+
+[provision]
+methods = ["vdi"]
+own_tools = []
+own_data = []
+
+[data_classes.clinical]
+rows_need = "onsite"
+[data_classes.vocabulary]
+rows_need = "console"
+
+{data}
+[outputs]
+final = ["table", "plot"]
+intermediate = ["table"]
+
+[period]
+from = 2026-01-01
+to = 2035-12-31
+end_measures = ["destroy-keys", "erase-scripts", "erase-intermediate", "certificate"]
+
+[hours]
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+from = "00:00"
+to = "24:00"
+
+[session]
+console = "statistics"
+idle_limit_s = 900
+query_limit_s = 300
+memory_limit_mib = 2048
+
+[sdc]
+profile = "strict"
+threshold = 10
+dominance_permille = 850
+"#
+    ))
 }

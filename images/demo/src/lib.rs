@@ -17,9 +17,9 @@ mod web;
 mod world;
 
 pub use info::Info;
-pub use person::{SshAnswer, TokenCode, approve, askpass, enrol, fetch_release, sign_in, ssh, ssh_command, token_code};
+pub use person::{SshAnswer, browser, TokenCode, approve, askpass, enrol, fetch_release, sign_in, ssh, ssh_command, token_code};
 pub use process::{Daemon, free_address};
-pub use story::{StoryOptions, play};
+pub use story::{StoryOptions, play, vote};
 pub use web::{Answer, Web};
 pub use world::{Admin, Kind, World, WorldOptions};
 

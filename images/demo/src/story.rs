@@ -275,13 +275,13 @@ fn auditor_verifies(info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
 async fn agreement_ends(world: &World, info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
     const STEP: &str = "the agreement ends";
     let start = tell.begin(
-        "suzuki の別の取決めを、セッションの途中で終了する",
-        "suzuki's other agreement is ended in the middle of a session",
+        "yoshida の取決めを、セッションの途中で終了する",
+        "yoshida's agreement is ended in the middle of a session",
     );
-    let who = info.person("suzuki")?;
+    let who = info.person("yoshida")?;
     let mut command = person::ssh_command(world.dir(), &world.program("kekkai"), info, who)?;
     command
-        .args(["-l", "suzuki+short-2026", "127.0.0.1"])
+        .arg("127.0.0.1")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());

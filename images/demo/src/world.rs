@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use kekkai_attest::{Component, PolicyKey, ReferenceValues};
+use kekkai_attest::{PolicyKey, ReferenceValues};
 use kekkai_authenticator::{Authenticator, Model};
 use kekkai_deploy::{Authority, Issued, ec_key_pair, ed25519_key_pair, random_key_file};
 use kekkai_gateway_api::CreateEnrolment;
@@ -48,6 +48,8 @@ pub struct WorldOptions {
     pub extra_researchers: u32,
     /// A folder with the GiBleed Parquet files: makes a second dataset and agreement.
     pub gibleed: Option<PathBuf>,
+    /// Texts that are put into the raw sample before ingest: table, column, text; one row each.
+    pub planted: Vec<(String, String, String)>,
     /// No progress on standard output.
     pub quiet: bool,
 }
@@ -125,6 +127,7 @@ struct Named {
 const PEOPLE: &[Named] = &[
     Named { id: "sato", name: "佐藤 花子", lang: Lang::Ja, roles: &[Role::Researcher], class: TerminalClass::Console },
     Named { id: "suzuki", name: "Suzuki Ken", lang: Lang::En, roles: &[Role::Researcher], class: TerminalClass::Console },
+    Named { id: "yoshida", name: "吉田 葵", lang: Lang::Ja, roles: &[Role::Researcher], class: TerminalClass::Console },
     Named { id: "yamada", name: "Yamada Jun", lang: Lang::En, roles: &[Role::Researcher], class: TerminalClass::Console },
     Named { id: "takahashi", name: "高橋 誠", lang: Lang::Ja, roles: &[Role::PrincipalInvestigator, Role::Researcher], class: TerminalClass::Browser },
     Named { id: "tanaka", name: "田中 恵", lang: Lang::Ja, roles: &[Role::SecurityManager], class: TerminalClass::Browser },
@@ -149,6 +152,9 @@ impl World {
         world.said(start);
         let start = world.say("四つのサービスを起動する", "starting the four services");
         world.write_info(&people, Digest::of(b""), &[], &[])?;
+        // The emulated TPM's authority exists once it was powered up; the policy service trusts it.
+        world.spawn_daemon(Kind::Analysis, &[])?;
+        wait_for_file(&world.dir().join("analysis/tpm/ca/authorities.pem"))?;
         world.start_daemon(Kind::Policy)?;
         world.start_daemon(Kind::Review)?;
         let admin = Admin::connect(&world.info()?)?;
@@ -156,8 +162,8 @@ impl World {
         let server = ServerId::new("a1")?;
         admin.policy.call(&ExpectServer { server: server.clone() }).await?;
         let reference = admin.policy.call(&AddReference { reference }).await?;
-        world.start_daemon(Kind::Analysis)?;
         world.start_daemon(Kind::Gateway)?;
+        world.wait_for_daemon(Kind::Analysis)?;
         world.said(start);
         let start = world.say(
             "解析サーバーのTPMを登録する(EK証明書、資格情報の活性化)",
@@ -194,30 +200,43 @@ impl World {
         self.start_daemon_with(kind, &[])
     }
 
-    /// Starts a daemon with environment variables, as tests of crashes do.
+    /// Starts a daemon with environment variables, and waits until it answers.
     pub fn start_daemon_with(
         &self,
         kind: Kind,
         environment: &[(&str, &str)],
     ) -> Result<(), DemoError> {
+        self.spawn_daemon(kind, environment)?;
+        self.wait_for_daemon(kind)
+    }
+
+    /// Starts a daemon, and doesn't wait.
+    pub fn spawn_daemon(&self, kind: Kind, environment: &[(&str, &str)]) -> Result<(), DemoError> {
         let name = kind.name();
         let folder = self.layout.dir.join(name);
-        let config = folder.join(format!("{name}.toml"));
+        let config = folder.join(format!("{name}.toml")).display().to_string();
         let program = match kind {
             Kind::Analysis => self.program("kekkai-measure"),
             _ => self.program(&format!("kekkai-{name}")),
         };
-        let config_text = config.display().to_string();
-        let mut daemon = Daemon::start(
+        let daemon = Daemon::start(
             name,
             &program,
-            &["--config", &config_text],
+            &["--config", &config],
             &folder.join("log.jsonl"),
             environment,
         )?;
-        daemon.wait_for(self.layout.address(kind))?;
         self.daemons()?.insert(kind, daemon);
         Ok(())
+    }
+
+    /// Waits until a daemon that was started answers.
+    pub fn wait_for_daemon(&self, kind: Kind) -> Result<(), DemoError> {
+        let address = self.layout.address(kind);
+        match self.daemons()?.get_mut(&kind) {
+            Some(daemon) => daemon.wait_for(address),
+            None => Err(DemoError::Bug("waiting for a daemon that wasn't started")),
+        }
     }
 
     /// `kill -9`.
@@ -383,13 +402,11 @@ impl World {
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()));
         }
-        let components: Vec<Component> =
+        let unsigned: ReferenceValues =
             serde_json::from_slice(&output.stdout).map_err(|e| failed(e.to_string()))?;
         let pem = std::fs::read_to_string(policy_key).map_err(io("the PCR policy key"))?;
         let key = PolicyKey::from_pem(&pem).map_err(|e| failed(e.to_string()))?;
-        ReferenceValues::compute("demo", components)
-            .sign(&key)
-            .map_err(|e| failed(e.to_string()))
+        unsigned.sign(&key).map_err(|e| failed(e.to_string()))
     }
 
     async fn register_people(&self, admin: &Admin, people: &[Person]) -> Result<(), DemoError> {
@@ -444,6 +461,9 @@ impl World {
         );
         let raw = self.layout.dir.join("raw/sample");
         configuration::sample(&raw, self.options.patients, self.options.seed)?;
+        for (table, column, text) in &self.options.planted {
+            configuration::plant(&raw, table, column, text)?;
+        }
         let registered = configuration::ingest_sample(&self.layout, &raw, servers)?;
         datasets.push(register(admin, registered).await?);
         self.said(start);
@@ -458,7 +478,7 @@ impl World {
         let extra: Vec<String> =
             (1..=self.options.extra_researchers).map(|n| format!("r{n}")).collect();
         let mut agreements = Vec::new();
-        for toml in configuration::agreements(&extra, self.options.gibleed.is_some()) {
+        for toml in configuration::agreements(&self.layout, &extra, self.options.gibleed.is_some())? {
             agreements.push(admin.policy.call(&RegisterAgreement { toml }).await?);
         }
         Ok(agreements)
@@ -565,6 +585,20 @@ async fn wait_for_enrolment(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+fn wait_for_file(path: &Path) -> Result<(), DemoError> {
+    let start = Instant::now();
+    while !path.exists() {
+        if start.elapsed() > ENROL_LIMIT {
+            return Err(DemoError::Program {
+                program: "kekkai-measure".to_owned(),
+                message: format!("\"{}\" didn't appear: see analysis/log.jsonl", path.display()),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// An empty folder of our own: an earlier demo is removed, anything else is refused.

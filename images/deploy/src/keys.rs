@@ -89,3 +89,16 @@ pub fn ed25519_key_pair(dir: &Path, name: &str) -> Result<String, DeployError> {
     std::fs::write(&path, format!("{public}\n")).map_err(file(&path, "written"))?;
     Ok(public)
 }
+
+/// The private key of a PEM file (PKCS #8).
+pub fn ec_private_of_file(path: &Path) -> Result<kekkai_types::KeyText, DeployError> {
+    use p256::pkcs8::DecodePrivateKey;
+    let pem = Zeroizing::new(std::fs::read_to_string(path).map_err(file(path, "read"))?);
+    let secret = SecretKey::from_pkcs8_pem(&pem)
+        .map_err(|_| DeployError::Key(path.display().to_string()))?;
+    let mut bytes = Zeroizing::new(secret.to_bytes());
+    let mut key = [0; 32];
+    key.copy_from_slice(&bytes);
+    bytes.fill(0);
+    Ok(kekkai_types::KeyText::new(key))
+}

@@ -12,7 +12,7 @@ mod keys;
 
 pub use authority::{Authority, Issued};
 pub use keys::{
-    EcKeyPair, create_private, ec_key_pair, ec_public_of_file, ed25519_key_pair, random_key_file,
+    EcKeyPair, create_private, ec_key_pair, ec_private_of_file, ec_public_of_file, ed25519_key_pair, random_key_file,
 };
 
 /// Why a deployment can't be laid out or read.

@@ -1,1 +1,209 @@
-//! Helpers of the end-to-end tests.
+//! What the end-to-end tests share: a world of their own each, its ledger as events, the stock ssh
+//! client with prompts answered as a test wants.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use kekkai_demo::{Info, World, WorldOptions};
+use kekkai_policy_api::{Entry, Event};
+use kekkai_types::Lang;
+use tempfile::TempDir;
+
+/// Patients in a test's sample: enough for groups on both sides of the threshold.
+pub const PATIENTS: u64 = 2_000;
+/// The sample's seed: the same data in every run.
+pub const SEED: u64 = 7;
+
+/// A world in a folder that goes with it.
+pub struct TestWorld {
+    /// The world.
+    pub world: World,
+    folder: TempDir,
+}
+
+impl std::ops::Deref for TestWorld {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+/// Starts a world with some researchers `r1` … besides the named people.
+pub async fn world(extra_researchers: u32, gibleed: bool) -> TestWorld {
+    start(|options| {
+        options.extra_researchers = extra_researchers;
+        options.gibleed = gibleed.then(|| repository().join("tests/data/gibleed"));
+    })
+    .await
+}
+
+/// Starts a world whose raw data holds some texts: table, column, text.
+pub async fn world_with_planted(
+    extra_researchers: u32,
+    planted: &[(&str, &str, &str)],
+) -> TestWorld {
+    let own = |text: &str| text.to_owned();
+    start(|options| {
+        options.extra_researchers = extra_researchers;
+        options.planted = planted.iter().map(|(t, c, v)| (own(t), own(c), own(v))).collect();
+    })
+    .await
+}
+
+async fn start(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
+    let folder = TempDir::with_prefix("kekkai-e2e-").expect("a temporary folder");
+    let mut options = options(folder.path());
+    change(&mut options);
+    let world = World::start(options).await.unwrap_or_else(|error| fail(&error));
+    TestWorld { world, folder }
+}
+
+/// The options of [`world`].
+pub fn options(folder: &Path) -> WorldOptions {
+    WorldOptions {
+        dir: folder.join("world"),
+        patients: PATIENTS,
+        seed: SEED,
+        lang: Lang::En,
+        extra_researchers: 0,
+        gibleed: None,
+        planted: Vec::new(),
+        quiet: true,
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ! {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    panic!("the world didn't start: {text}")
+}
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("two folders up")
+        .to_owned()
+}
+
+/// How an ssh prompt is answered.
+pub enum Answer<'a> {
+    /// As the person would: approve, then the token's code.
+    Properly,
+    /// By a shell script; `$CODE` is the connection code, `$KEKKAI`, `$STATE` and `$WHO` are set.
+    Script(&'a str),
+}
+
+impl TestWorld {
+    /// The folder that everything of this test lies in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What `demo.json` says.
+    pub fn facts(&self) -> Info {
+        self.world.info().expect("demo.json")
+    }
+
+    /// The ledger, verified, as events.
+    pub fn events(&self) -> Vec<Event> {
+        let info = self.facts();
+        kekkai_ledger::verify(&info.ledger.dir, &info.ledger.vkey, Some(&info.ledger.witness))
+            .expect("the ledger verifies");
+        kekkai_ledger::entries(&info.ledger.dir)
+            .expect("the ledger can be read")
+            .map(|entry| {
+                let (_, bytes) = entry.expect("an entry");
+                serde_json::from_slice::<Entry>(&bytes).expect("a known entry").event
+            })
+            .collect()
+    }
+
+    /// Waits until the ledger holds an event.
+    pub async fn wait_for_event(&self, what: &str, matches: impl Fn(&Event) -> bool) -> Event {
+        let start = Instant::now();
+        loop {
+            if let Some(event) = self.events().into_iter().find(|event| matches(event)) {
+                return event;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "no entry: {what}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The stock client for a person, with prompts answered as wanted; arguments follow the host.
+    pub fn ssh_with(&self, who: &str, answer: &Answer<'_>) -> Command {
+        let info = self.facts();
+        let person = info.person(who).expect("a person of the demo");
+        let kekkai = self.program("kekkai");
+        let mut command =
+            kekkai_demo::ssh_command(self.dir(), &kekkai, &info, person).expect("ssh");
+        if let Answer::Script(script) = answer {
+            let name = format!("askpass-test-{who}-{}", script.len());
+            let path = self.dir().join(name);
+            let text = format!(
+                "#!/bin/sh\nCODE=$(printf '%s' \"$1\" | grep -oE '[A-Z0-9]{{4}}-[A-Z0-9]{{4}}' | head -n 1)\n\
+                 KEKKAI='{}'; STATE='{}'; WHO='{who}'\n{script}\n",
+                kekkai.display(),
+                self.dir().display()
+            );
+            std::fs::write(&path, text).expect("the askpass script");
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))
+                .expect("the askpass script");
+            command.env("SSH_ASKPASS", path);
+        }
+        command
+    }
+
+    /// Runs a console command by stock ssh.
+    pub fn ssh(&self, who: &str, command: &str) -> Output {
+        self.ssh_with(who, &Answer::Properly)
+            .arg("127.0.0.1")
+            .arg(command)
+            .stdin(Stdio::null())
+            .output()
+            .expect("ssh runs")
+    }
+
+    /// Runs console lines by stock ssh, in one session.
+    pub fn ssh_lines(&self, login: &str, lines: &str) -> Output {
+        use std::io::Write;
+        let who = login.split('+').next().expect("a name");
+        let mut child = self
+            .ssh_with(who, &Answer::Properly)
+            .args(["-l", login, "127.0.0.1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ssh starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // An early end breaks the pipe: the output says why.
+        let _ = stdin.write_all(lines.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("ssh runs")
+    }
+
+    /// The `kekkai` command.
+    pub fn kekkai(&self) -> Command {
+        Command::new(self.program("kekkai"))
+    }
+}
+
+/// Standard output and error as text, for messages of failed tests.
+pub fn said(output: &Output) -> String {
+    format!(
+        "exit {:?}\n--- out\n{}\n--- err\n{}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
