@@ -110,7 +110,11 @@ impl FilePlace {
     /// `name` is the file's name in the catalogue: `TABLE/part-00000.parquet`, so the table is part of
     /// it.
     pub fn new(dataset: &DatasetId, version: u32, name: &str) -> Self {
-        Self { dataset: dataset.clone(), version, name: name.to_owned() }
+        Self {
+            dataset: dataset.clone(),
+            version,
+            name: name.to_owned(),
+        }
     }
 
     /// The name in the catalogue.
@@ -120,11 +124,19 @@ impl FilePlace {
 
     /// Ids hold no slash and the version none either, so two places never give the same bytes.
     pub(crate) fn aad_prefix(&self) -> Vec<u8> {
-        format!("kekkai parquet v1/{}/{}/{}", self.dataset, self.version, self.name).into_bytes()
+        format!(
+            "kekkai parquet v1/{}/{}/{}",
+            self.dataset, self.version, self.name
+        )
+        .into_bytes()
     }
 
     fn wrap_aad(&self) -> Vec<u8> {
-        format!("kekkai file key v1/{}/{}/{}", self.dataset, self.version, self.name).into_bytes()
+        format!(
+            "kekkai file key v1/{}/{}/{}",
+            self.dataset, self.version, self.name
+        )
+        .into_bytes()
     }
 
     fn wrap(&self, dataset_key: &KeyText, file_key: &KeyText) -> Result<Vec<u8>, FileError> {
@@ -134,9 +146,14 @@ impl FilePlace {
         let sealed = Aes256Gcm::new(dataset_key.expose().into())
             .encrypt(
                 &Nonce::from(nonce),
-                Payload { msg: file_key.expose(), aad: &aad },
+                Payload {
+                    msg: file_key.expose(),
+                    aad: &aad,
+                },
             )
-            .map_err(|_| FileError::Damaged { file: self.name.clone() })?;
+            .map_err(|_| FileError::Damaged {
+                file: self.name.clone(),
+            })?;
         let mut metadata = Vec::with_capacity(WRAPPED_BYTES);
         metadata.push(METADATA_VERSION);
         metadata.extend_from_slice(&nonce);
@@ -150,15 +167,24 @@ impl FilePlace {
         dataset_key: &KeyText,
         metadata: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, FileError> {
-        let does_not_open = || FileError::DoesNotOpen { file: self.name.clone() };
+        let does_not_open = || FileError::DoesNotOpen {
+            file: self.name.clone(),
+        };
         let rest = match metadata.split_first() {
             Some((&METADATA_VERSION, rest)) if metadata.len() == WRAPPED_BYTES => rest,
             _ => return Err(does_not_open()),
         };
-        let (nonce, sealed) =
-            rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(does_not_open)?;
+        let (nonce, sealed) = rest
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or_else(does_not_open)?;
         Aes256Gcm::new(dataset_key.expose().into())
-            .decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: &self.wrap_aad() })
+            .decrypt(
+                &Nonce::from(*nonce),
+                Payload {
+                    msg: sealed,
+                    aad: &self.wrap_aad(),
+                },
+            )
             .map(Zeroizing::new)
             .map_err(|_| does_not_open())
     }
@@ -192,8 +218,13 @@ pub fn writer_properties(
         .with_aad_prefix_storage(false)
         .with_plaintext_footer(false)
         .build()
-        .map_err(|source| FileError::Encode { file: place.name.clone(), source })?;
-    Ok(plain_writer_properties().with_file_encryption_properties(encryption).build())
+        .map_err(|source| FileError::Encode {
+            file: place.name.clone(),
+            source,
+        })?;
+    Ok(plain_writer_properties()
+        .with_file_encryption_properties(encryption)
+        .build())
 }
 
 /// An encrypted file that is being written. Dropped without [`EncryptedFile::finish`], what is on disk
@@ -217,13 +248,25 @@ impl<'k> EncryptedFile<'k> {
         dataset_key: &'k KeyText,
         place: FilePlace,
     ) -> Result<Self, FileError> {
-        let file = File::create_new(path)
-            .map_err(|source| FileError::Io { file: place.name.clone(), source })?;
-        let sink = Hashing { inner: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
+        let file = File::create_new(path).map_err(|source| FileError::Io {
+            file: place.name.clone(),
+            source,
+        })?;
+        let sink = Hashing {
+            inner: BufWriter::new(file),
+            hash: Sha256::new(),
+            bytes: 0,
+        };
         let properties = writer_properties(dataset_key, &place)?;
         let writer = ArrowWriter::try_new(sink, schema, Some(properties))
             .map_err(|source| encode(&place, source))?;
-        Ok(Self { writer, place, path: path.to_owned(), dataset_key, rows: 0 })
+        Ok(Self {
+            writer,
+            place,
+            path: path.to_owned(),
+            dataset_key,
+            rows: 0,
+        })
     }
 
     /// Appends rows.
@@ -231,14 +274,19 @@ impl<'k> EncryptedFile<'k> {
     /// # Errors
     /// When the disk is full, or the batch has another schema.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
-        self.writer.write(batch).map_err(|source| encode(&self.place, source))?;
+        self.writer
+            .write(batch)
+            .map_err(|source| encode(&self.place, source))?;
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         Ok(())
     }
 
     /// Bytes on disk, and an estimate of those to come.
     pub fn bytes(&self) -> u64 {
-        let bytes = self.writer.bytes_written().saturating_add(self.writer.in_progress_size());
+        let bytes = self
+            .writer
+            .bytes_written()
+            .saturating_add(self.writer.in_progress_size());
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
@@ -249,11 +297,20 @@ impl<'k> EncryptedFile<'k> {
     /// When any of this fails; the file must then be removed.
     pub fn finish(self) -> Result<FileEntry, FileError> {
         let name = self.place.name.clone();
-        let failed = |source| FileError::Io { file: name.clone(), source };
+        let failed = |source| FileError::Io {
+            file: name.clone(),
+            source,
+        };
         // Writes what is buffered, and the footer.
-        let sink = self.writer.into_inner().map_err(|source| encode(&self.place, source))?;
+        let sink = self
+            .writer
+            .into_inner()
+            .map_err(|source| encode(&self.place, source))?;
         let (hash, bytes) = (sink.hash, sink.bytes);
-        let file = sink.inner.into_inner().map_err(|error| failed(error.into_error()))?;
+        let file = sink
+            .inner
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;
         drop(file);
 
@@ -269,20 +326,30 @@ impl<'k> EncryptedFile<'k> {
         if !is_uniform || rows != self.rows {
             return Err(FileError::Damaged { file: name });
         }
-        Ok(FileEntry { name, bytes, sha256: Digest::from_bytes(hash.finalize().into()) })
+        Ok(FileEntry {
+            name,
+            bytes,
+            sha256: Digest::from_bytes(hash.finalize().into()),
+        })
     }
 }
 
 fn encode(place: &FilePlace, source: ParquetError) -> FileError {
     match source {
         ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(source) => FileError::Io { file: place.name.clone(), source: *source },
+            Ok(source) => FileError::Io {
+                file: place.name.clone(),
+                source: *source,
+            },
             Err(inner) => FileError::Encode {
                 file: place.name.clone(),
                 source: ParquetError::External(inner),
             },
         },
-        source => FileError::Encode { file: place.name.clone(), source },
+        source => FileError::Encode {
+            file: place.name.clone(),
+            source,
+        },
     }
 }
 

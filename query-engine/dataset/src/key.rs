@@ -26,7 +26,9 @@ pub enum KeyError {
     #[error("the wrapped key is malformed")]
     Malformed,
     /// Another recipient, dataset or version, or changed bytes.
-    #[error("the wrapped key does not open: another recipient, dataset or version, or changed bytes")]
+    #[error(
+        "the wrapped key does not open: another recipient, dataset or version, or changed bytes"
+    )]
     DoesNotOpen,
     /// The cipher refused to work: a bug of ours.
     #[error("the key could not be wrapped")]
@@ -69,9 +71,13 @@ pub fn wrap_for(
 /// authenticated too.
 pub fn unwrap_with_recovery(private: &KeyText, wrapped: &WrappedKey) -> Result<KeyText, KeyError> {
     let secret = Private::from_bytes(private.expose()).map_err(|_| KeyError::PrivateKey)?;
-    let enc = BASE64.decode(&wrapped.enc).map_err(|_| KeyError::Malformed)?;
+    let enc = BASE64
+        .decode(&wrapped.enc)
+        .map_err(|_| KeyError::Malformed)?;
     let enc = Encapped::from_bytes(&enc).map_err(|_| KeyError::Malformed)?;
-    let ciphertext = BASE64.decode(&wrapped.ciphertext).map_err(|_| KeyError::Malformed)?;
+    let ciphertext = BASE64
+        .decode(&wrapped.ciphertext)
+        .map_err(|_| KeyError::Malformed)?;
     let aad = WrappedKey::aad(&wrapped.dataset, wrapped.version, &wrapped.recipient);
     let plain = hpke::single_shot_open::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
         &OpModeR::Base,
@@ -83,7 +89,10 @@ pub fn unwrap_with_recovery(private: &KeyText, wrapped: &WrappedKey) -> Result<K
     )
     .map_err(|_| KeyError::DoesNotOpen)?;
     let plain = Zeroizing::new(plain);
-    let bytes: [u8; 32] = plain.as_slice().try_into().map_err(|_| KeyError::Malformed)?;
+    let bytes: [u8; 32] = plain
+        .as_slice()
+        .try_into()
+        .map_err(|_| KeyError::Malformed)?;
     Ok(KeyText::new(bytes))
 }
 
@@ -109,7 +118,10 @@ mod tests {
         assert_eq!(BASE64.decode(&wrapped.ciphertext).unwrap().len(), 48);
         let opened = unwrap_with_recovery(&private, &wrapped).unwrap();
         assert_eq!(opened.expose(), key.expose());
-        assert_eq!(unwrap_with_recovery(&other, &wrapped).err(), Some(KeyError::DoesNotOpen));
+        assert_eq!(
+            unwrap_with_recovery(&other, &wrapped).err(),
+            Some(KeyError::DoesNotOpen)
+        );
     }
 
     #[test]
@@ -119,15 +131,24 @@ mod tests {
         let key = KeyText::random().unwrap();
         let wrapped = wrap_for(&dataset, 1, &Recipient::Recovery, &public, &key).unwrap();
         let moves = [
-            WrappedKey { dataset: DatasetId::new("d2").unwrap(), ..wrapped.clone() },
-            WrappedKey { version: 2, ..wrapped.clone() },
+            WrappedKey {
+                dataset: DatasetId::new("d2").unwrap(),
+                ..wrapped.clone()
+            },
+            WrappedKey {
+                version: 2,
+                ..wrapped.clone()
+            },
             WrappedKey {
                 recipient: Recipient::Server(kekkai_types::ServerId::new("a1").unwrap()),
                 ..wrapped.clone()
             },
         ];
         for moved in moves {
-            assert_eq!(unwrap_with_recovery(&private, &moved).err(), Some(KeyError::DoesNotOpen));
+            assert_eq!(
+                unwrap_with_recovery(&private, &moved).err(),
+                Some(KeyError::DoesNotOpen)
+            );
         }
     }
 

@@ -68,11 +68,18 @@ pub fn read_wrapped_keys(folder: &Path) -> Result<Vec<WrappedKey>, LayoutError> 
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, LayoutError> {
-    let failed = |source| LayoutError::Read { path: path.to_owned(), source };
+    let failed = |source| LayoutError::Read {
+        path: path.to_owned(),
+        source,
+    };
     if fs::metadata(path).map_err(failed)?.len() > CATALOG_MAX {
-        return Err(LayoutError::TooLarge { path: path.to_owned() });
+        return Err(LayoutError::TooLarge {
+            path: path.to_owned(),
+        });
     }
     let text = fs::read(path).map_err(failed)?;
-    serde_json::from_slice(&text)
-        .map_err(|source| LayoutError::Malformed { path: path.to_owned(), source })
+    serde_json::from_slice(&text).map_err(|source| LayoutError::Malformed {
+        path: path.to_owned(),
+        source,
+    })
 }

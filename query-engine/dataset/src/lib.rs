@@ -11,7 +11,12 @@
 //! `wrapped-keys.json` beside the tables' folders (see [`layout`]).
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 mod file;
@@ -22,14 +27,10 @@ mod read;
 mod rule;
 
 pub use file::{
-    EncryptedFile, FILE_TARGET_BYTES, FileError, FilePlace, ROW_GROUP_ROWS, plain_writer_properties,
-    writer_properties,
+    EncryptedFile, FILE_TARGET_BYTES, FileError, FilePlace, ROW_GROUP_ROWS,
+    plain_writer_properties, writer_properties,
 };
 pub use key::{KeyError, unwrap_with_recovery, wrap_for};
-pub use manifest::{
-    Column, Day, Encoding, Format, MANIFEST_MAX, Manifest, ManifestError, Table,
-};
-pub use read::{
-    check_magic, decryption_properties, open_reader, read_metadata, verify_digest,
-};
+pub use manifest::{Column, Day, Encoding, Format, MANIFEST_MAX, Manifest, ManifestError, Table};
+pub use read::{check_magic, decryption_properties, open_reader, read_metadata, verify_digest};
 pub use rule::{Check, Coarsening, Rule, SqlType};

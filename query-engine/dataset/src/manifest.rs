@@ -196,7 +196,11 @@ impl Manifest {
             .and_then(check_manifest)
             .map_err(|(at, problem)| {
                 let (line, column) = place(text, at.start);
-                ManifestError { line, column, problem }
+                ManifestError {
+                    line,
+                    column,
+                    problem,
+                }
             })
     }
 
@@ -213,7 +217,9 @@ impl Manifest {
 impl Table {
     /// The person key, if the table has one.
     pub fn person_key(&self) -> Option<&Column> {
-        self.columns.iter().find(|column| column.role == ColumnRole::PersonKey)
+        self.columns
+            .iter()
+            .find(|column| column.role == ColumnRole::PersonKey)
     }
 
     /// The columns that are written, in order, with their types.
@@ -263,7 +269,11 @@ fn check_manifest(raw: RawManifest) -> Result<Manifest, Problem> {
     let reference_date = match &dataset.reference_date {
         None => None,
         Some(at) => match at.get_ref() {
-            toml::value::Datetime { date: Some(date), time: None, offset: None } => Some(Day {
+            toml::value::Datetime {
+                date: Some(date),
+                time: None,
+                offset: None,
+            } => Some(Day {
                 year: date.year,
                 month: date.month,
                 day: date.day,
@@ -309,7 +319,9 @@ fn check_name(name: &Spanned<String>, what: &str) -> Result<(), Problem> {
     let text = name.get_ref();
     let fits = text.len() <= NAME_MAX
         && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if fits {
         return Ok(());
     }
@@ -333,7 +345,9 @@ fn check_table(
     if files.is_empty() || files.contains(['/', '\\', '\0']) || files.starts_with('.') {
         return problem(
             raw.files.span(),
-            format!("files \"{files}\": expected a file name or a pattern with '*', without folders"),
+            format!(
+                "files \"{files}\": expected a file name or a pattern with '*', without folders"
+            ),
         );
     }
     let format = match (raw.format, &raw.encoding) {
@@ -359,20 +373,28 @@ fn check_table(
     for raw_column in raw.column {
         let at = raw_column.span();
         let raw_column = raw_column.into_inner();
-        let (name_at, source_at) =
-            (raw_column.name.span(), raw_column.source.as_ref().map_or(at.clone(), Spanned::span));
+        let (name_at, source_at) = (
+            raw_column.name.span(),
+            raw_column.source.as_ref().map_or(at.clone(), Spanned::span),
+        );
         let column = check_column(raw_column, at, has_reference_date)?;
         if !names.insert(column.name.clone()) {
             return problem(name_at, format!("column \"{}\" twice", column.name));
         }
         if !sources.insert(column.source.clone()) {
-            return problem(source_at, format!("source column \"{}\" twice", column.source));
+            return problem(
+                source_at,
+                format!("source column \"{}\" twice", column.source),
+            );
         }
         if column.rule == Rule::Pseudonym {
             let is_person = column.role == ColumnRole::PersonKey;
             persons += usize::from(is_person);
             if persons > 1 {
-                return problem(name_at, "a second person-key: expected at most one in a table");
+                return problem(
+                    name_at,
+                    "a second person-key: expected at most one in a table",
+                );
             }
             // A key that shared the person's domain would get the person's pseudonyms.
             if *domains.entry(column.domain.clone()).or_insert(is_person) != is_person {
@@ -387,7 +409,10 @@ fn check_table(
     if !columns.iter().any(|column| column.sql_type.is_some()) {
         return problem(
             raw.name.span(),
-            format!("table \"{}\" keeps no column: expected at least one", raw.name.get_ref()),
+            format!(
+                "table \"{}\" keeps no column: expected at least one",
+                raw.name.get_ref()
+            ),
         );
     }
     let table = Table {
@@ -414,19 +439,32 @@ fn check_column(
             .collect();
         return problem(
             raw.rule.span(),
-            format!("rule \"{}\": expected {}", raw.rule.get_ref(), known.join(", ")),
+            format!(
+                "rule \"{}\": expected {}",
+                raw.rule.get_ref(),
+                known.join(", ")
+            ),
         );
     };
     if let Err(expected) = rule.fits(raw.role) {
-        return problem(raw.rule.span(), format!("rule \"{rule}\": expected {expected}"));
+        return problem(
+            raw.rule.span(),
+            format!("rule \"{rule}\": expected {expected}"),
+        );
     }
     let is_scanned = raw.scan.as_ref().is_some_and(|scan| *scan.get_ref());
     if raw.role == ColumnRole::FreeText {
         if rule == Rule::Keep && !is_scanned {
-            return problem(raw.rule.span(), "free-text is kept: expected scan = true beside it");
+            return problem(
+                raw.rule.span(),
+                "free-text is kept: expected scan = true beside it",
+            );
         }
     } else if let Some(scan) = &raw.scan {
-        return problem(scan.span(), "scan is for free-text; every other text is checked anyway");
+        return problem(
+            scan.span(),
+            "scan is for free-text; every other text is checked anyway",
+        );
     }
     if rule == Rule::Coarsen(Coarsening::AgeBand) && !has_reference_date {
         return problem(
@@ -468,7 +506,10 @@ fn check_column(
         (None, Some(_)) => {
             return problem(
                 at,
-                format!("column \"{}\": expected description = {{ ja = …, en = … }}", raw.name.get_ref()),
+                format!(
+                    "column \"{}\": expected description = {{ ja = …, en = … }}",
+                    raw.name.get_ref()
+                ),
             );
         }
     };
@@ -497,7 +538,10 @@ fn check_column(
     };
     let source = match raw.source {
         Some(source) if source.get_ref().is_empty() => {
-            return problem(source.span(), "source: expected the column's name in the file");
+            return problem(
+                source.span(),
+                "source: expected the column's name in the file",
+            );
         }
         Some(source) => source.into_inner(),
         None => raw.name.get_ref().clone(),

@@ -47,11 +47,17 @@ pub fn decryption_properties(
     dataset_key: &KeyText,
     place: &FilePlace,
 ) -> Result<Arc<FileDecryptionProperties>, FileError> {
-    let retriever = Retriever { dataset_key: dataset_key.duplicate(), place: place.clone() };
+    let retriever = Retriever {
+        dataset_key: dataset_key.duplicate(),
+        place: place.clone(),
+    };
     FileDecryptionProperties::with_key_retriever(Arc::new(retriever))
         .with_aad_prefix(place.aad_prefix())
         .build()
-        .map_err(|source| FileError::Encode { file: place.name().to_owned(), source })
+        .map_err(|source| FileError::Encode {
+            file: place.name().to_owned(),
+            source,
+        })
 }
 
 /// Refuses what does not begin and end as an encrypted Parquet file. Plain Parquet in place of an
@@ -61,7 +67,10 @@ pub fn decryption_properties(
 /// [`FileError::NotEncrypted`], [`FileError::Truncated`], [`FileError::Foreign`] or [`FileError::Io`].
 pub fn check_magic(file: &File, place: &FilePlace) -> Result<(), FileError> {
     let name = || place.name().to_owned();
-    let failed = |source| FileError::Io { file: name(), source };
+    let failed = |source| FileError::Io {
+        file: name(),
+        source,
+    };
     let length = file.metadata().map_err(failed)?.len();
     let mut head = [0; 4];
     let mut tail = [0; 4];
@@ -99,7 +108,10 @@ pub fn check_magic(file: &File, place: &FilePlace) -> Result<(), FileError> {
 /// [`FileError::Differs`] or [`FileError::Io`].
 pub fn verify_digest(file: &File, entry: &FileEntry) -> Result<(), FileError> {
     let name = || entry.name.clone();
-    let failed = |source| FileError::Io { file: name(), source };
+    let failed = |source| FileError::Io {
+        file: name(),
+        source,
+    };
     let mut reader = file;
     reader.rewind().map_err(failed)?;
     let mut hash = Sha256::new();

@@ -133,7 +133,9 @@ impl Rule {
             (ColumnRole::PersonKey, _) => Err("\"pseudonym\" for a person-key"),
             (ColumnRole::Key, _) => Err("\"pseudonym\" or \"drop\" for a key"),
             (ColumnRole::Code, _) => Err("\"keep\" or \"drop\" for a code"),
-            (ColumnRole::FreeText, _) => Err("\"drop\", or \"keep\" with scan = true, for free-text"),
+            (ColumnRole::FreeText, _) => {
+                Err("\"drop\", or \"keep\" with scan = true, for free-text")
+            }
             (ColumnRole::QuasiIdentifier, _) => {
                 Err("\"keep\", \"drop\" or \"coarsen-…\" for a quasi-identifier")
             }

@@ -43,7 +43,9 @@ fn write(folder: &Path, key: &KeyText) -> (PathBuf, FileEntry) {
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 #[test]
@@ -54,7 +56,10 @@ fn written_rows_come_back_and_nothing_is_plain() {
     let bytes = fs::read(&path).unwrap();
     assert_eq!(entry.bytes, bytes.len() as u64);
     assert_eq!(entry.name, NAME);
-    assert_eq!((&bytes[..4], &bytes[bytes.len() - 4..]), (&b"PARE"[..], &b"PARE"[..]));
+    assert_eq!(
+        (&bytes[..4], &bytes[bytes.len() - 4..]),
+        (&b"PARE"[..], &b"PARE"[..])
+    );
     // The column's name, the values and the AAD prefix are all in the encrypted part or nowhere.
     for text in [SENTINEL, "sentinel", "person_id", "d1/3", "labs"] {
         assert!(!contains(&bytes, text), "{text} is readable");
@@ -84,7 +89,9 @@ fn plain_parquet_of_the_same_rows_would_show_the_sentinel() {
 fn each_file_has_a_key_of_its_own() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let key = KeyText::random().unwrap();
-    let [one, two] = folders.each_ref().map(|f| fs::read(write(f.path(), &key).0).unwrap());
+    let [one, two] = folders
+        .each_ref()
+        .map(|f| fs::read(write(f.path(), &key).0).unwrap());
     assert_ne!(one, two);
 }
 
@@ -116,24 +123,36 @@ fn aad_prefix_alone_also_binds_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part");
     let file_key = [7_u8; 32];
-    let encryption = parquet::encryption::encrypt::FileEncryptionProperties::builder(file_key.to_vec())
-        .with_aad_prefix(b"kekkai parquet v1/d1/3/labs/part-00000.parquet".to_vec())
-        .build()
-        .unwrap();
-    let properties = plain_writer_properties().with_file_encryption_properties(encryption).build();
-    let mut writer =
-        ArrowWriter::try_new(File::create(&path).unwrap(), batch().schema(), Some(properties)).unwrap();
+    let encryption =
+        parquet::encryption::encrypt::FileEncryptionProperties::builder(file_key.to_vec())
+            .with_aad_prefix(b"kekkai parquet v1/d1/3/labs/part-00000.parquet".to_vec())
+            .build()
+            .unwrap();
+    let properties = plain_writer_properties()
+        .with_file_encryption_properties(encryption)
+        .build();
+    let mut writer = ArrowWriter::try_new(
+        File::create(&path).unwrap(),
+        batch().schema(),
+        Some(properties),
+    )
+    .unwrap();
     writer.write(&batch()).unwrap();
     writer.close().unwrap();
-    for (prefix, opens) in [("labs/part-00000.parquet", true), ("drugs/part-00000.parquet", false)] {
+    for (prefix, opens) in [
+        ("labs/part-00000.parquet", true),
+        ("drugs/part-00000.parquet", false),
+    ] {
         let properties =
             parquet::encryption::decrypt::FileDecryptionProperties::builder(file_key.to_vec())
                 .with_aad_prefix(format!("kekkai parquet v1/d1/3/{prefix}").into_bytes())
                 .build()
                 .unwrap();
         let options = ArrowReaderOptions::new().with_file_decryption_properties(properties);
-        let opened =
-            ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(&path).unwrap(), options);
+        let opened = ParquetRecordBatchReaderBuilder::try_new_with_options(
+            File::open(&path).unwrap(),
+            options,
+        );
         assert_eq!(opened.is_ok(), opens, "{prefix}");
     }
 }
@@ -153,7 +172,10 @@ fn truncated_plain_foreign_and_changed_files_have_errors_of_their_own() {
     };
     for cut in [bytes.len() - 1, bytes.len() / 2, 11, 5] {
         let error = try_it(&bytes[..cut]);
-        assert!(matches!(error, FileError::Truncated { .. }), "{cut}: {error}");
+        assert!(
+            matches!(error, FileError::Truncated { .. }),
+            "{cut}: {error}"
+        );
     }
     for foreign in [&b""[..], b"P", b"person_id,name\n", &[0; 64]] {
         let error = try_it(foreign);
@@ -193,9 +215,13 @@ fn reader_alone_would_take_plain_parquet_for_encrypted() {
         .with_file_decryption_properties(decryption_properties(&key, &place()).unwrap());
     let file = File::open(&path).unwrap();
     assert!(
-        ParquetRecordBatchReaderBuilder::try_new_with_options(file.try_clone().unwrap(), options).is_ok()
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file.try_clone().unwrap(), options)
+            .is_ok()
     );
-    assert!(matches!(check_magic(&file, &place()), Err(FileError::NotEncrypted { .. })));
+    assert!(matches!(
+        check_magic(&file, &place()),
+        Err(FileError::NotEncrypted { .. })
+    ));
     assert!(open_reader(file, &key, &place()).is_err());
 }
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
-    StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int64Array,
+    StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -16,16 +16,58 @@ use kekkai_types::ColumnRole;
 
 use crate::date::{civil, days, parse_date, parse_timestamp};
 use crate::error::IngestError;
-use crate::pseudonym::{Pseudonym, Pseudonyms, PERSONS_MAX};
+use crate::pseudonym::{PERSONS_MAX, Pseudonym, Pseudonyms};
 use crate::source::Origin;
 
 /// The prefectures.
 pub(crate) const PREFECTURES: [&str; 47] = [
-    "北海道", "青森県", "岩手県", "宮城県", "秋田県", "山形県", "福島県", "茨城県", "栃木県", "群馬県",
-    "埼玉県", "千葉県", "東京都", "神奈川県", "新潟県", "富山県", "石川県", "福井県", "山梨県", "長野県",
-    "岐阜県", "静岡県", "愛知県", "三重県", "滋賀県", "京都府", "大阪府", "兵庫県", "奈良県", "和歌山県",
-    "鳥取県", "島根県", "岡山県", "広島県", "山口県", "徳島県", "香川県", "愛媛県", "高知県", "福岡県",
-    "佐賀県", "長崎県", "熊本県", "大分県", "宮崎県", "鹿児島県", "沖縄県",
+    "北海道",
+    "青森県",
+    "岩手県",
+    "宮城県",
+    "秋田県",
+    "山形県",
+    "福島県",
+    "茨城県",
+    "栃木県",
+    "群馬県",
+    "埼玉県",
+    "千葉県",
+    "東京都",
+    "神奈川県",
+    "新潟県",
+    "富山県",
+    "石川県",
+    "福井県",
+    "山梨県",
+    "長野県",
+    "岐阜県",
+    "静岡県",
+    "愛知県",
+    "三重県",
+    "滋賀県",
+    "京都府",
+    "大阪府",
+    "兵庫県",
+    "奈良県",
+    "和歌山県",
+    "鳥取県",
+    "島根県",
+    "岡山県",
+    "広島県",
+    "山口県",
+    "徳島県",
+    "香川県",
+    "愛媛県",
+    "高知県",
+    "福岡県",
+    "佐賀県",
+    "長崎県",
+    "熊本県",
+    "大分県",
+    "宮崎県",
+    "鹿児島県",
+    "沖縄県",
 ];
 
 /// From this age on, there is one band.
@@ -55,7 +97,10 @@ impl Conversion<'_> {
         origin: &Origin,
     ) -> Result<Converted, IngestError> {
         let at = At { column, origin };
-        let whole = |column: ArrayRef| Converted { column, made_null: 0 };
+        let whole = |column: ArrayRef| Converted {
+            column,
+            made_null: 0,
+        };
         match column.rule {
             Rule::Keep => keep(sql_type, cells, &at).map(whole),
             Rule::Pseudonym => self.pseudonyms(column, cells, &at).map(whole),
@@ -70,13 +115,18 @@ impl Conversion<'_> {
                         found
                     })
                     .collect();
-                Ok(Converted { column: Arc::new(prefectures), made_null })
+                Ok(Converted {
+                    column: Arc::new(prefectures),
+                    made_null,
+                })
             }
             Rule::Coarsen(how) => {
                 let dates = date(cells, &at)?;
                 self.coarsen_date(how, &dates, &at).map(whole)
             }
-            Rule::Drop => Err(IngestError::Internal("a dropped column was to be converted")),
+            Rule::Drop => Err(IngestError::Internal(
+                "a dropped column was to be converted",
+            )),
         }
     }
 
@@ -132,7 +182,9 @@ impl Conversion<'_> {
     ) -> Result<ArrayRef, IngestError> {
         match how {
             Coarsening::Year => {
-                let years = dates.iter().map(|day| day.map(|day| i64::from(civil(day).0)));
+                let years = dates
+                    .iter()
+                    .map(|day| day.map(|day| i64::from(civil(day).0)));
                 Ok(Arc::new(years.collect::<Int64Array>()))
             }
             Coarsening::Month => {
@@ -145,9 +197,9 @@ impl Conversion<'_> {
                 Ok(Arc::new(months.collect::<Date32Array>()))
             }
             Coarsening::AgeBand => {
-                let reference = self
-                    .reference
-                    .ok_or(IngestError::Internal("an age band without a reference date"))?;
+                let reference = self.reference.ok_or(IngestError::Internal(
+                    "an age band without a reference date",
+                ))?;
                 let mut bands = StringBuilder::with_capacity(dates.len(), dates.len() * 5);
                 for (row, birth) in dates.iter().enumerate() {
                     match birth.map(|birth| age(birth, reference)) {
@@ -182,7 +234,9 @@ fn band(age: i32) -> String {
 /// The prefecture that an address begins with.
 fn prefecture(address: &str) -> Option<&'static str> {
     let address = address.trim_start();
-    PREFECTURES.into_iter().find(|prefecture| address.starts_with(prefecture))
+    PREFECTURES
+        .into_iter()
+        .find(|prefecture| address.starts_with(prefecture))
 }
 
 /// What an error needs to know.
@@ -241,15 +295,16 @@ fn keep(sql_type: SqlType, cells: &ArrayRef, at: &At<'_>) -> Result<ArrayRef, In
         SqlType::Double => Arc::new(double(cells, at)?),
         SqlType::Boolean => match cells.data_type() {
             DataType::Boolean => Arc::clone(cells),
-            DataType::Utf8 => {
-                Arc::new(parse::<_, BooleanArray>(cells.as_string(), at, BOOLEAN, |cell| {
-                    match cell {
-                        "1" | "true" | "TRUE" | "True" | "t" => Some(true),
-                        "0" | "false" | "FALSE" | "False" | "f" => Some(false),
-                        _ => None,
-                    }
-                })?)
-            }
+            DataType::Utf8 => Arc::new(parse::<_, BooleanArray>(
+                cells.as_string(),
+                at,
+                BOOLEAN,
+                |cell| match cell {
+                    "1" | "true" | "TRUE" | "True" | "t" => Some(true),
+                    "0" | "false" | "FALSE" | "False" | "f" => Some(false),
+                    _ => None,
+                },
+            )?),
             other => return Err(at.mismatch(other, BOOLEAN)),
         },
         SqlType::Date => Arc::new(date(cells, at)?),
@@ -278,28 +333,37 @@ fn text(cells: &ArrayRef, at: &At<'_>) -> Result<StringArray, IngestError> {
         DataType::Int64 => {
             // Hand-written for keys: the canonical form that a CSV file would have.
             let numbers = cells.as_primitive::<arrow::datatypes::Int64Type>();
-            Ok(numbers.iter().map(|number| number.map(|number| number.to_string())).collect())
+            Ok(numbers
+                .iter()
+                .map(|number| number.map(|number| number.to_string()))
+                .collect())
         }
-        t if t.is_integer() => {
-            Ok(cast_whole(cells, &DataType::Utf8, at, "text")?.as_string().clone())
-        }
+        t if t.is_integer() => Ok(cast_whole(cells, &DataType::Utf8, at, "text")?
+            .as_string()
+            .clone()),
         other => Err(at.mismatch(other, "text or a whole number")),
     }
 }
 
 fn bigint(cells: &ArrayRef, at: &At<'_>) -> Result<Int64Array, IngestError> {
     match cells.data_type() {
-        DataType::Utf8 => parse(cells.as_string(), at, BIGINT, |cell| cell.parse::<i64>().ok()),
-        t if t.is_integer() => {
-            Ok(cast_whole(cells, &DataType::Int64, at, BIGINT)?.as_primitive().clone())
-        }
+        DataType::Utf8 => parse(cells.as_string(), at, BIGINT, |cell| {
+            cell.parse::<i64>().ok()
+        }),
+        t if t.is_integer() => Ok(cast_whole(cells, &DataType::Int64, at, BIGINT)?
+            .as_primitive()
+            .clone()),
         other => Err(at.mismatch(other, BIGINT)),
     }
 }
 
 fn double(cells: &ArrayRef, at: &At<'_>) -> Result<Float64Array, IngestError> {
     let finite = |row: usize, value: f64| {
-        if value.is_finite() { Ok(()) } else { Err(at.error(row, DOUBLE)) }
+        if value.is_finite() {
+            Ok(())
+        } else {
+            Err(at.error(row, DOUBLE))
+        }
     };
     match cells.data_type() {
         DataType::Utf8 => parse(cells.as_string(), at, DOUBLE, |cell| {
@@ -320,7 +384,9 @@ fn double(cells: &ArrayRef, at: &At<'_>) -> Result<Float64Array, IngestError> {
             Ok(values.iter().map(|value| value.map(f64::from)).collect())
         }
         t if t.is_integer() || matches!(t, DataType::Decimal128(..)) => {
-            Ok(cast_whole(cells, &DataType::Float64, at, DOUBLE)?.as_primitive().clone())
+            Ok(cast_whole(cells, &DataType::Float64, at, DOUBLE)?
+                .as_primitive()
+                .clone())
         }
         other => Err(at.mismatch(other, DOUBLE)),
     }
@@ -331,7 +397,9 @@ fn date(cells: &ArrayRef, at: &At<'_>) -> Result<Date32Array, IngestError> {
         DataType::Utf8 => parse(cells.as_string(), at, DATE, parse_date),
         DataType::Date32 => Ok(cells.as_primitive::<Date32Type>().clone()),
         DataType::Date64 | DataType::Timestamp(..) => {
-            Ok(cast_whole(cells, &DataType::Date32, at, DATE)?.as_primitive().clone())
+            Ok(cast_whole(cells, &DataType::Date32, at, DATE)?
+                .as_primitive()
+                .clone())
         }
         other => Err(at.mismatch(other, DATE)),
     }
@@ -356,7 +424,11 @@ mod tests {
 
     #[test]
     fn ages_are_full_years_in_bands() {
-        let reference = Day { year: 2025, month: 3, day: 31 };
+        let reference = Day {
+            year: 2025,
+            month: 3,
+            day: 31,
+        };
         let birth = |text| parse_date(text).unwrap();
         for (born, expected) in [
             ("2025-03-31", "00-04"),
@@ -366,7 +438,11 @@ mod tests {
             ("1935-03-31", "90+"),
             ("1910-01-01", "90+"),
         ] {
-            assert_eq!(band(age(birth(born), reference).unwrap()), expected, "{born}");
+            assert_eq!(
+                band(age(birth(born), reference).unwrap()),
+                expected,
+                "{born}"
+            );
         }
         assert_eq!(age(birth("2025-04-01"), reference), None);
     }

@@ -27,7 +27,11 @@ pub(crate) fn civil(days: i32) -> (i32, u32, u32) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (
         i32::try_from(year).unwrap_or(i32::MAX),
@@ -47,7 +51,8 @@ fn month_length(year: i32, month: u32) -> u32 {
 
 fn number(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0_u32, |sum, byte| {
-        byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'))
+        byte.is_ascii_digit()
+            .then(|| sum * 10 + u32::from(byte - b'0'))
     })
 }
 
@@ -60,7 +65,11 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
         [a, b, c, d, e, f, g, h] => ([*a, *b, *c, *d], [*e, *f], [*g, *h]),
         _ => return None,
     };
-    days(i32::try_from(number(&year)?).ok()?, number(&month)?, number(&day)?)
+    days(
+        i32::try_from(number(&year)?).ok()?,
+        number(&month)?,
+        number(&day)?,
+    )
 }
 
 /// A date, then ` ` or `T`, then `12:34` or `12:34:56`; a date alone is its midnight. Microseconds from
@@ -102,10 +111,25 @@ mod tests {
 
     #[test]
     fn days_that_do_not_exist_are_refused() {
-        for text in ["2025-02-29", "1900-02-29", "2025-13-01", "2025-00-10", "2025-01-00", "0000-01-01"] {
+        for text in [
+            "2025-02-29",
+            "1900-02-29",
+            "2025-13-01",
+            "2025-00-10",
+            "2025-01-00",
+            "0000-01-01",
+        ] {
             assert_eq!(parse_date(text), None, "{text}");
         }
-        for text in ["2025-2-9", "2025-02/09", "25-02-09", "", "2025-02-09 ", "２０２５-02-09", "令和7年"] {
+        for text in [
+            "2025-2-9",
+            "2025-02/09",
+            "25-02-09",
+            "",
+            "2025-02-09 ",
+            "２０２５-02-09",
+            "令和7年",
+        ] {
             assert_eq!(parse_date(text), None, "{text}");
         }
         assert_eq!(parse_date("2024-02-29"), parse_date("20240229"));
@@ -117,7 +141,12 @@ mod tests {
         assert_eq!(parse_timestamp("1970-01-02 00:00:01"), Some(86_401_000_000));
         assert_eq!(parse_timestamp("1970-01-02T00:01"), Some(86_460_000_000));
         assert_eq!(parse_timestamp("1970-01-02"), Some(86_400_000_000));
-        for text in ["1970-01-02 24:00", "1970-01-02 1:00", "1970-01-02 00:00:00Z", "x"] {
+        for text in [
+            "1970-01-02 24:00",
+            "1970-01-02 1:00",
+            "1970-01-02 00:00:00Z",
+            "x",
+        ] {
             assert_eq!(parse_timestamp(text), None, "{text}");
         }
     }

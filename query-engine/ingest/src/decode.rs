@@ -89,9 +89,12 @@ impl<R: Read> Decoding<R> {
         }
         let mut decoder = SHIFT_JIS.new_decoder_without_bom_handling();
         let mut text = String::with_capacity(self.head.len() * 3 + 16);
-        let (result, _) = decoder.decode_to_string_without_replacement(&self.head, &mut text, false);
+        let (result, _) =
+            decoder.decode_to_string_without_replacement(&self.head, &mut text, false);
         matches!(result, encoding_rs::DecoderResult::InputEmpty)
-            && text.chars().any(|c| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}'))
+            && text
+                .chars()
+                .any(|c| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}'))
     }
 }
 
@@ -109,14 +112,18 @@ impl<R: Read> Read for Decoding<R> {
             }
             let input = self.input.get(self.used..self.filled).unwrap_or_default();
             let (result, read, written) =
-                self.decoder.decode_to_utf8_without_replacement(input, out, self.is_at_end);
+                self.decoder
+                    .decode_to_utf8_without_replacement(input, out, self.is_at_end);
             self.used += read;
             let text = out.get(..written).unwrap_or_default();
             self.line += newlines(text);
             match result {
                 DecoderResult::Malformed(..) => {
                     let is_cp932 = self.is_cp932();
-                    return Err(io::Error::other(Stop::Malformed { line: self.line, is_cp932 }));
+                    return Err(io::Error::other(Stop::Malformed {
+                        line: self.line,
+                        is_cp932,
+                    }));
                 }
                 DecoderResult::InputEmpty if self.is_at_end => self.is_finished = true,
                 DecoderResult::InputEmpty | DecoderResult::OutputFull => {}
@@ -174,7 +181,10 @@ mod tests {
     fn malformed_bytes_are_refused_without_a_hint() {
         assert_eq!(decode(b"id\n\xff\xff\n", Encoding::Utf8), Err((2, false)));
         assert_eq!(decode(b"id\n1\n\x81", Encoding::Cp932), Err((3, false)));
-        assert_eq!(decode(b"id\n\xe6\x82", Encoding::Utf8).map_err(|e| e.0), Err(2));
+        assert_eq!(
+            decode(b"id\n\xe6\x82", Encoding::Utf8).map_err(|e| e.0),
+            Err(2)
+        );
     }
 
     #[test]
@@ -189,7 +199,10 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error.get_ref().and_then(|e| e.downcast_ref()), Some(Stop::TooLong)));
+        assert!(matches!(
+            error.get_ref().and_then(|e| e.downcast_ref()),
+            Some(Stop::TooLong)
+        ));
         assert!(total <= RECORD_BYTES_MAX + 2 * 64 * 1024);
     }
 }

@@ -76,7 +76,9 @@ pub enum IngestError {
         column: String,
     },
     /// The header has a column that the manifest does not name: nobody decided what it is.
-    #[error("\"{file}\": column {position} of the header is not in the manifest, or is there twice")]
+    #[error(
+        "\"{file}\": column {position} of the header is not in the manifest, or is there twice"
+    )]
     ColumnUnknown {
         /// The file.
         file: String,
@@ -96,7 +98,9 @@ pub enum IngestError {
         found: usize,
     },
     /// A record is longer than [`crate::RECORD_BYTES_MAX`]; mostly an unclosed quotation mark.
-    #[error("\"{file}\", line {line}: a record of more than {max} bytes; is a quotation mark unclosed?")]
+    #[error(
+        "\"{file}\", line {line}: a record of more than {max} bytes; is a quotation mark unclosed?"
+    )]
     RecordTooLong {
         /// The file.
         file: String,
@@ -229,7 +233,11 @@ impl fmt::Display for Finding {
 }
 
 fn list(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn hint(is_cp932: &bool) -> &'static str {

@@ -42,7 +42,9 @@ impl PseudonymKey {
     /// # Errors
     /// When the system gives no randomness.
     pub fn random() -> Result<Self, crate::IngestError> {
-        KeyText::random().map(Self).map_err(|_| crate::IngestError::Randomness)
+        KeyText::random()
+            .map(Self)
+            .map_err(|_| crate::IngestError::Randomness)
     }
 }
 
@@ -87,7 +89,11 @@ impl Pseudonyms {
     pub(crate) fn new(key: &PseudonymKey) -> Result<Self, crate::IngestError> {
         let mac = Hmac::new_from_slice(key.0.expose())
             .map_err(|_| crate::IngestError::Internal("a key of 32 bytes does not fit HMAC"))?;
-        Ok(Self { mac, persons: HashMap::default(), max: PERSONS_MAX })
+        Ok(Self {
+            mac,
+            persons: HashMap::default(),
+            max: PERSONS_MAX,
+        })
     }
 
     fn digest(&self, domain: &str, value: &str) -> (u64, u32) {
@@ -135,7 +141,8 @@ mod tests {
 
     fn pseudonyms(secret: u8, dataset: &str) -> Pseudonyms {
         let dataset = DatasetId::new(dataset).unwrap();
-        Pseudonyms::new(&PseudonymKey::derive(&KeyText::new([secret; 32]), &dataset).unwrap()).unwrap()
+        Pseudonyms::new(&PseudonymKey::derive(&KeyText::new([secret; 32]), &dataset).unwrap())
+            .unwrap()
     }
 
     #[test]
@@ -168,7 +175,10 @@ mod tests {
         let (pseudonym, rest) = pseudonyms.digest("person", "7");
         // As if somebody else had come to the same 63 bits.
         pseudonyms.persons.insert(pseudonym, rest ^ 1);
-        assert!(matches!(pseudonyms.person("person", "7"), Pseudonym::Collision));
+        assert!(matches!(
+            pseudonyms.person("person", "7"),
+            Pseudonym::Collision
+        ));
     }
 
     #[test]

@@ -139,15 +139,20 @@ pub fn ingest(
     let keys = recipients
         .iter()
         .map(|(recipient, public)| {
-            wrap_for(&manifest.id, manifest.version, recipient, public, &dataset_key).map_err(
-                |source| IngestError::Wrap {
-                    recipient: match recipient {
-                        Recipient::Server(server) => format!("server \"{server}\""),
-                        Recipient::Recovery => "the recovery key".to_owned(),
-                    },
-                    source,
-                },
+            wrap_for(
+                &manifest.id,
+                manifest.version,
+                recipient,
+                public,
+                &dataset_key,
             )
+            .map_err(|source| IngestError::Wrap {
+                recipient: match recipient {
+                    Recipient::Server(server) => format!("server \"{server}\""),
+                    Recipient::Recovery => "the recovery key".to_owned(),
+                },
+                source,
+            })
         })
         .collect::<Result<Vec<_>, _>>()?;
     let random_key;
@@ -200,8 +205,16 @@ pub fn ingest(
         tables,
     };
     let folder = work.commit(&catalog, &keys)?;
-    let report = Report { persons: pseudonyms.persons(), tables: reports };
-    Ok(Ingested { catalog, keys, report, folder })
+    let report = Report {
+        persons: pseudonyms.persons(),
+        tables: reports,
+    };
+    Ok(Ingested {
+        catalog,
+        keys,
+        report,
+        folder,
+    })
 }
 
 /// Adds up what is told to the caller.
@@ -223,16 +236,30 @@ impl<'p> Meter<'p> {
             .zip(sources)
             .map(|(table, files)| {
                 let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-                if identifiers(table).is_empty() { bytes } else { bytes * 2 }
+                if identifiers(table).is_empty() {
+                    bytes
+                } else {
+                    bytes * 2
+                }
             })
             .sum();
-        Self { bytes: 0, bytes_total, tell }
+        Self {
+            bytes: 0,
+            bytes_total,
+            tell,
+        }
     }
 
     fn step(&mut self, table: &str, step: Step, rows: u64, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
         let (bytes, bytes_total) = (self.bytes, self.bytes_total);
-        (self.tell)(&Progress { table, step, rows, bytes, bytes_total });
+        (self.tell)(&Progress {
+            table,
+            step,
+            rows,
+            bytes,
+            bytes_total,
+        });
     }
 }
 
@@ -266,10 +293,14 @@ fn remember(
                 for column in &batch.columns {
                     // What is not text has no spelling to look for; its shape is checked where it lands.
                     let texts = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8)
-                        .map_err(|_| IngestError::Internal("an identifier column without a text"))?;
+                        .map_err(|_| {
+                            IngestError::Internal("an identifier column without a text")
+                        })?;
                     for cell in texts.as_string::<i32>().iter().flatten() {
                         if !memory.add(cell) {
-                            return Err(IngestError::TooManyIdentifiers { max: IDENTIFIERS_MAX });
+                            return Err(IngestError::TooManyIdentifiers {
+                                max: IDENTIFIERS_MAX,
+                            });
                         }
                     }
                 }
@@ -343,8 +374,10 @@ impl<'j> TableJob<'j> {
         let wanted: Vec<usize> = kept.iter().map(|(at, _)| *at).collect();
         let schema = self.schema();
         let folder = self.folder.join(&self.table.name);
-        fs::create_dir(&folder)
-            .map_err(|source| IngestError::Write { path: folder.clone(), source })?;
+        fs::create_dir(&folder).map_err(|source| IngestError::Write {
+            path: folder.clone(),
+            source,
+        })?;
 
         let table = self.table;
         let files = self.files;
@@ -427,8 +460,10 @@ impl<'j> TableJob<'j> {
             let mut made = Vec::with_capacity(kept.len());
             let mut personless = 0;
             for (slot, ((at, sql_type), cells)) in kept.iter().zip(&batch.columns).enumerate() {
-                let column =
-                    table.columns.get(*at).ok_or(IngestError::Internal("a column got lost"))?;
+                let column = table
+                    .columns
+                    .get(*at)
+                    .ok_or(IngestError::Internal("a column got lost"))?;
                 let converted = conversion.column(column, *sql_type, cells, &batch.origin)?;
                 if let Some(count) = counted.made_null.get_mut(slot) {
                     *count += converted.made_null;
@@ -524,7 +559,11 @@ impl<'j> TableJob<'j> {
             files: entries,
             rows: counted.rows,
         };
-        TableDone { findings, catalog, report }
+        TableDone {
+            findings,
+            catalog,
+            report,
+        }
     }
 }
 
@@ -542,7 +581,12 @@ impl Parts<'_> {
         let name = layout::part_name(self.table, part);
         let place = FilePlace::new(&self.manifest.id, self.manifest.version, &name);
         let path = self.folder.join(&name);
-        Ok(EncryptedFile::create(&path, Arc::clone(&self.schema), self.dataset_key, place)?)
+        Ok(EncryptedFile::create(
+            &path,
+            Arc::clone(&self.schema),
+            self.dataset_key,
+            place,
+        )?)
     }
 
     /// A table without rows gets a file without rows, so that its schema can be read.
@@ -594,14 +638,20 @@ impl Work {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(IngestError::Busy { path: parent }),
             Err(TryLockError::Error(source)) => {
-                return Err(IngestError::Write { path: lock_path, source });
+                return Err(IngestError::Write {
+                    path: lock_path,
+                    source,
+                });
             }
         }
         // Under the lock: whoever made these is dead.
         for entry in fs::read_dir(&parent).map_err(failed(&parent))? {
             let entry = entry.map_err(failed(&parent))?;
             let path = entry.path();
-            let is_stale = entry.file_name().to_str().is_some_and(|n| n.starts_with(WORK_PREFIX));
+            let is_stale = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|n| n.starts_with(WORK_PREFIX));
             if is_stale && path.is_dir() {
                 fs::remove_dir_all(&path).map_err(failed(&path))?;
             }
@@ -614,7 +664,13 @@ impl Work {
         let suffix = u64::from_be_bytes(random);
         let folder = parent.join(format!("{WORK_PREFIX}{}-{suffix:016x}", manifest.version));
         fs::create_dir(&folder).map_err(failed(&folder))?;
-        Ok(Self { folder, parent, final_folder, is_committed: false, _lock: lock })
+        Ok(Self {
+            folder,
+            parent,
+            final_folder,
+            is_committed: false,
+            _lock: lock,
+        })
     }
 
     /// Writes catalogue and wrapped keys, makes everything durable, and renames.
@@ -627,10 +683,14 @@ impl Work {
         self.write_json(layout::WRAPPED_KEYS, keys)?;
         sync_folder(&self.folder)?;
         if self.final_folder.exists() {
-            return Err(IngestError::AlreadyThere { path: self.final_folder.clone() });
+            return Err(IngestError::AlreadyThere {
+                path: self.final_folder.clone(),
+            });
         }
-        fs::rename(&self.folder, &self.final_folder)
-            .map_err(|source| IngestError::Write { path: self.final_folder.clone(), source })?;
+        fs::rename(&self.folder, &self.final_folder).map_err(|source| IngestError::Write {
+            path: self.final_folder.clone(),
+            source,
+        })?;
         self.is_committed = true;
         sync_folder(&self.parent)?;
         Ok(self.final_folder.clone())
@@ -638,7 +698,10 @@ impl Work {
 
     fn write_json(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), IngestError> {
         let path = self.folder.join(name);
-        let failed = |source| IngestError::Write { path: path.clone(), source };
+        let failed = |source| IngestError::Write {
+            path: path.clone(),
+            source,
+        };
         let text =
             serde_json::to_vec_pretty(value).map_err(|error| failed(io::Error::other(error)))?;
         let mut file = File::create_new(&path).map_err(failed)?;
@@ -659,5 +722,8 @@ impl Drop for Work {
 fn sync_folder(path: &Path) -> Result<(), IngestError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| IngestError::Write { path: path.to_owned(), source })
+        .map_err(|source| IngestError::Write {
+            path: path.to_owned(),
+            source,
+        })
 }

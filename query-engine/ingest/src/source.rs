@@ -61,18 +61,27 @@ pub(crate) struct SourceFile {
 
 /// The files of a table, by name.
 pub(crate) fn files(table: &Table, folder: &Path) -> Result<Vec<SourceFile>, IngestError> {
-    let failed = |source| IngestError::Read { file: folder.display().to_string(), source };
+    let failed = |source| IngestError::Read {
+        file: folder.display().to_string(),
+        source,
+    };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         if !table.matches(&name) {
             continue;
         }
         let path = entry.path();
         let metadata = fs::metadata(&path).map_err(failed)?;
         if metadata.is_file() {
-            files.push(SourceFile { path, name: name.into(), bytes: metadata.len() });
+            files.push(SourceFile {
+                path,
+                name: name.into(),
+                bytes: metadata.len(),
+            });
         }
     }
     if files.is_empty() {
@@ -114,8 +123,12 @@ fn positions<'a>(
     file: &SourceFile,
     header: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<usize>, IngestError> {
-    let known: HashMap<&str, usize> =
-        table.columns.iter().enumerate().map(|(at, column)| (column.source.as_str(), at)).collect();
+    let known: HashMap<&str, usize> = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| (column.source.as_str(), at))
+        .collect();
     let mut found = vec![None; table.columns.len()];
     for (position, name) in header.enumerate() {
         let slot = known.get(name.trim()).and_then(|at| found.get_mut(*at));
@@ -152,17 +165,25 @@ fn csv_error(file: &SourceFile, encoding: Encoding, line: u64, error: csv::Error
     let name = file.name.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(error) => {
-            match error.get_ref().and_then(|inner| inner.downcast_ref::<Stop>()) {
+            match error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<Stop>())
+            {
                 Some(Stop::Malformed { line, is_cp932 }) => IngestError::Encoding {
                     file: name,
                     line: *line,
                     declared: declared(encoding),
                     is_cp932: *is_cp932,
                 },
-                Some(Stop::TooLong) => {
-                    IngestError::RecordTooLong { file: name, line, max: RECORD_BYTES_MAX }
-                }
-                None => IngestError::Read { file: name, source: error },
+                Some(Stop::TooLong) => IngestError::RecordTooLong {
+                    file: name,
+                    line,
+                    max: RECORD_BYTES_MAX,
+                },
+                None => IngestError::Read {
+                    file: name,
+                    source: error,
+                },
             }
         }
         csv::ErrorKind::Utf8 { pos, .. } => IngestError::Encoding {
@@ -182,11 +203,16 @@ fn read_csv(
     wanted: &[usize],
     to: &SyncSender<Sent>,
 ) -> Result<bool, IngestError> {
-    let open = File::open(&file.path)
-        .map_err(|source| IngestError::Read { file: file.name.to_string(), source })?;
+    let open = File::open(&file.path).map_err(|source| IngestError::Read {
+        file: file.name.to_string(),
+        source,
+    })?;
     let raw_bytes = Arc::new(AtomicU64::new(0));
     let since_record = Arc::new(AtomicU64::new(0));
-    let counted = Counting { inner: open, bytes: Arc::clone(&raw_bytes) };
+    let counted = Counting {
+        inner: open,
+        bytes: Arc::clone(&raw_bytes),
+    };
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .has_headers(false)
@@ -194,21 +220,28 @@ fn read_csv(
         .from_reader(Decoding::new(counted, encoding, Arc::clone(&since_record)));
 
     let mut record = csv::StringRecord::new();
-    let has_header =
-        reader.read_record(&mut record).map_err(|error| csv_error(file, encoding, 1, error))?;
+    let has_header = reader
+        .read_record(&mut record)
+        .map_err(|error| csv_error(file, encoding, 1, error))?;
     if !has_header {
-        return Err(IngestError::NoHeader { file: file.name.to_string() });
+        return Err(IngestError::NoHeader {
+            file: file.name.to_string(),
+        });
     }
     let expected = record.len();
     let positions = positions(table, file, record.iter())?;
-    let wanted: Vec<usize> =
-        wanted.iter().filter_map(|column| positions.get(*column).copied()).collect();
+    let wanted: Vec<usize> = wanted
+        .iter()
+        .filter_map(|column| positions.get(*column).copied())
+        .collect();
 
     let mut reported = 0;
     let mut row = 0;
     loop {
-        let mut builders: Vec<StringBuilder> =
-            wanted.iter().map(|_| StringBuilder::with_capacity(BATCH_ROWS, BATCH_ROWS * 8)).collect();
+        let mut builders: Vec<StringBuilder> = wanted
+            .iter()
+            .map(|_| StringBuilder::with_capacity(BATCH_ROWS, BATCH_ROWS * 8))
+            .collect();
         let mut lines = Vec::with_capacity(BATCH_ROWS);
         let mut bytes = 0;
         let mut is_end = false;
@@ -251,7 +284,11 @@ fn read_csv(
                     .map(|builder| Arc::new(builder.finish()) as ArrayRef)
                     .collect(),
                 rows,
-                origin: Origin { file: Arc::clone(&file.name), first_row: row, lines: Some(lines) },
+                origin: Origin {
+                    file: Arc::clone(&file.name),
+                    first_row: row,
+                    lines: Some(lines),
+                },
                 source_bytes: read - reported,
             };
             if to.send(Ok(batch)).is_err() {
@@ -273,14 +310,24 @@ fn read_parquet(
     to: &SyncSender<Sent>,
 ) -> Result<bool, IngestError> {
     // The cause is left out: it may quote what the file holds.
-    let damaged = || IngestError::NotParquet { file: file.name.to_string() };
-    let open = File::open(&file.path)
-        .map_err(|source| IngestError::Read { file: file.name.to_string(), source })?;
+    let damaged = || IngestError::NotParquet {
+        file: file.name.to_string(),
+    };
+    let open = File::open(&file.path).map_err(|source| IngestError::Read {
+        file: file.name.to_string(),
+        source,
+    })?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(open).map_err(|_| damaged())?;
     let schema = Arc::clone(builder.schema());
-    let positions = positions(table, file, schema.fields().iter().map(|f| f.name().as_str()))?;
-    let wanted: Vec<usize> =
-        wanted.iter().filter_map(|column| positions.get(*column).copied()).collect();
+    let positions = positions(
+        table,
+        file,
+        schema.fields().iter().map(|f| f.name().as_str()),
+    )?;
+    let wanted: Vec<usize> = wanted
+        .iter()
+        .filter_map(|column| positions.get(*column).copied())
+        .collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
     let total_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let reader = builder
@@ -313,11 +360,19 @@ fn read_parquet(
         let first_row = row;
         row += u64::try_from(rows).unwrap_or(0);
         // Parquet does not tell how far it read; rows are a fair share of the bytes.
-        let read = if total_rows == 0 { file.bytes } else { share(file.bytes, row, total_rows) };
+        let read = if total_rows == 0 {
+            file.bytes
+        } else {
+            share(file.bytes, row, total_rows)
+        };
         let batch = Batch {
             columns,
             rows,
-            origin: Origin { file: Arc::clone(&file.name), first_row, lines: None },
+            origin: Origin {
+                file: Arc::clone(&file.name),
+                first_row,
+                lines: None,
+            },
             source_bytes: read.saturating_sub(reported),
         };
         reported = read;
@@ -341,7 +396,8 @@ struct Counting<R> {
 impl<R: io::Read> io::Read for Counting<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(out)?;
-        self.bytes.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        self.bytes
+            .fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
         Ok(count)
     }
 }

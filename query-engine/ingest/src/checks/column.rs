@@ -112,7 +112,10 @@ impl<'m> ColumnChecks<'m> {
             // 01 to 07, their zero lost.
             7 => {
                 let mut full = [0; 8];
-                full.iter_mut().skip(1).zip(digits).for_each(|(to, from)| *to = *from);
+                full.iter_mut()
+                    .skip(1)
+                    .zip(digits)
+                    .for_each(|(to, from)| *to = *from);
                 is_insurer(&full)
             }
             _ => false,
@@ -151,6 +154,10 @@ impl<'m> ColumnChecks<'m> {
                 }
             }
         }
-        Check::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+        Check::ALL
+            .into_iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 }

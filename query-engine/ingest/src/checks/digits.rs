@@ -44,9 +44,16 @@ impl Words {
     fn of(text: &str) -> Self {
         let has = |words: &[&str]| !text.is_ascii() && words.iter().any(|word| text.contains(word));
         Self {
-            insurance: has(&["保険者", "被保険", "保険証"])
-                || (has(&["記号"]) && has(&["番号"])),
-            bank: has(&["銀行", "信用金庫", "信金", "農協", "口座", "支店", "普通預金"]),
+            insurance: has(&["保険者", "被保険", "保険証"]) || (has(&["記号"]) && has(&["番号"])),
+            bank: has(&[
+                "銀行",
+                "信用金庫",
+                "信金",
+                "農協",
+                "口座",
+                "支店",
+                "普通預金",
+            ]),
         }
     }
 }
@@ -113,9 +120,11 @@ fn numbers(text: &str) -> Vec<Number<'_>> {
             }
         }
         // Part of a code (`3D0450…`), of a decimal, or of a date and time is no number of anybody's.
-        let joined = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b"._:/".contains(&b));
+        let joined =
+            |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b"._:/".contains(&b));
         let decimal_before = start.checked_sub(1).and_then(byte);
-        let ends_sentence = byte(at) == Some(b'.') && !byte(at + 1).is_some_and(|b| b.is_ascii_digit());
+        let ends_sentence =
+            byte(at) == Some(b'.') && !byte(at + 1).is_some_and(|b| b.is_ascii_digit());
         if joined(decimal_before) || (joined(byte(at)) && !ends_sentence) {
             continue;
         }
@@ -131,12 +140,19 @@ fn numbers(text: &str) -> Vec<Number<'_>> {
 
 /// 番号法施行令: the last digit is 11 minus the weighted sum modulo 11, and 0 where that is 10 or 11.
 pub(super) fn is_my_number(digits: &[u8]) -> bool {
-    let Some((check, body)) = digits.split_last() else { return false };
+    let Some((check, body)) = digits.split_last() else {
+        return false;
+    };
     if body.len() != 11 || body.iter().all(|digit| *digit == 0) {
         return false;
     }
     // From the right: 2, 3, 4, 5, 6, 7, 2, 3, 4, 5, 6.
-    let sum: u32 = body.iter().rev().zip((2..=7).cycle()).map(|(d, w)| u32::from(*d) * w).sum();
+    let sum: u32 = body
+        .iter()
+        .rev()
+        .zip((2..=7).cycle())
+        .map(|(d, w)| u32::from(*d) * w)
+        .sum();
     let expected = match sum % 11 {
         0 | 1 => 0,
         rest => 11 - rest,
@@ -147,7 +163,10 @@ pub(super) fn is_my_number(digits: &[u8]) -> bool {
 /// An issuer's prefix with its length, and Luhn's digit.
 pub(super) fn is_card(digits: &[u8]) -> bool {
     let prefix = |count: usize| {
-        digits.iter().take(count).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit))
+        digits
+            .iter()
+            .take(count)
+            .fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit))
     };
     let is_issued = match digits.len() {
         16 => {
@@ -179,7 +198,9 @@ pub(super) fn is_card(digits: &[u8]) -> bool {
 /// 保険者番号 of eight digits: 法別番号, prefecture, insurer, check digit (weights 2 and 1 from the
 /// right, digits of products summed, modulus 10).
 pub(super) fn is_insurer(digits: &[u8]) -> bool {
-    let [law1, law2, prefecture1, prefecture2, _, _, _, check] = digits else { return false };
+    let [law1, law2, prefecture1, prefecture2, _, _, _, check] = digits else {
+        return false;
+    };
     let law = law1 * 10 + law2;
     let prefecture = prefecture1 * 10 + prefecture2;
     let is_law = matches!(law, 1..=4 | 6 | 7 | 31..=34 | 39 | 63 | 67 | 72..=75);
@@ -222,7 +243,13 @@ fn is_postal_account(groups: &[usize], digits: &[u8]) -> bool {
 /// Passport: two letters, seven digits. Residence card: two letters, eight digits, two letters.
 fn is_passport(token: &[u8]) -> bool {
     let is = |range: &[u8], digit: bool| {
-        range.iter().all(|b| if digit { b.is_ascii_digit() } else { b.is_ascii_uppercase() })
+        range.iter().all(|b| {
+            if digit {
+                b.is_ascii_digit()
+            } else {
+                b.is_ascii_uppercase()
+            }
+        })
     };
     match token {
         [letters @ .., _, _, _, _, _, _, _] if letters.len() == 2 => {
@@ -240,18 +267,27 @@ pub(super) fn has_email(text: &str) -> bool {
     let is_local = |b: u8| b.is_ascii_alphanumeric() || b"._%+-".contains(&b);
     let is_domain = |b: u8| b.is_ascii_alphanumeric() || b".-".contains(&b);
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'@').any(|(at, _)| {
-        let before = bytes.get(..at).unwrap_or_default();
-        let after = bytes.get(at + 1..).unwrap_or_default();
-        let end = after.iter().position(|b| !is_domain(*b)).unwrap_or(after.len());
-        let domain = after.get(..end).unwrap_or_default();
-        let dot = domain.iter().rposition(|b| *b == b'.');
-        let top = dot.and_then(|dot| domain.get(dot + 1..)).unwrap_or_default();
-        before.last().is_some_and(|b| is_local(*b))
-            && dot.is_some_and(|dot| dot > 0)
-            && (2..=24).contains(&top.len())
-            && top.iter().all(u8::is_ascii_alphabetic)
-    })
+    bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'@')
+        .any(|(at, _)| {
+            let before = bytes.get(..at).unwrap_or_default();
+            let after = bytes.get(at + 1..).unwrap_or_default();
+            let end = after
+                .iter()
+                .position(|b| !is_domain(*b))
+                .unwrap_or(after.len());
+            let domain = after.get(..end).unwrap_or_default();
+            let dot = domain.iter().rposition(|b| *b == b'.');
+            let top = dot
+                .and_then(|dot| domain.get(dot + 1..))
+                .unwrap_or_default();
+            before.last().is_some_and(|b| is_local(*b))
+                && dot.is_some_and(|dot| dot > 0)
+                && (2..=24).contains(&top.len())
+                && top.iter().all(u8::is_ascii_alphabetic)
+        })
 }
 
 /// The decimal digits of a number, in a buffer of the caller's.
@@ -277,13 +313,15 @@ mod tests {
         let digits = |text: &str| text.bytes().map(|b| b - b'0').collect::<Vec<_>>();
         // One digit in eleven (or ten) is right for each body.
         for body in ["12345678901", "98765432109", "00000000001", "31415926535"] {
-            let right: Vec<u8> =
-                (0..10).filter(|d| is_my_number(&digits(&format!("{body}{d}")))).collect();
+            let right: Vec<u8> = (0..10)
+                .filter(|d| is_my_number(&digits(&format!("{body}{d}"))))
+                .collect();
             assert_eq!(right.len(), 1, "{body}");
         }
         for body in ["0113001", "0627015", "3913123", "6313001"] {
-            let right: Vec<u8> =
-                (0..10).filter(|d| is_insurer(&digits(&format!("{body}{d}")))).collect();
+            let right: Vec<u8> = (0..10)
+                .filter(|d| is_insurer(&digits(&format!("{body}{d}"))))
+                .collect();
             assert_eq!(right.len(), 1, "{body}");
         }
         assert!(!is_insurer(&digits("20240115")));
@@ -294,8 +332,10 @@ mod tests {
     fn decimal_writes_the_digits() {
         let mut buffer = [0; 20];
         for value in [0, 7, 10, 90_1234_5678, u64::MAX] {
-            let text: String =
-                decimal(value, &mut buffer).iter().map(|d| char::from(d + b'0')).collect();
+            let text: String = decimal(value, &mut buffer)
+                .iter()
+                .map(|d| char::from(d + b'0'))
+                .collect();
             assert_eq!(text, value.to_string());
         }
     }

@@ -22,8 +22,24 @@ const WINDOW_CHARS_MIN: usize = 3;
 
 /// What registrars write where there is no value; it identifies nobody.
 const NOBODY: [&str; 18] = [
-    "不明", "なし", "無し", "無", "有", "あり", "未設定", "未登録", "該当なし", "該当無し", "同上", "匿名",
-    "男性", "女性", "本人", "家族", "unknown", "nothing",
+    "不明",
+    "なし",
+    "無し",
+    "無",
+    "有",
+    "あり",
+    "未設定",
+    "未登録",
+    "該当なし",
+    "該当無し",
+    "同上",
+    "匿名",
+    "男性",
+    "女性",
+    "本人",
+    "家族",
+    "unknown",
+    "nothing",
 ];
 
 /// A set of values without the values: SipHash under a key that lives as long as this.
@@ -35,7 +51,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        Self { state: RandomState::new(), values: HashSet::default(), max: IDENTIFIERS_MAX }
+        Self {
+            state: RandomState::new(),
+            values: HashSet::default(),
+            max: IDENTIFIERS_MAX,
+        }
     }
 
     /// Remembers a value; false when there are too many.
@@ -71,11 +91,16 @@ impl Memory {
             return true;
         }
         let Some(form) = form(cell) else { return false };
-        let starts: Vec<usize> =
-            form.char_indices().map(|(at, _)| at).chain([form.len()]).collect();
+        let starts: Vec<usize> = form
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([form.len()])
+            .collect();
         starts.iter().enumerate().any(|(first, from)| {
             (WINDOW_CHARS_MIN..=WINDOW_CHARS_MAX).any(|length| {
-                let Some(to) = starts.get(first + length) else { return false };
+                let Some(to) = starts.get(first + length) else {
+                    return false;
+                };
                 let window = form.get(*from..*to).unwrap_or_default();
                 !window.is_ascii() && self.has_form(window)
             })
@@ -104,13 +129,14 @@ impl Memory {
             text = plain(cell);
             &text
         };
-        cell.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|token| {
-            let digits: String = token.chars().filter(|c| *c != '-').collect();
-            digits.len() >= ASCII_CHARS_MIN
-                && digits.len() < cell.len()
-                && digits.bytes().any(|b| b.is_ascii_digit())
-                && self.has_form(&digits)
-        })
+        cell.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+            .any(|token| {
+                let digits: String = token.chars().filter(|c| *c != '-').collect();
+                digits.len() >= ASCII_CHARS_MIN
+                    && digits.len() < cell.len()
+                    && digits.bytes().any(|b| b.is_ascii_digit())
+                    && self.has_form(&digits)
+            })
     }
 }
 
@@ -125,8 +151,15 @@ fn form(cell: &str) -> Option<String> {
         }
     }
     let chars = form.chars().count();
-    let least = if form.is_ascii() { ASCII_CHARS_MIN } else { OTHER_CHARS_MIN };
-    let is_one_char = form.chars().next().is_some_and(|first| form.chars().all(|c| c == first));
+    let least = if form.is_ascii() {
+        ASCII_CHARS_MIN
+    } else {
+        OTHER_CHARS_MIN
+    };
+    let is_one_char = form
+        .chars()
+        .next()
+        .is_some_and(|first| form.chars().all(|c| c == first));
     (chars >= least && !is_one_char && !NOBODY.contains(&form.as_str())).then_some(form)
 }
 
@@ -145,7 +178,13 @@ mod tests {
     #[test]
     fn remembered_values_are_found_in_other_spellings() {
         let memory = memory(&["勘解由小路 綾麻呂", "A-1234567", "0120 345 678"]);
-        for cell in ["勘解由小路綾麻呂", "勘解由小路　綾麻呂", "a1234567", "Ａ－１２３４５６７", "0120-345-678"] {
+        for cell in [
+            "勘解由小路綾麻呂",
+            "勘解由小路　綾麻呂",
+            "a1234567",
+            "Ａ－１２３４５６７",
+            "0120-345-678",
+        ] {
             assert!(memory.has(cell), "{cell}");
         }
         assert!(memory.has("電話 0120-345-678 まで"));

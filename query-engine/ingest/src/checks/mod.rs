@@ -15,8 +15,8 @@ mod names;
 mod place;
 
 pub(crate) use column::ColumnChecks;
-pub(crate) use memory::Memory;
 pub use memory::IDENTIFIERS_MAX;
+pub(crate) use memory::Memory;
 
 use kekkai_dataset::Check;
 
@@ -28,7 +28,10 @@ impl Hits {
     pub(crate) const NONE: Self = Self(0);
 
     fn bit(check: Check) -> u16 {
-        let at = Check::ALL.iter().position(|known| *known == check).unwrap_or_default();
+        let at = Check::ALL
+            .iter()
+            .position(|known| *known == check)
+            .unwrap_or_default();
         1 << at
     }
 
@@ -42,7 +45,10 @@ impl Hits {
 
     #[cfg(test)]
     pub(crate) fn list(self) -> Vec<Check> {
-        Check::ALL.into_iter().filter(|check| self.has(*check)).collect()
+        Check::ALL
+            .into_iter()
+            .filter(|check| self.has(*check))
+            .collect()
     }
 }
 

@@ -20,7 +20,17 @@ const GIVEN_ENDINGS: &str = "子美郎朗男雄夫也介輔助樹斗太人恵代
 /// The same, where no space parts the names: only what hardly a word ends in.
 const GIVEN_ENDINGS_SURE: &str = "郎朗子美雄";
 /// What follows a name in a sentence.
-const HONORIFICS: [&str; 9] = ["様", "さん", "さま", "氏", "殿", "先生", "君", "ちゃん", "くん"];
+const HONORIFICS: [&str; 9] = [
+    "様",
+    "さん",
+    "さま",
+    "氏",
+    "殿",
+    "先生",
+    "君",
+    "ちゃん",
+    "くん",
+];
 
 struct Lists {
     family: HashSet<&'static str>,
@@ -75,8 +85,11 @@ fn is_pair(family: &str, given: &str) -> bool {
     }
     let is_known = lists.family.contains(family);
     let is_given = lists.given.contains(given);
-    let looks_given =
-        count(given) <= 3 && given.chars().last().is_some_and(|c| GIVEN_ENDINGS.contains(c));
+    let looks_given = count(given) <= 3
+        && given
+            .chars()
+            .last()
+            .is_some_and(|c| GIVEN_ENDINGS.contains(c));
     (is_known && (is_given || (count(family) >= 2 && looks_given)))
         || (is_given && count(given) >= 2 && (2..=3).contains(&count(family)))
 }
@@ -84,14 +97,19 @@ fn is_pair(family: &str, given: &str) -> bool {
 fn is_joined(cell: &str) -> bool {
     let lists = lists();
     (2..=3).any(|length| {
-        let Some((at, _)) = cell.char_indices().nth(length) else { return false };
+        let Some((at, _)) = cell.char_indices().nth(length) else {
+            return false;
+        };
         let (family, given) = cell.split_at(at);
         if !lists.family.contains(family) {
             return false;
         }
         let looks_given = (2..=3).contains(&count(given))
             && is_all(given, is_kanji)
-            && given.chars().last().is_some_and(|c| GIVEN_ENDINGS_SURE.contains(c));
+            && given
+                .chars()
+                .last()
+                .is_some_and(|c| GIVEN_ENDINGS_SURE.contains(c));
         lists.given.contains(given) || looks_given
     })
 }
@@ -102,8 +120,12 @@ fn has_addressed_name(text: &str) -> bool {
     HONORIFICS.iter().any(|honorific| {
         text.match_indices(honorific).any(|(at, _)| {
             let before = text.get(..at).unwrap_or_default().trim_end();
-            let starts: Vec<usize> =
-                before.char_indices().rev().take(7).map(|(start, _)| start).collect();
+            let starts: Vec<usize> = before
+                .char_indices()
+                .rev()
+                .take(7)
+                .map(|(start, _)| start)
+                .collect();
             starts.iter().any(|start| {
                 let name = before.get(*start..).unwrap_or_default();
                 (count(name) >= 2 && lists.family.contains(name)) || is_name(name)
@@ -133,8 +155,7 @@ fn is_kana(c: char) -> bool {
 }
 
 /// Half-width katakana, in the order of their code points from U+FF66.
-const WIDE: &str =
-    "ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン";
+const WIDE: &str = "ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン";
 
 /// Half-width katakana to full-width ones, voiced marks joined to their letter.
 pub(super) fn widen(text: &str) -> String {
@@ -158,7 +179,10 @@ pub(super) fn widen(text: &str) -> String {
 fn voice(text: &mut String, by: u32) {
     let Some(last) = text.pop() else { return };
     let takes = match by {
-        1 => matches!(last, 'カ'..='ヂ' | 'ツ' | 'テ' | 'ト' | 'ハ' | 'ヒ' | 'フ' | 'ヘ' | 'ホ'),
+        1 => matches!(
+            last,
+            'カ'..='ヂ' | 'ツ' | 'テ' | 'ト' | 'ハ' | 'ヒ' | 'フ' | 'ヘ' | 'ホ'
+        ),
         _ => matches!(last, 'ハ' | 'ヒ' | 'フ' | 'ヘ' | 'ホ'),
     };
     let voiced = if last == 'ウ' && by == 1 {
@@ -179,8 +203,10 @@ mod tests {
     fn every_name_of_the_lists_is_found_in_every_spelling() {
         for (family, family_kana) in FAMILY {
             for (given, given_kana, _) in GIVEN {
-                let mut spellings =
-                    vec![format!("{family} {given}"), format!("{family_kana} {given_kana}")];
+                let mut spellings = vec![
+                    format!("{family} {given}"),
+                    format!("{family_kana} {given_kana}"),
+                ];
                 if count(family) > 1 {
                     spellings.push(format!("{family}{given}"));
                     spellings.push(format!("付添は{family}{given}さん"));

@@ -9,7 +9,9 @@ const NOT_A_MUNICIPALITY: &str = "分域中販内画間別";
 
 /// Looks at a text whose full-width forms are plain already.
 pub(super) fn look(text: &str, hits: &mut Hits) {
-    let is_address = ["丁目", "番地"].iter().any(|word| follows_number(text, word))
+    let is_address = ["丁目", "番地"]
+        .iter()
+        .any(|word| follows_number(text, word))
         || has_house_number(text)
         || has_lot_after_town(text);
     if is_address {
@@ -22,15 +24,24 @@ fn is_number(c: char) -> bool {
 }
 
 fn follows_number(text: &str, word: &str) -> bool {
-    text.match_indices(word)
-        .any(|(at, _)| text.get(..at).and_then(|before| before.chars().last()).is_some_and(is_number))
+    text.match_indices(word).any(|(at, _)| {
+        text.get(..at)
+            .and_then(|before| before.chars().last())
+            .is_some_and(is_number)
+    })
 }
 
 /// `9番1号`, `九番一号`.
 fn has_house_number(text: &str) -> bool {
     text.match_indices('番').any(|(at, _)| {
-        let before = text.get(..at).and_then(|before| before.chars().last()).is_some_and(is_number);
-        let after = text.get(at..).map(|after| after.trim_start_matches('番')).unwrap_or_default();
+        let before = text
+            .get(..at)
+            .and_then(|before| before.chars().last())
+            .is_some_and(is_number);
+        let after = text
+            .get(at..)
+            .map(|after| after.trim_start_matches('番'))
+            .unwrap_or_default();
         let rest = after.trim_start_matches(is_number);
         before && rest.len() < after.len() && rest.starts_with('号')
     })
@@ -50,7 +61,10 @@ fn has_lot_after_town(text: &str) -> bool {
             }
             '。' | '、' | '\n' => is_in_town = false,
             '0'..='9' if is_in_town && previous.is_some_and(|p| !p.is_ascii()) => {
-                let tail = rest.clone().as_str().trim_start_matches(|c: char| c.is_ascii_digit());
+                let tail = rest
+                    .clone()
+                    .as_str()
+                    .trim_start_matches(|c: char| c.is_ascii_digit());
                 let is_lot = tail
                     .strip_prefix('-')
                     .is_some_and(|lot| lot.starts_with(|c: char| c.is_ascii_digit()));
@@ -77,7 +91,12 @@ mod tests {
 
     #[test]
     fn lots_are_found_and_classes_are_not() {
-        for text in ["横浜市中区山下町1-2", "九番一号", "北区十条台一丁目", "郡山村字中12番地"] {
+        for text in [
+            "横浜市中区山下町1-2",
+            "九番一号",
+            "北区十条台一丁目",
+            "郡山村字中12番地",
+        ] {
             assert!(is_address(text), "{text}");
         }
         for text in [

@@ -3,10 +3,10 @@
 //! Codes have the form of JLAC10, ICD-10 and YJ and mostly mean what stands beside them; they are for
 //! trying software, not for coding.
 
+use super::SampleError;
 use super::people::{FIRST_DAY, LAST_DAY, Person, day, lived};
 use super::random::Random;
 use super::sink::{Kind, Sink};
-use super::SampleError;
 
 /// The columns of `labs`.
 pub(super) const LAB_COLUMNS: &[(&str, Kind)] = &[
@@ -129,7 +129,15 @@ const fn test(
     digits: usize,
     share: u32,
 ) -> Test {
-    Test { code, name, unit, mean: normal.0, deviation: normal.1, digits, share }
+    Test {
+        code,
+        name,
+        unit,
+        mean: normal.0,
+        deviation: normal.1,
+        digits,
+        share,
+    }
 }
 
 const HBA1C: &str = "3D046000001906202";
@@ -150,11 +158,39 @@ const TESTS: &[Test] = &[
     test("3B045000002327201", "ALT(GPT)", "U/L", (22.0, 10.0), 0, 65),
     test("3B090000002327101", "γ-GT", "U/L", (32.0, 18.0), 0, 50),
     test(LDL, "LDLコレステロール", "mg/dL", (112.0, 24.0), 0, 40),
-    test("3F070000002327101", "HDLコレステロール", "mg/dL", (60.0, 14.0), 0, 40),
+    test(
+        "3F070000002327101",
+        "HDLコレステロール",
+        "mg/dL",
+        (60.0, 14.0),
+        0,
+        40,
+    ),
     test(TRIGLYCERIDE, "中性脂肪", "mg/dL", (108.0, 45.0), 0, 40),
-    test("2A030000001930101", "ヘモグロビン", "g/dL", (13.4, 1.4), 1, 70),
-    test("2A010000001930101", "白血球数", "10^3/μL", (6.1, 1.6), 1, 70),
-    test("2A050000001930101", "血小板数", "10^4/μL", (22.5, 5.0), 1, 70),
+    test(
+        "2A030000001930101",
+        "ヘモグロビン",
+        "g/dL",
+        (13.4, 1.4),
+        1,
+        70,
+    ),
+    test(
+        "2A010000001930101",
+        "白血球数",
+        "10^3/μL",
+        (6.1, 1.6),
+        1,
+        70,
+    ),
+    test(
+        "2A050000001930101",
+        "血小板数",
+        "10^4/μL",
+        (22.5, 5.0),
+        1,
+        70,
+    ),
     test("3H015000002326101", "カリウム", "mmol/L", (4.2, 0.4), 1, 50),
     test(CRP, "CRP", "mg/dL", (0.2, 0.15), 2, 40),
     test(BNP, "BNP", "pg/mL", (22.0, 12.0), 1, 6),
@@ -170,7 +206,9 @@ pub(super) fn labs(
     health: &Health,
     to: &mut Sink,
 ) -> Result<(), SampleError> {
-    let base = random.pick_weighted(VISITS, |visits| visits.1).map_or(1, |visits| visits.0);
+    let base = random
+        .pick_weighted(VISITS, |visits| visits.1)
+        .map_or(1, |visits| visits.0);
     let more = i32::try_from(health.0.len()).unwrap_or(0) / 2;
     // One patient's diabetes is worse than another's, and stays so.
     let severity = random.normal(0.0, 1.0);
@@ -222,7 +260,14 @@ fn effect(code: &str, health: &Health, severity: f64) -> (f64, f64) {
 
 /// Names of doctors, which are names of persons too.
 const DOCTORS: &[&str] = &[
-    "石川　直樹", "渡辺　美穂", "大西　哲也", "高木　裕子", "松岡　隆", "永井　香織", "服部　誠", "菅原　智子",
+    "石川　直樹",
+    "渡辺　美穂",
+    "大西　哲也",
+    "高木　裕子",
+    "松岡　隆",
+    "永井　香織",
+    "服部　誠",
+    "菅原　智子",
 ];
 
 /// Why patients are admitted: ICD-10, name, weight, mean days, deaths in a thousand, and who.
@@ -252,7 +297,14 @@ const fn disease(
     deaths: u32,
     who: Who,
 ) -> Disease {
-    Disease { code, name, weight, days, deaths, who }
+    Disease {
+        code,
+        name,
+        weight,
+        days,
+        deaths,
+        who,
+    }
 }
 
 const DISEASES: &[Disease] = &[
@@ -260,19 +312,68 @@ const DISEASES: &[Disease] = &[
     disease("J690", "誤嚥性肺炎", 6_400, 24, 170, Who::Old),
     disease("I639", "脳梗塞", 5_600, 26, 60, Who::Old),
     disease("S7200", "大腿骨頸部骨折", 4_700, 31, 15, Who::Old),
-    disease("I500", "うっ血性心不全", 21_000, 19, 90, Who::With(Condition::Heart)),
-    disease("I489", "心房細動", 9_000, 5, 3, Who::With(Condition::Fibrillation)),
+    disease(
+        "I500",
+        "うっ血性心不全",
+        21_000,
+        19,
+        90,
+        Who::With(Condition::Heart),
+    ),
+    disease(
+        "I489",
+        "心房細動",
+        9_000,
+        5,
+        3,
+        Who::With(Condition::Fibrillation),
+    ),
     disease("I219", "急性心筋梗塞", 1_300, 13, 80, Who::Old),
     disease("I209", "狭心症", 3_100, 4, 2, Who::Old),
     disease("H259", "老人性白内障", 6_800, 2, 0, Who::Old),
     disease("C349", "肺癌", 14_000, 12, 85, Who::With(Condition::Cancer)),
-    disease("C189", "結腸癌", 13_000, 13, 35, Who::With(Condition::Cancer)),
+    disease(
+        "C189",
+        "結腸癌",
+        13_000,
+        13,
+        35,
+        Who::With(Condition::Cancer),
+    ),
     disease("C169", "胃癌", 11_000, 12, 45, Who::With(Condition::Cancer)),
     disease("C509", "乳癌", 8_000, 9, 12, Who::With(Condition::Cancer)),
-    disease("C220", "肝細胞癌", 5_000, 11, 70, Who::With(Condition::Cancer)),
-    disease("E119", "2型糖尿病", 9_500, 12, 2, Who::With(Condition::Diabetes)),
-    disease("N185", "慢性腎臓病ステージ5", 9_000, 15, 40, Who::With(Condition::Kidney)),
-    disease("M0690", "関節リウマチ", 9_000, 14, 6, Who::With(Condition::Rheumatism)),
+    disease(
+        "C220",
+        "肝細胞癌",
+        5_000,
+        11,
+        70,
+        Who::With(Condition::Cancer),
+    ),
+    disease(
+        "E119",
+        "2型糖尿病",
+        9_500,
+        12,
+        2,
+        Who::With(Condition::Diabetes),
+    ),
+    disease(
+        "N185",
+        "慢性腎臓病ステージ5",
+        9_000,
+        15,
+        40,
+        Who::With(Condition::Kidney),
+    ),
+    disease(
+        "M0690",
+        "関節リウマチ",
+        9_000,
+        14,
+        6,
+        Who::With(Condition::Rheumatism),
+    ),
     disease("N390", "尿路感染症", 3_600, 12, 20, Who::Anybody),
     disease("K802", "胆石症", 3_000, 8, 4, Who::Anybody),
     disease("K573", "大腸憩室症", 2_500, 8, 3, Who::Anybody),
@@ -280,7 +381,14 @@ const DISEASES: &[Disease] = &[
     disease("K254", "出血性胃潰瘍", 1_400, 9, 15, Who::Anybody),
     disease("A099", "感染性胃腸炎", 2_300, 5, 2, Who::Anybody),
     disease("U071", "COVID-19", 3_400, 11, 45, Who::Anybody),
-    disease("J441", "慢性閉塞性肺疾患の急性増悪", 1_900, 16, 60, Who::Old),
+    disease(
+        "J441",
+        "慢性閉塞性肺疾患の急性増悪",
+        1_900,
+        16,
+        60,
+        Who::Old,
+    ),
     disease("J459", "気管支喘息", 1_500, 7, 2, Who::Anybody),
     disease("M179", "変形性膝関節症", 3_300, 23, 1, Who::Old),
     disease("M4806", "腰部脊柱管狭窄症", 2_400, 17, 1, Who::Old),
@@ -294,7 +402,14 @@ const DISEASES: &[Disease] = &[
     disease("I270", "特発性肺動脈性肺高血圧症", 14, 17, 60, Who::Anybody),
     disease("E752", "ファブリー病", 5, 9, 5, Who::Anybody),
     disease("E830", "ウィルソン病", 5, 10, 5, Who::Anybody),
-    disease("D595", "発作性夜間ヘモグロビン尿症", 4, 12, 15, Who::Anybody),
+    disease(
+        "D595",
+        "発作性夜間ヘモグロビン尿症",
+        4,
+        12,
+        15,
+        Who::Anybody,
+    ),
     disease("A810", "クロイツフェルト・ヤコブ病", 2, 60, 600, Who::Old),
 ];
 
@@ -347,8 +462,17 @@ pub(super) fn admissions(
         let outcome = if random.chance(deaths) {
             "死亡"
         } else {
-            let outcomes = [("軽快", 62), ("治癒", 14), ("寛解", 3), ("不変", 14), ("増悪", 2), ("転医", 5)];
-            random.pick_weighted(&outcomes, |outcome| outcome.1).map_or("軽快", |outcome| outcome.0)
+            let outcomes = [
+                ("軽快", 62),
+                ("治癒", 14),
+                ("寛解", 3),
+                ("不変", 14),
+                ("増悪", 2),
+                ("転医", 5),
+            ];
+            random
+                .pick_weighted(&outcomes, |outcome| outcome.1)
+                .map_or("軽快", |outcome| outcome.0)
         };
         let points = stay * random.between(2_400, 5_200) + random.between(3_000, 90_000);
         to.row(&[
@@ -377,7 +501,11 @@ fn note(random: &mut Random, person: &Person) -> String {
         1 => "長女が付添い、退院後は同居予定".to_owned(),
         2 => "紹介状あり, 返書済み".to_owned(),
         3 => "アレルギー: ペニシリン系".to_owned(),
-        4 => format!("連絡先 03-{:04}-{:04}", random.below(10_000), random.below(10_000)),
+        4 => format!(
+            "連絡先 03-{:04}-{:04}",
+            random.below(10_000),
+            random.below(10_000)
+        ),
         _ => String::new(),
     }
 }
@@ -400,26 +528,145 @@ const fn drug(
     condition: Option<Condition>,
     share: u32,
 ) -> Drug {
-    Drug { code, name, quantity, unit, condition, share }
+    Drug {
+        code,
+        name,
+        quantity,
+        unit,
+        condition,
+        share,
+    }
 }
 
 const DRUGS: &[Drug] = &[
-    drug("3962002F3023", "メトグルコ錠500mg", 2.0, "錠", Some(Condition::Diabetes), 58),
-    drug("3969010F2030", "ジャヌビア錠50mg", 1.0, "錠", Some(Condition::Diabetes), 41),
-    drug("3969019F2027", "フォシーガ錠10mg", 1.0, "錠", Some(Condition::Diabetes), 27),
-    drug("2492416G3028", "ランタス注ソロスター300単位", 1.0, "キット", Some(Condition::Diabetes), 11),
-    drug("2171022F2022", "ノルバスク錠5mg", 1.0, "錠", Some(Condition::Hypertension), 52),
-    drug("2149042F2021", "ミカルディス錠40mg", 1.0, "錠", Some(Condition::Hypertension), 33),
-    drug("2189015F2022", "リピトール錠10mg", 1.0, "錠", Some(Condition::Dyslipidemia), 38),
-    drug("2189017F1022", "クレストール錠2.5mg", 1.0, "錠", Some(Condition::Dyslipidemia), 44),
-    drug("2139005F2296", "ラシックス錠20mg", 1.0, "錠", Some(Condition::Heart), 61),
-    drug("3339003F2024", "イグザレルト錠15mg", 1.0, "錠", Some(Condition::Fibrillation), 55),
-    drug("3332001F1024", "ワーファリン錠1mg", 2.5, "錠", Some(Condition::Fibrillation), 21),
-    drug("3999016M1021", "リウマトレックスカプセル2mg", 3.0, "カプセル", Some(Condition::Rheumatism), 66),
-    drug("2456001F1310", "プレドニン錠5mg", 1.0, "錠", Some(Condition::Rheumatism), 35),
-    drug("2329030F2020", "タケキャブ錠20mg", 1.0, "錠", Some(Condition::Stomach), 49),
-    drug("2325003F2203", "ガスター錠20mg", 2.0, "錠", Some(Condition::Stomach), 26),
-    drug("3399007H1021", "バイアスピリン錠100mg", 1.0, "錠", Some(Condition::Heart), 40),
+    drug(
+        "3962002F3023",
+        "メトグルコ錠500mg",
+        2.0,
+        "錠",
+        Some(Condition::Diabetes),
+        58,
+    ),
+    drug(
+        "3969010F2030",
+        "ジャヌビア錠50mg",
+        1.0,
+        "錠",
+        Some(Condition::Diabetes),
+        41,
+    ),
+    drug(
+        "3969019F2027",
+        "フォシーガ錠10mg",
+        1.0,
+        "錠",
+        Some(Condition::Diabetes),
+        27,
+    ),
+    drug(
+        "2492416G3028",
+        "ランタス注ソロスター300単位",
+        1.0,
+        "キット",
+        Some(Condition::Diabetes),
+        11,
+    ),
+    drug(
+        "2171022F2022",
+        "ノルバスク錠5mg",
+        1.0,
+        "錠",
+        Some(Condition::Hypertension),
+        52,
+    ),
+    drug(
+        "2149042F2021",
+        "ミカルディス錠40mg",
+        1.0,
+        "錠",
+        Some(Condition::Hypertension),
+        33,
+    ),
+    drug(
+        "2189015F2022",
+        "リピトール錠10mg",
+        1.0,
+        "錠",
+        Some(Condition::Dyslipidemia),
+        38,
+    ),
+    drug(
+        "2189017F1022",
+        "クレストール錠2.5mg",
+        1.0,
+        "錠",
+        Some(Condition::Dyslipidemia),
+        44,
+    ),
+    drug(
+        "2139005F2296",
+        "ラシックス錠20mg",
+        1.0,
+        "錠",
+        Some(Condition::Heart),
+        61,
+    ),
+    drug(
+        "3339003F2024",
+        "イグザレルト錠15mg",
+        1.0,
+        "錠",
+        Some(Condition::Fibrillation),
+        55,
+    ),
+    drug(
+        "3332001F1024",
+        "ワーファリン錠1mg",
+        2.5,
+        "錠",
+        Some(Condition::Fibrillation),
+        21,
+    ),
+    drug(
+        "3999016M1021",
+        "リウマトレックスカプセル2mg",
+        3.0,
+        "カプセル",
+        Some(Condition::Rheumatism),
+        66,
+    ),
+    drug(
+        "2456001F1310",
+        "プレドニン錠5mg",
+        1.0,
+        "錠",
+        Some(Condition::Rheumatism),
+        35,
+    ),
+    drug(
+        "2329030F2020",
+        "タケキャブ錠20mg",
+        1.0,
+        "錠",
+        Some(Condition::Stomach),
+        49,
+    ),
+    drug(
+        "2325003F2203",
+        "ガスター錠20mg",
+        2.0,
+        "錠",
+        Some(Condition::Stomach),
+        26,
+    ),
+    drug(
+        "3399007H1021",
+        "バイアスピリン錠100mg",
+        1.0,
+        "錠",
+        Some(Condition::Heart),
+        40,
+    ),
     drug("1149019F1560", "ロキソニン錠60mg", 3.0, "錠", None, 9),
     drug("1141007F3021", "カロナール錠500", 3.0, "錠", None, 12),
     drug("2233002F2171", "ムコダイン錠500mg", 3.0, "錠", None, 6),
@@ -440,10 +687,17 @@ pub(super) fn prescriptions(
             continue;
         }
         // What is for long is prescribed again.
-        let times = if drug.condition.is_some() { random.between(1, 4) } else { 1 };
+        let times = if drug.condition.is_some() {
+            random.between(1, 4)
+        } else {
+            1
+        };
         for _ in 0..times {
             let days = match drug.condition {
-                Some(_) => random.pick(&[28, 28, 30, 56, 60, 84, 90]).copied().unwrap_or(28),
+                Some(_) => random
+                    .pick(&[28, 28, 30, 56, 60, 84, 90])
+                    .copied()
+                    .unwrap_or(28),
                 None => random.pick(&[3, 5, 7, 14]).copied().unwrap_or(7),
             };
             let half = if random.chance(60_000) { 0.5 } else { 1.0 };

@@ -73,9 +73,7 @@ pub struct Sample {
 pub fn manifest(format: SampleFormat) -> String {
     match format {
         SampleFormat::CsvUtf8 => MANIFEST.to_owned(),
-        SampleFormat::CsvCp932 => {
-            MANIFEST.replace("encoding = \"utf-8\"", "encoding = \"cp932\"")
-        }
+        SampleFormat::CsvCp932 => MANIFEST.replace("encoding = \"utf-8\"", "encoding = \"cp932\""),
         SampleFormat::Parquet => MANIFEST
             .replace("encoding = \"utf-8\"\n", "")
             .replace("format = \"csv\"", "format = \"parquet\"")
@@ -98,8 +96,10 @@ pub fn write(
     if !(1..=PATIENTS_MAX).contains(&patients) {
         return Err(SampleError::Patients(patients));
     }
-    fs::create_dir_all(folder)
-        .map_err(|source| SampleError::Write { path: folder.to_owned(), source })?;
+    fs::create_dir_all(folder).map_err(|source| SampleError::Write {
+        path: folder.to_owned(),
+        source,
+    })?;
     let mut people = Sink::create(folder, "patients", format, people::COLUMNS)?;
     let mut labs = Sink::create(folder, "labs", format, clinic::LAB_COLUMNS)?;
     let mut dpc = Sink::create(folder, "dpc", format, clinic::DPC_COLUMNS)?;
@@ -117,8 +117,19 @@ pub fn write(
         }
     }
     progress(patients);
-    let mut sample = Sample { patients, labs: 0, dpc: 0, drugs: 0, bytes: 0 };
-    let counts = [None, Some(&mut sample.labs), Some(&mut sample.dpc), Some(&mut sample.drugs)];
+    let mut sample = Sample {
+        patients,
+        labs: 0,
+        dpc: 0,
+        drugs: 0,
+        bytes: 0,
+    };
+    let counts = [
+        None,
+        Some(&mut sample.labs),
+        Some(&mut sample.dpc),
+        Some(&mut sample.drugs),
+    ];
     for (sink, count) in [people, labs, dpc, drugs].into_iter().zip(counts) {
         let (rows, bytes) = sink.finish()?;
         sample.bytes += bytes;

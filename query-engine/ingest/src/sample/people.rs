@@ -35,8 +35,18 @@ const PLACES: &[(&str, &[&str], u32, u32)] = &[
     ("群馬県", &["前橋市", "高崎市"], 10, 191),
     ("埼玉県", &["さいたま市浦和区", "川口市", "所沢市"], 11, 733),
     ("千葉県", &["千葉市中央区", "船橋市", "柏市"], 12, 626),
-    ("東京都", &["世田谷区", "練馬区", "江戸川区", "八王子市"], 13, 1409),
-    ("神奈川県", &["横浜市港北区", "川崎市川崎区", "藤沢市"], 14, 923),
+    (
+        "東京都",
+        &["世田谷区", "練馬区", "江戸川区", "八王子市"],
+        13,
+        1409,
+    ),
+    (
+        "神奈川県",
+        &["横浜市港北区", "川崎市川崎区", "藤沢市"],
+        14,
+        923,
+    ),
     ("新潟県", &["新潟市中央区", "長岡市"], 15, 213),
     ("富山県", &["富山市", "高岡市"], 16, 101),
     ("石川県", &["金沢市", "小松市"], 17, 111),
@@ -62,7 +72,12 @@ const PLACES: &[(&str, &[&str], u32, u32)] = &[
     ("香川県", &["高松市", "丸亀市"], 37, 92),
     ("愛媛県", &["松山市", "今治市"], 38, 129),
     ("高知県", &["高知市", "四万十市"], 39, 67),
-    ("福岡県", &["福岡市中央区", "北九州市小倉北区", "久留米市"], 40, 510),
+    (
+        "福岡県",
+        &["福岡市中央区", "北九州市小倉北区", "久留米市"],
+        40,
+        510,
+    ),
     ("佐賀県", &["佐賀市", "唐津市"], 41, 79),
     ("長崎県", &["長崎市", "佐世保市"], 42, 127),
     ("熊本県", &["熊本市中央区", "八代市"], 43, 171),
@@ -73,10 +88,34 @@ const PLACES: &[(&str, &[&str], u32, u32)] = &[
 ];
 
 const TOWNS: &[&str] = &[
-    "中央", "本町", "栄町", "緑町", "旭町", "東町", "西町", "南町", "北町", "若葉台", "桜ヶ丘", "大手町", "泉町",
-    "新町", "元町", "末広町", "幸町", "日の出町", "松原", "青葉台",
+    "中央",
+    "本町",
+    "栄町",
+    "緑町",
+    "旭町",
+    "東町",
+    "西町",
+    "南町",
+    "北町",
+    "若葉台",
+    "桜ヶ丘",
+    "大手町",
+    "泉町",
+    "新町",
+    "元町",
+    "末広町",
+    "幸町",
+    "日の出町",
+    "松原",
+    "青葉台",
 ];
-const BUILDINGS: &[&str] = &["メゾン青葉", "コーポ桜", "グリーンハイツ", "サンライズ本町", "パークサイド泉"];
+const BUILDINGS: &[&str] = &[
+    "メゾン青葉",
+    "コーポ桜",
+    "グリーンハイツ",
+    "サンライズ本町",
+    "パークサイド泉",
+];
 
 /// Ages: from, to, weight.
 const AGES: &[(i32, i32, u32)] = &[
@@ -110,7 +149,9 @@ pub(super) struct Person {
 
 impl Person {
     pub(super) fn make(random: &mut Random, number: u64) -> Self {
-        let band = random.pick_weighted(AGES, |band| band.2).unwrap_or(&(40, 49, 1));
+        let band = random
+            .pick_weighted(AGES, |band| band.2)
+            .unwrap_or(&(40, 49, 1));
         let age = random.between(band.0, band.1);
         let is_woman = random.chance(if age >= 80 { 620_000 } else { 510_000 });
         let birth = LAST_DAY - age * 36_525 / 100 - random.between(0, 364);
@@ -123,7 +164,12 @@ impl Person {
                 break given;
             }
         };
-        let place = random.pick_weighted(PLACES, |place| place.3).unwrap_or(&("東京都", &["練馬区"], 13, 1));
+        let place = random.pick_weighted(PLACES, |place| place.3).unwrap_or(&(
+            "東京都",
+            &["練馬区"],
+            13,
+            1,
+        ));
         Self {
             id: format!("{:08}", 10_000_000 + number),
             age,
@@ -141,21 +187,46 @@ impl Person {
         let municipality = random.pick_skewed(towns).copied().unwrap_or_default();
         let town = random.pick(TOWNS).copied().unwrap_or_default();
         let lot = match random.below(4) {
-            0 => format!("{}丁目{}番{}号", random.between(1, 6), random.between(1, 30), random.between(1, 20)),
+            0 => format!(
+                "{}丁目{}番{}号",
+                random.between(1, 6),
+                random.between(1, 30),
+                random.between(1, 20)
+            ),
             1 => format!("{}番地", random.between(1, 2400)),
-            _ => format!("{}-{}-{}", random.between(1, 6), random.between(1, 30), random.between(1, 20)),
+            _ => format!(
+                "{}-{}-{}",
+                random.between(1, 6),
+                random.between(1, 30),
+                random.between(1, 20)
+            ),
         };
         let room = if random.chance(250_000) {
             let building = random.pick(BUILDINGS).copied().unwrap_or_default();
-            format!("　{building}{}号室", random.between(1, 9) * 100 + random.between(1, 12))
+            format!(
+                "　{building}{}号室",
+                random.between(1, 9) * 100 + random.between(1, 12)
+            )
         } else {
             String::new()
         };
         let phone = if random.chance(650_000) {
-            let carrier = random.pick(&["090", "080", "070"]).copied().unwrap_or_default();
-            format!("{carrier}-{:04}-{:04}", random.below(10_000), random.below(10_000))
+            let carrier = random
+                .pick(&["090", "080", "070"])
+                .copied()
+                .unwrap_or_default();
+            format!(
+                "{carrier}-{:04}-{:04}",
+                random.below(10_000),
+                random.below(10_000)
+            )
         } else {
-            format!("0{}-{:03}-{:04}", random.between(11, 99), random.below(1000), random.below(10_000))
+            format!(
+                "0{}-{:03}-{:04}",
+                random.between(11, 99),
+                random.below(1000),
+                random.below(10_000)
+            )
         };
         let first_visit = random.between(FIRST_DAY.max(self.birth), LAST_DAY);
         [
@@ -164,7 +235,11 @@ impl Person {
             format!("{}　{}", self.family_kana, self.given_kana),
             day(self.birth),
             if self.is_woman { "女" } else { "男" }.to_owned(),
-            format!("{:03}-{:04}", number * 20 + random.below(20), random.below(10_000)),
+            format!(
+                "{:03}-{:04}",
+                number * 20 + random.below(20),
+                random.below(10_000)
+            ),
             format!("{prefecture}{municipality}{town}{lot}{room}"),
             phone,
             insurer(random, self.age, number),
@@ -220,6 +295,11 @@ mod tests {
     fn every_prefecture_is_there() {
         let names: Vec<_> = PLACES.iter().map(|place| place.0).collect();
         assert_eq!(names, crate::convert::PREFECTURES);
-        assert!(PLACES.iter().enumerate().all(|(at, place)| place.2 as usize == at + 1));
+        assert!(
+            PLACES
+                .iter()
+                .enumerate()
+                .all(|(at, place)| place.2 as usize == at + 1)
+        );
     }
 }

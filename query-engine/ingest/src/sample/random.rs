@@ -71,7 +71,9 @@ impl Random {
 
     /// About normal: the sum of twelve uniform numbers, exact on every machine (no logarithm).
     pub(super) fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
-        let sum: f64 = (0..12).map(|_| f64::from(self.below(1 << 24)) / f64::from(1 << 24)).sum();
+        let sum: f64 = (0..12)
+            .map(|_| f64::from(self.below(1 << 24)) / f64::from(1 << 24))
+            .sum();
         mean + deviation * (sum - 6.0)
     }
 }
@@ -97,10 +99,15 @@ mod tests {
         let mut counts = [0; 3];
         for _ in 0..10_000 {
             assert!((-3..=3).contains(&random.between(-3, 3)));
-            let (at, _) = random.pick_weighted(&[(0, 70), (1, 29), (2, 1)], |item| item.1).unwrap();
+            let (at, _) = random
+                .pick_weighted(&[(0, 70), (1, 29), (2, 1)], |item| item.1)
+                .unwrap();
             counts[*at] += 1;
         }
-        assert!(counts[0] > 6_500 && counts[1] > 2_500 && (30..300).contains(&counts[2]), "{counts:?}");
+        assert!(
+            counts[0] > 6_500 && counts[1] > 2_500 && (30..300).contains(&counts[2]),
+            "{counts:?}"
+        );
         let mean = (0..10_000).map(|_| random.normal(5.0, 1.0)).sum::<f64>() / 10_000.0;
         assert!((4.9..5.1).contains(&mean));
     }

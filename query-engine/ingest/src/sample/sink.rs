@@ -47,8 +47,17 @@ pub(super) struct Sink {
 }
 
 enum To {
-    Csv { out: BufWriter<File>, is_cp932: bool, line: String },
-    Parquet { writer: Box<ArrowWriter<File>>, schema: SchemaRef, columns: Vec<StringBuilder>, held: usize },
+    Csv {
+        out: BufWriter<File>,
+        is_cp932: bool,
+        line: String,
+    },
+    Parquet {
+        writer: Box<ArrowWriter<File>>,
+        schema: SchemaRef,
+        columns: Vec<StringBuilder>,
+        held: usize,
+    },
 }
 
 impl Sink {
@@ -58,9 +67,16 @@ impl Sink {
         format: SampleFormat,
         columns: &[(&str, Kind)],
     ) -> Result<Self, SampleError> {
-        let ending = if format == SampleFormat::Parquet { "parquet" } else { "csv" };
+        let ending = if format == SampleFormat::Parquet {
+            "parquet"
+        } else {
+            "csv"
+        };
         let path = folder.join(format!("{table}.{ending}"));
-        let failed = |source| SampleError::Write { path: path.clone(), source };
+        let failed = |source| SampleError::Write {
+            path: path.clone(),
+            source,
+        };
         let file = File::create_new(&path).map_err(failed)?;
         let to = if format == SampleFormat::Parquet {
             let fields: Vec<Field> = columns
@@ -103,7 +119,11 @@ impl Sink {
 
     fn put(&mut self, cells: &[impl AsRef<str>]) -> Result<(), SampleError> {
         let done = match &mut self.to {
-            To::Csv { out, is_cp932, line } => put_csv(out, *is_cp932, line, cells),
+            To::Csv {
+                out,
+                is_cp932,
+                line,
+            } => put_csv(out, *is_cp932, line, cells),
             To::Parquet { columns, held, .. } => {
                 for (column, cell) in columns.iter_mut().zip(cells) {
                     match cell.as_ref() {
@@ -112,10 +132,17 @@ impl Sink {
                     }
                 }
                 *held += 1;
-                if *held == BATCH_ROWS { self.to.flush() } else { Ok(()) }
+                if *held == BATCH_ROWS {
+                    self.to.flush()
+                } else {
+                    Ok(())
+                }
             }
         };
-        done.map_err(|source| SampleError::Write { path: self.path.clone(), source })
+        done.map_err(|source| SampleError::Write {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Rows and bytes.
@@ -129,7 +156,9 @@ impl Sink {
             };
             Ok(file.metadata()?.len())
         };
-        finish().map(|bytes| (rows, bytes)).map_err(|source| SampleError::Write { path, source })
+        finish()
+            .map(|bytes| (rows, bytes))
+            .map_err(|source| SampleError::Write { path, source })
     }
 }
 
@@ -137,7 +166,12 @@ impl To {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Csv { out, .. } => out.flush(),
-            Self::Parquet { writer, schema, columns, held } => {
+            Self::Parquet {
+                writer,
+                schema,
+                columns,
+                held,
+            } => {
                 if *held == 0 {
                     return Ok(());
                 }

@@ -22,7 +22,10 @@ impl Recovery {
         let (private, public) = DhP256HkdfSha256::gen_keypair();
         let mut bytes = [0; 32];
         bytes.copy_from_slice(&private.to_bytes());
-        Self { private: KeyText::new(bytes), public: public.to_bytes().to_vec() }
+        Self {
+            private: KeyText::new(bytes),
+            public: public.to_bytes().to_vec(),
+        }
     }
 
     pub(crate) fn dataset_key(&self, ingested: &Ingested) -> KeyText {
@@ -40,7 +43,11 @@ impl Recovery {
             .flat_map(|entry| {
                 let place = FilePlace::new(&catalog.id, catalog.version, &entry.name);
                 let file = File::open(ingested.folder.join(&entry.name)).unwrap();
-                open_reader(file, &key, &place).unwrap().build().unwrap().map(Result::unwrap)
+                open_reader(file, &key, &place)
+                    .unwrap()
+                    .build()
+                    .unwrap()
+                    .map(Result::unwrap)
             })
             .collect()
     }
@@ -56,7 +63,10 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("raw")).unwrap();
-        Self { root, recovery: Recovery::new() }
+        Self {
+            root,
+            recovery: Recovery::new(),
+        }
     }
 
     pub(crate) fn raw(&self) -> PathBuf {
@@ -93,7 +103,9 @@ impl Scene {
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
