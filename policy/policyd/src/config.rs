@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kekkai_attest::{TpmTrust, TrustError};
+use kekkai_ledger::LedgerError;
 use kekkai_service::tls::TlsFiles;
 use kekkai_types::Timestamp;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
@@ -11,7 +12,7 @@ use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{Journal, JournalError, Service, StartError, Store, StoreError};
+use crate::{Journal, Service, StartError, Store, StoreError};
 
 /// The DER before the point of a P-256 key's `SubjectPublicKeyInfo` (RFC 5480).
 const P256_SPKI_PREFIX: [u8; 26] = [
@@ -100,7 +101,7 @@ pub enum SetUpError {
     PolicyKey(PathBuf),
     /// The ledger.
     #[error("the ledger can't be used")]
-    Journal(#[from] JournalError),
+    Ledger(#[from] LedgerError),
     /// The state.
     #[error("the state in \"{dir}\" can't be used")]
     Store {
@@ -173,7 +174,7 @@ impl Config {
     pub fn check(&self) -> Result<(), SetUpError> {
         self.attestation.trust()?;
         self.attestation.policy_key()?;
-        read(&self.ledger.key)?;
+        kekkai_ledger::verifier_key(read(&self.ledger.key)?.trim())?;
         Ok(())
     }
 

@@ -29,29 +29,13 @@ struct Open {
     size: u64,
 }
 
-/// Why the ledger can't be used at the start.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The key file can't be read.
-    #[error("the ledger's key file \"{path}\" can't be read")]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The ledger itself refuses.
-    #[error("the ledger can't be opened")]
-    Ledger(#[from] LedgerError),
-}
-
 impl Journal {
     /// Opens the ledger; it stays this process's alone.
     pub fn open(
         dir: PathBuf,
         key: zeroize::Zeroizing<String>,
         witness: Option<PathBuf>,
-    ) -> Result<Self, JournalError> {
+    ) -> Result<Self, LedgerError> {
         let ledger = Ledger::open(&dir, &key, witness.as_deref())?;
         Ok(Self {
             dir,

@@ -27,7 +27,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use journal::{Journal, JournalError};
+pub use journal::Journal;
 pub use routes::routes;
 pub use service::{
     HOLDER_SILENCE_MAX_S, NONCE_LIFE_S, NONCES_MAX, PENDING_LIFE_S, SESSIONS_MAX, Service,

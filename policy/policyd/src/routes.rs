@@ -13,11 +13,10 @@ use kekkai_types::{Call, Refusal, Timestamp};
 
 use crate::{Service, refuse};
 
-fn add<C: Call + 'static>(
-    routes: Routes,
-    service: &Arc<Service>,
-    answer: fn(&Service, &From, C, Timestamp) -> Result<C::Reply, Refusal>,
-) -> Routes
+/// How a call is answered, given who asks and when.
+type Answer<C> = fn(&Service, &From, C, Timestamp) -> Result<<C as Call>::Reply, Refusal>;
+
+fn add<C: Call + 'static>(routes: Routes, service: &Arc<Service>, answer: Answer<C>) -> Routes
 where
     C::Reply: 'static,
 {

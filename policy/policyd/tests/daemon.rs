@@ -201,6 +201,18 @@ fn check_reads_what_the_configuration_names_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn second_process_on_the_same_state_does_not_start() {
+    let world = World::new();
+    let _first = world.start().await;
+    let before = world.entries().len();
+    let out = world.run().stderr(Stdio::piped()).output().unwrap();
+    assert!(!out.status.success());
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert!(text.contains("in use by another process"), "{text}");
+    assert_eq!(world.entries().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_and_the_ledger_says_so() {
     let world = World::new();
     let mut daemon = world.start().await;
