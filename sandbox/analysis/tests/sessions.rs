@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "the other tests use the rest")]
 mod support;
 
 use std::sync::Mutex;

@@ -40,7 +40,9 @@ pub enum JailError {
     },
 }
 
+/// What holds now, or why it doesn't.
 type Enforced = Result<String, String>;
+type Step = fn(&JailSpec) -> Enforced;
 
 /// Enters the jail, for good, and says what holds. Any error is final: the process must end
 /// without reading its socket.
@@ -54,7 +56,7 @@ pub fn enter(spec: &JailSpec) -> Result<JailReport, JailError> {
     }
     // Landlock forbids mounts, capabilities are needed for them, seccomp forbids all the rest:
     // the order matters.
-    let steps: [(Layer, fn(&JailSpec) -> Enforced); 8] = [
+    let steps: [(Layer, Step); 8] = [
         (Layer::Namespaces, |_| namespaces()),
         (Layer::NoNewPrivileges, |_| no_new_privileges()),
         (Layer::EmptyRoot, |_| empty_root()),

@@ -1,3 +1,5 @@
+//! Shared by the tests of sessions and of attestation.
+//!
 //! A policy and a review service on loopback, real in everything that crosses the wire, that say what
 //! a test wants; and a broker with the hostile worker.
 
@@ -18,7 +20,7 @@ use kekkai_policy_api::{
     Recorded, RenewLeases, SessionTerms,
 };
 use kekkai_review_api::Submit;
-use kekkai_service::tls::{SERVICE_NAME, TlsFiles};
+use kekkai_service::tls::{SERVICE_NAME, TlsFiles, spki_of_file};
 use kekkai_service::{Client, Routes, serve};
 use kekkai_sys::{Spawner, memfd};
 use kekkai_types::{
@@ -31,25 +33,25 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType}
 
 /// What the services were told, and what they shall say.
 #[derive(Default)]
-pub struct Script {
-    pub events: Mutex<Vec<Event>>,
-    pub closed: Mutex<Vec<(SessionId, EndReason)>>,
-    pub submitted: Mutex<Vec<Submit>>,
+pub(crate) struct Script {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) closed: Mutex<Vec<(SessionId, EndReason)>>,
+    pub(crate) submitted: Mutex<Vec<Submit>>,
     /// The ledger refuses this kind of entry.
-    pub refuse: Mutex<Option<&'static str>>,
-    pub lease: Mutex<Option<EndReason>>,
+    pub(crate) refuse: Mutex<Option<&'static str>>,
+    pub(crate) lease: Mutex<Option<EndReason>>,
     /// Renewals hang.
-    pub silent: AtomicBool,
+    pub(crate) silent: AtomicBool,
     /// The review service breaks the connection after it stored an output, this many times.
-    pub lose_answers: Mutex<u32>,
+    pub(crate) lose_answers: Mutex<u32>,
 }
 
 impl Script {
-    pub fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         self.events.lock().unwrap().iter().map(kind).collect()
     }
 
-    pub fn last_outcome(&self) -> String {
+    pub(crate) fn last_outcome(&self) -> String {
         let events = self.events.lock().unwrap();
         events
             .iter()
@@ -62,7 +64,7 @@ impl Script {
     }
 }
 
-pub fn kind(event: &Event) -> String {
+pub(crate) fn kind(event: &Event) -> String {
     serde_json::to_value(event).unwrap()["type"]
         .as_str()
         .unwrap()
@@ -99,10 +101,13 @@ impl Authority {
     }
 }
 
-pub struct Stage {
-    pub broker: Arc<Broker>,
-    pub script: Arc<Script>,
-    _dir: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) script: Arc<Script>,
+    pub(crate) policy: Client,
+    /// Of our own certificate.
+    pub(crate) spki: Digest,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 async fn listen(files: TlsFiles, routes: Routes) -> String {
@@ -174,7 +179,12 @@ fn review(script: &Arc<Script>) -> Routes {
     })
 }
 
-pub async fn stage(spawner: Spawner) -> Stage {
+pub(crate) async fn stage(spawner: Spawner) -> Stage {
+    stage_with(spawner, |routes| routes).await
+}
+
+/// With more calls that the policy service answers.
+pub(crate) async fn stage_with(spawner: Spawner, more: impl FnOnce(Routes) -> Routes) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -182,7 +192,7 @@ pub async fn stage(spawner: Spawner) -> Stage {
     let authority = Authority { key, params };
     let script = Arc::new(Script::default());
     let at = |name, uri| authority.issue(dir.path(), name, uri);
-    let policy_at = listen(at("policy", "kekkai://policy"), policy(&script)).await;
+    let policy_at = listen(at("policy", "kekkai://policy"), more(policy(&script))).await;
     let review_at = listen(at("review", "kekkai://review"), review(&script)).await;
     let own = at("analysis", "kekkai://analysis/a1");
     let policy = Client::new(&own, policy_at, PeerKind::Policy).unwrap();
@@ -204,16 +214,18 @@ pub async fn stage(spawner: Spawner) -> Stage {
         policy: policy.clone(),
         review,
     }));
-    tokio::spawn(lease::renew_forever(broker.clone(), policy));
+    tokio::spawn(lease::renew_forever(broker.clone(), policy.clone()));
     Stage {
         broker,
         script,
-        _dir: dir,
+        policy,
+        spki: spki_of_file(&own.certificate).unwrap(),
+        dir,
     }
 }
 
 /// Terms whose memory limit tells the hostile worker how to start.
-pub fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
+pub(crate) fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
     let dataset = DatasetId::new("d").unwrap();
     let column = |name: &str| ColumnCatalog {
         name: name.to_owned(),
@@ -274,7 +286,7 @@ pub fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
     }
 }
 
-pub async fn keys() -> Result<Vec<FileKey>, Refusal> {
+pub(crate) async fn keys() -> Result<Vec<FileKey>, Refusal> {
     Ok(vec![FileKey {
         dataset: DatasetId::new("d").unwrap(),
         version: 1,
@@ -284,11 +296,11 @@ pub async fn keys() -> Result<Vec<FileKey>, Refusal> {
 
 impl Stage {
     /// A running session with a hostile worker that starts honestly.
-    pub async fn session(&self, query_limit_s: u32) -> Arc<Session> {
+    pub(crate) async fn session(&self, query_limit_s: u32) -> Arc<Session> {
         self.session_as(200, query_limit_s).await
     }
 
-    pub async fn session_as(&self, how: u32, query_limit_s: u32) -> Arc<Session> {
+    pub(crate) async fn session_as(&self, how: u32, query_limit_s: u32) -> Arc<Session> {
         let terms = terms(how, query_limit_s);
         let (session, waived) = self.broker.bring_up(&terms, keys()).await.unwrap();
         assert!(waived.is_empty());
@@ -297,10 +309,10 @@ impl Stage {
     }
 }
 
-pub const LONG: Duration = Duration::from_secs(15);
+pub(crate) const LONG: Duration = Duration::from_secs(15);
 
 /// Children of this process's spawner that are alive: workers.
-pub fn workers() -> usize {
+pub(crate) fn workers() -> usize {
     let own = std::process::id().to_string();
     let parent_of = |pid: &str| -> Option<(String, String)> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
