@@ -76,6 +76,3 @@ async fn no_release_page(visitor: Visitor) -> Response {
         text::E_NOT_FOUND,
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,166 @@
+//! An output arrives.
+
+use kekkai_checks::{Profile, Report, Verdict, check};
+use kekkai_output::OutputDigest;
+use kekkai_policy_api::Event;
+use kekkai_review_api::Submit;
+use kekkai_types::{Refusal, ServerId, Timestamp};
+
+use super::Review;
+use crate::model::Head;
+use crate::policy::PolicyError;
+use crate::state::Step;
+use crate::store::{OUTPUTS_WAITING_MAX, StoreError};
+
+/// Characters of a title.
+pub const TITLE_MAX: usize = 200;
+/// Characters of a purpose.
+pub const PURPOSE_MAX: usize = 2_000;
+/// Columns of a table: a reviewer must be able to look at each.
+pub const COLUMNS_MAX: usize = 1_000;
+/// Outputs of one author that may wait for votes at once.
+pub const AUTHOR_WAITING_MAX: usize = 20;
+
+impl Review {
+    /// Takes an output from an analysis server: checks it, records it, stores it. The same output a
+    /// second time changes nothing.
+    pub async fn submit(
+        &self,
+        server: ServerId,
+        submit: Submit,
+        now: Timestamp,
+    ) -> Result<OutputDigest, Refusal> {
+        let profile = Profile::named(&submit.sdc_profile)
+            .map_err(|error| Refusal::new("profile-unknown", error.0))?;
+        if submit.title.trim().is_empty() || submit.title.chars().count() > TITLE_MAX {
+            return Err(Refusal::new("title-length", TITLE_MAX.to_string()));
+        }
+        if submit.purpose.chars().count() > PURPOSE_MAX {
+            return Err(Refusal::new("purpose-length", PURPOSE_MAX.to_string()));
+        }
+        // They are shown in terminals too, where a control character is a command.
+        let is_plain = |text: &str| text.chars().all(|c| !c.is_control() || c == '\n');
+        if !is_plain(&submit.purpose) || !is_plain(&submit.title) || submit.title.contains('\n') {
+            return Err(Refusal::new("control-characters", "title or purpose"));
+        }
+        if submit.table.columns.len() > COLUMNS_MAX {
+            return Err(Refusal::new("table-columns", COLUMNS_MAX.to_string()));
+        }
+        let judged = tokio::task::spawn_blocking(move || judge(submit, &profile)).await;
+        let (submit, report, digest) = judged.map_err(|_| Refusal::new("internal", "checks"))??;
+        let table = submit.table;
+        let head = Head {
+            output: submit.output,
+            server,
+            session: submit.session,
+            job: submit.job,
+            author: submit.author,
+            agreement: submit.agreement,
+            title: submit.title,
+            purpose: submit.purpose,
+            lang: submit.lang,
+            submitted: now,
+            digest,
+            report,
+        };
+
+        let _turn = self.turn.lock().await;
+        let output = head.output.clone();
+        let found = self
+            .store
+            .run(move |store| Ok((store.find(&output)?, store.list(true, OUTPUTS_WAITING_MAX)?)))
+            .await;
+        let (existing, waiting) = found.map_err(|error| internal(&error))?;
+        if let Some(existing) = existing {
+            let known = existing.head;
+            let is_same = known.digest == head.digest
+                && known.author == head.author
+                && known.agreement == head.agreement
+                && known.session == head.session
+                && known.job == head.job
+                && known.server == head.server;
+            return if is_same {
+                Ok(known.digest)
+            } else {
+                Err(Refusal::new("output-exists", head.output.as_str()))
+            };
+        }
+        let all = waiting.outputs.len().saturating_add(waiting.altered.len());
+        if u32::try_from(all).is_ok_and(|all| all >= OUTPUTS_WAITING_MAX) {
+            return Err(Refusal::new("queue-full", OUTPUTS_WAITING_MAX.to_string()));
+        }
+        // One author must not fill the queue for everybody.
+        let own = waiting
+            .outputs
+            .iter()
+            .filter(|listed| listed.head.author == head.author);
+        if own.count() >= AUTHOR_WAITING_MAX {
+            return Err(Refusal::new(
+                "author-queue-full",
+                AUTHOR_WAITING_MAX.to_string(),
+            ));
+        }
+        let is_failing = head.report.verdict == Verdict::Fail;
+        self.record(Event::OutputSubmitted {
+            output: head.output.clone(),
+            digest: digest.0,
+            author: head.author.clone(),
+            agreement: head.agreement.clone(),
+            session: head.session.clone(),
+        })
+        .await?;
+        if is_failing {
+            // Rejected by the checks: an entry without votes before it says so.
+            self.record(Event::OutputRejected {
+                output: head.output.clone(),
+                digest: digest.0,
+            })
+            .await?;
+        }
+        let step = if is_failing {
+            Step::SubmittedFailing
+        } else {
+            Step::Submitted
+        };
+        tracing::info!(
+            output = head.output.as_str(),
+            step = step.as_str(),
+            "output arrived"
+        );
+        self.store
+            .run(move |store| store.insert(&head, &table, step))
+            .await
+            .map_err(|error| internal(&error))?;
+        Ok(digest)
+    }
+
+    async fn record(&self, event: Event) -> Result<u64, Refusal> {
+        self.policy
+            .record(event)
+            .await
+            .map_err(|error| match error {
+                PolicyError::NoAnswer(cause) => cause.into_refusal(),
+                PolicyError::Refused(_) => Refusal::new("internal", "record"),
+            })
+    }
+}
+
+/// The work of a submission that needs no other service.
+fn judge(submit: Submit, profile: &Profile) -> Result<(Submit, Report, OutputDigest), Refusal> {
+    // A table from another process is an allegation until its shape is checked.
+    submit
+        .table
+        .check_shape()
+        .map_err(|error| Refusal::new("table-shape", error.to_string()))?;
+    let report = check(&submit.table, profile);
+    let digest = submit
+        .table
+        .digest()
+        .map_err(|_| Refusal::new("internal", "digest"))?;
+    Ok((submit, report, digest))
+}
+
+fn internal(error: &StoreError) -> Refusal {
+    tracing::error!(%error, "database");
+    Refusal::new("internal", "review")
+}
