@@ -120,6 +120,7 @@ fn worker_that_breaks_the_protocol_is_killed_with_its_session() {
             "jailed-again",
             "die",
             "forbidden",
+            "flood",
         ] {
             let session = stage.session(60).await;
             let result = run(&session, sql).await;
@@ -137,7 +138,7 @@ fn worker_that_breaks_the_protocol_is_killed_with_its_session() {
             );
         }
         let deadline = Instant::now() + LONG;
-        while workers() > 0 || stage.script.closed.lock().unwrap().len() < 9 {
+        while workers() > 0 || stage.script.closed.lock().unwrap().len() < 10 {
             assert!(Instant::now() < deadline, "{} workers are left", workers());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

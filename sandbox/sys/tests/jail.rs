@@ -279,39 +279,31 @@ fn killed_child_is_gone_and_its_exit_known() {
 }
 
 #[test]
-fn workers_die_with_the_broker() {
-    let spawner = Spawner::start().unwrap();
-    let jailed = start(&spawner, &[]);
-    let Jailed { child, socket, .. } = jailed;
-    let pid = child.pid();
-    // The broker is killed: nothing of it runs its course, its descriptors are closed.
-    std::mem::forget(child);
-    let proc = format!("/proc/{pid}/stat");
-    assert!(File::open(&proc).is_ok());
-    drop(spawner);
-    // `forget` keeps a clone of the spawner's socket open, as no killed process could: find the
-    // spawner and end it the way the kernel ends it when its parent dies.
-    let stat = std::fs::read_to_string(&proc).unwrap();
-    let parent: i32 = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
+fn workers_die_with_a_broker_that_is_killed() {
+    let mut broker = Command::new(PROBE)
+        .arg("--broker")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
         .unwrap();
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(parent),
-        nix::sys::signal::Signal::SIGKILL,
-    )
-    .unwrap();
-    let mut socket = socket.into_inner();
-    let mut rest = Vec::new();
-    socket.read_to_end(&mut rest).unwrap();
+    let mut line = String::new();
+    BufReader::new(broker.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let worker: i32 = line
+        .trim()
+        .parse()
+        .expect("the worker was not started or not verified");
+    let alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    assert!(alive());
+    // Nothing of the broker runs its course.
+    broker.kill().unwrap();
+    broker.wait().unwrap();
     let deadline = Instant::now() + LIMIT;
-    while std::fs::read_to_string(&proc).is_ok_and(|stat| !stat.contains(") Z ")) {
-        assert!(Instant::now() < deadline, "the worker outlived its spawner");
+    while alive() {
+        assert!(Instant::now() < deadline, "the worker outlived the broker");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -125,6 +125,21 @@ fn answer(
             rows_read: 1,
             rows_total: 2,
         },
+        "flood" => {
+            for rows_read in 0..1000 {
+                let job = job.clone();
+                let progress = FromWorker::Progress {
+                    job,
+                    rows_read,
+                    rows_total: 1000,
+                };
+                if sender.send(&progress).is_err() {
+                    break;
+                }
+            }
+            std::thread::sleep(Duration::from_secs(60));
+            return;
+        }
         "die" => std::process::exit(3),
         "forbidden" => {
             std::net::TcpStream::connect("127.0.0.1:1").unwrap();

@@ -1,7 +1,7 @@
 //! Statements to the worker, and what comes back: recorded before each effect.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
 use kekkai_output::Table;
@@ -16,6 +16,8 @@ use crate::judge::{Counted, Expected, judge};
 
 /// A person who cancels hears of it by then, whatever the worker does.
 const CANCEL_SHOWN: Duration = Duration::from_secs(1);
+/// Frames of one worker in a second: four jobs report progress four times a second each.
+const FRAMES_PER_S_MAX: u32 = 100;
 /// Names and candidates of a worker's error: characters, and how many.
 const NAME_MAX: usize = 200;
 const CANDIDATES_MAX: usize = 10;
@@ -235,15 +237,40 @@ impl Session {
     }
 }
 
+/// Counts frames: a worker that floods its broker is not ours any more.
+struct Flood {
+    since: Instant,
+    frames: u32,
+}
+
+impl Flood {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            frames: 0,
+        }
+    }
+
+    /// False when this frame is one too many in its second.
+    fn admits_another(&mut self) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self::new();
+        }
+        self.frames += 1;
+        self.frames <= FRAMES_PER_S_MAX
+    }
+}
+
 /// Listens to a worker until it ends or misbehaves; either ends the session.
 pub(super) async fn listen(session: Arc<Session>, mut receiver: AsyncReceiver) {
+    let mut flood = Flood::new();
     loop {
         let message = tokio::select! {
             message = receiver.receive() => message,
             _ = session.wait_end() => break,
         };
         let fits = match message {
-            Ok(Some(message)) => hear(&session, message),
+            Ok(Some(message)) => flood.admits_another() && hear(&session, message),
             Ok(None) => false,
             Err(error) => {
                 tracing::error!(session = %session.id(), %error, "a worker's frame is refused");

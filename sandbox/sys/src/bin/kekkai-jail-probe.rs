@@ -33,6 +33,9 @@ fn main() {
             }
         }
     }
+    if args.get(1).is_some_and(|arg| arg == "--broker") {
+        return broker();
+    }
     if args.last().is_some_and(|arg| arg == "--threads-first") {
         std::thread::spawn(|| std::thread::sleep(Duration::from_secs(5)));
     }
@@ -67,6 +70,32 @@ fn main() {
         };
         socket.write_all(answer.as_bytes()).unwrap();
     }
+}
+
+/// Does what a broker does, in its order: spawner, no dumps, worker, the look from outside. Then it
+/// waits to be killed.
+fn broker() {
+    let spawner = kekkai_sys::Spawner::start().unwrap();
+    kekkai_sys::harden::harden_this_process().unwrap();
+    let image = File::open("/proc/self/exe").unwrap();
+    let (ours, theirs) = kekkai_sys::scm::stream_pair().unwrap();
+    let (_log, log_end) = std::io::pipe().unwrap();
+    let spec = JailSpec {
+        kind: ProcessKind::SqlWorker,
+        memory_mib: 512,
+        waived: std::collections::BTreeSet::new(),
+    };
+    let mut args = vec!["kekkai-jail-probe".to_owned()];
+    args.extend(spec.to_args());
+    let (image, log) = (std::os::fd::AsFd::as_fd(&image), log_end.into());
+    let child = spawner
+        .spawn(image, &args, theirs, log, &spec.waived)
+        .unwrap();
+    let mut hello = [0; 512];
+    assert!(UnixStream::from(ours).read(&mut hello).unwrap() > 0);
+    kekkai_sys::verify::verify_from_outside(child.pid(), &spec.waived).unwrap();
+    println!("{}", child.pid());
+    std::thread::sleep(Duration::from_secs(60));
 }
 
 fn io<T>(result: std::io::Result<T>) -> Result<(), Errno> {
