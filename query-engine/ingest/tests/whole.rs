@@ -76,7 +76,7 @@ struct Summary {
     /// Admissions and distinct patients by ICD-10 code.
     diseases: BTreeMap<String, (usize, usize)>,
     /// Mean HbA1c of those who take metformin, and of those who don't, times a thousand.
-    hba1c: (i64, i64),
+    hba1c: (f64, f64),
 }
 
 const HBA1C: &str = "3D046000001906202";
@@ -160,7 +160,7 @@ fn summary(tables: [Vec<Row>; 4], names: impl Fn(&'static str) -> &'static str) 
         entry.0 += 1;
         entry.1.insert(get(row, "患者ID"));
     }
-    let mean = |(count, sum): (i32, f64)| (sum / f64::from(count) * 1000.0).round() as i64;
+    let mean = |(count, sum): (i32, f64)| (sum / f64::from(count) * 1000.0).round();
     Summary {
         patients: patients
             .iter()
@@ -208,7 +208,7 @@ fn aggregates_over_decrypted_data_equal_those_over_raw_data() {
     assert_eq!(raw.patients, 3_000);
     assert_eq!(ingested.report.persons, 3_000);
     // The sample is worth analysing: diabetes shows in HbA1c, and few diseases are common.
-    assert!(raw.hba1c.0 > raw.hba1c.1 + 700, "{:?}", raw.hba1c);
+    assert!(raw.hba1c.0 > raw.hba1c.1 + 700.0, "{:?}", raw.hba1c);
     assert!(raw.diseases.len() > 20);
     // Pseudonyms are positive, and none is a patient's number.
     for batch in scene.recovery.table(&ingested, "patients") {
