@@ -175,7 +175,7 @@ impl FromStr for Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
-    /// A value of a column that is dropped as a direct identifier.
+    /// A value of a column that is dropped as a direct identifier, or a raw person key.
     DroppedValue,
     /// A Japanese personal name.
     Name,

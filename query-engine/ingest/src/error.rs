@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use kekkai_dataset::{Check, FileError, KeyError};
 
-/// Why nothing was ingested. After each of these the final folder does not exist.
+/// Why nothing was ingested. After each of these no folder was made or changed at the final place.
+/// [`IngestError::message`] says it in a person's language.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// The version is there already; versions are never replaced.
@@ -25,7 +26,7 @@ pub enum IngestError {
     /// Nobody could ever open the data.
     #[error("no recipient: expected the public key of an analysis server or of the recovery key")]
     NoRecipient,
-    /// The manifest names no column that can be pseudonymized consistently.
+    /// A table without a source file.
     #[error("table \"{table}\": no file matches \"{pattern}\"")]
     NoFile {
         /// The table.

@@ -21,6 +21,7 @@ mod convert;
 mod date;
 mod decode;
 mod error;
+mod message;
 mod names;
 mod pseudonym;
 mod run;

@@ -122,7 +122,7 @@ pub struct Accepted {
 /// the dataset's key is ever written. `progress` is called after each batch, from this thread.
 ///
 /// # Errors
-/// See [`IngestError`]. After each error the final folder does not exist, and none holds a value.
+/// See [`IngestError`]. An error leaves nothing at the final place, and holds no value of the data.
 pub fn ingest(
     manifest: &Manifest,
     source: &Path,
@@ -282,22 +282,34 @@ fn remember(
 ) -> Result<Memory, IngestError> {
     let mut memory = Memory::new();
     for (table, files) in manifest.tables.iter().zip(sources) {
-        let wanted = identifiers(table);
+        let mut wanted = identifiers(table);
         if wanted.is_empty() {
             continue;
         }
+        // Where names are, each patient is: their numbers are looked for too.
+        let person = table
+            .columns
+            .iter()
+            .position(|column| column.role == ColumnRole::PersonKey);
+        let names = wanted.len();
+        wanted.extend(person);
         let mut rows = 0;
         with_reader(table, files, &wanted, |batches| {
             for batch in batches {
                 let batch = batch?;
-                for column in &batch.columns {
+                for (at, column) in batch.columns.iter().enumerate() {
                     // What is not text has no spelling to look for; its shape is checked where it lands.
                     let texts = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8)
                         .map_err(|_| {
                             IngestError::Internal("an identifier column without a text")
                         })?;
                     for cell in texts.as_string::<i32>().iter().flatten() {
-                        if !memory.add(cell) {
+                        let has_room = if at < names {
+                            memory.add(cell)
+                        } else {
+                            memory.add_person(cell)
+                        };
+                        if !has_room {
                             return Err(IngestError::TooManyIdentifiers {
                                 max: IDENTIFIERS_MAX,
                             });

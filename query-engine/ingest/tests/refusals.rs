@@ -402,6 +402,7 @@ fn parquet_that_is_none_or_of_other_types_is_refused() {
 fn identifiers_in_kept_columns_are_refused_with_table_column_rows_and_rule() {
     for (cell, check) in [
         ("甲野 乙子", Check::DroppedValue),
+        ("患者番号 A-10000017", Check::DroppedValue),
         ("佐藤 太郎", Check::Name),
         ("123456789018", Check::MyNumber),
         ("01130012", Check::Insurance),
@@ -414,7 +415,10 @@ fn identifiers_in_kept_columns_are_refused_with_table_column_rows_and_rule() {
         ("TK1234567", Check::Passport),
     ] {
         let scene = Scene::new();
-        scene.put("visits.csv", around(&format!("4,x,2024-01-05,{cell},1,1")));
+        scene.put(
+            "visits.csv",
+            around(&format!("A10000017,x,2024-01-05,{cell},1,1")),
+        );
         let error = refused(&scene, MANIFEST);
         let said = error.to_string();
         assert!(!said.contains(cell), "{said}");

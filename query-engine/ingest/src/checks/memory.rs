@@ -1,10 +1,12 @@
-//! The values of dropped identifiers, remembered as keyed hashes and looked for in what is kept.
+//! The values of dropped identifiers and the raw person keys, remembered as keyed hashes and looked for
+//! in what is kept.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, BuildHasherDefault};
 
 use super::plain;
+use crate::date::parse_date;
 use crate::pseudonym::Already;
 
 /// Values of dropped identifiers that are remembered; each takes about 10 to 20 bytes.
@@ -46,6 +48,9 @@ const NOBODY: [&str; 18] = [
 pub(crate) struct Memory {
     state: RandomState,
     values: HashSet<u64, BuildHasherDefault<Already>>,
+    /// Raw person keys. Looked for in texts only: patient numbers fill their range, so every second
+    /// amount would be one.
+    persons: HashSet<u64, BuildHasherDefault<Already>>,
     max: usize,
 }
 
@@ -54,6 +59,7 @@ impl Memory {
         Self {
             state: RandomState::new(),
             values: HashSet::default(),
+            persons: HashSet::default(),
             max: IDENTIFIERS_MAX,
         }
     }
@@ -70,12 +76,28 @@ impl Memory {
             }
         }
         self.values.insert(self.state.hash_one(form.as_str()));
-        self.values.len() <= self.max
+        self.has_room()
+    }
+
+    /// Remembers a raw person key; false when there are too many.
+    pub(crate) fn add_person(&mut self, cell: &str) -> bool {
+        if let Some(form) = form(cell) {
+            self.persons.insert(self.state.hash_one(form.as_str()));
+        }
+        self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.values.len() + self.persons.len() <= self.max
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.persons.is_empty()
     }
 
     /// Whether a text, as a whole, or a number written within it, is a remembered value.
     pub(crate) fn has(&self, cell: &str) -> bool {
-        if self.values.is_empty() {
+        if self.is_empty() {
             return false;
         }
         let Some(form) = form(cell) else { return false };
@@ -84,7 +106,7 @@ impl Memory {
 
     /// Also looks for remembered words anywhere within a free text.
     pub(crate) fn has_within(&self, cell: &str) -> bool {
-        if self.values.is_empty() {
+        if self.is_empty() {
             return false;
         }
         if self.has(cell) {
@@ -113,11 +135,13 @@ impl Memory {
             return false;
         }
         let text: String = digits.iter().map(|d| char::from(d + b'0')).collect();
-        self.has_form(&text)
+        self.values.contains(&self.state.hash_one(text.as_str()))
     }
 
     fn has_form(&self, form: &str) -> bool {
-        self.values.contains(&self.state.hash_one(form))
+        let hash = self.state.hash_one(form);
+        // A day written as eight digits is no patient's number.
+        self.values.contains(&hash) || (self.persons.contains(&hash) && parse_date(form).is_none())
     }
 
     /// Numbers of six digits and more, hyphens left out as `form` does.
@@ -131,7 +155,11 @@ impl Memory {
         };
         cell.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
             .any(|token| {
-                let digits: String = token.chars().filter(|c| *c != '-').collect();
+                let digits: String = token
+                    .chars()
+                    .filter(|c| *c != '-')
+                    .map(|c| c.to_ascii_lowercase())
+                    .collect();
                 digits.len() >= ASCII_CHARS_MIN
                     && digits.len() < cell.len()
                     && digits.bytes().any(|b| b.is_ascii_digit())
@@ -200,6 +228,20 @@ mod tests {
         let memory = memory(&["不明", "-", "", "1234", "なし", "0000000000", "ー"]);
         assert!(memory.values.is_empty());
         assert!(!memory.has("不明"));
+    }
+
+    #[test]
+    fn patient_numbers_are_found_in_texts_and_not_taken_for_amounts() {
+        let mut memory = Memory::new();
+        for key in ["10000017", "20240115", "7"] {
+            assert!(memory.add_person(key));
+        }
+        assert!(memory.has("10000017"));
+        assert!(memory.has("1000-0017"));
+        assert!(memory.has_within("ID 10000017 の再診"));
+        assert!(!memory.has_integer(&[1, 0, 0, 0, 0, 0, 1, 7]));
+        assert!(!memory.has("20240115"));
+        assert!(!memory.has("7"));
     }
 
     #[test]

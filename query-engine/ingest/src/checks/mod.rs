@@ -1,8 +1,9 @@
 //! R14: identifiers in data that would be kept (Ⅱ-25-2).
 //!
 //! Two sorts of check. *Shape*: a My Number has a check digit, a telephone number a prefix. *Memory*: the
-//! values of columns that the manifest drops as direct identifiers are remembered (as keyed hashes), and
-//! looked for in what is kept, so that a name in the wrong column is found although nobody listed it.
+//! values of columns that the manifest drops as direct identifiers, and the raw person keys beside them, are
+//! remembered (as keyed hashes) and looked for in what is kept, so that a name in the wrong column is found
+//! although nobody listed it.
 //!
 //! Any hit in a text refuses the ingest. Integers have no shape to speak of: what is only plausible in
 //! them counts when it fills half of a column. A manifest may `accept` a check for a column, with a
