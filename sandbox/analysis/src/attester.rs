@@ -14,10 +14,19 @@ use tokio::sync::watch;
 
 use crate::remeasure::Watch;
 
-/// Between the first tries to enrol.
+/// Between tries to enrol while the policy service doesn't answer, and after its first refusal.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// Between later ones: each refusal is an entry in the ledger.
-const RETRY_LAST: Duration = Duration::from_secs(30);
+/// Between later refusals: each is an entry in the ledger.
+const RETRY_LAST: Duration = Duration::from_secs(15);
+
+/// Why enrolment did not succeed this time.
+#[derive(Debug, thiserror::Error)]
+enum EnrolError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("the TPM")]
+    Tpm(#[from] TpmError),
+}
 
 /// Speaks for this server towards the policy service.
 #[derive(Debug)]
@@ -57,44 +66,45 @@ impl Attester {
     pub async fn enrol(&self, policy: &Client) {
         let mut pause = RETRY_FIRST;
         loop {
-            match self.try_enrol(policy).await {
+            let wait = match self.try_enrol(policy).await {
                 Ok(()) => {
                     tracing::info!("enrolled");
                     self.enrolled.send_replace(true);
                     return;
                 }
-                Err(reason) => tracing::warn!(reason, "not enrolled yet"),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_LAST);
+                Err(EnrolError::Call(error @ CallError::Unavailable { .. })) => {
+                    tracing::warn!(%error, "not enrolled yet");
+                    RETRY_FIRST
+                }
+                Err(error) => {
+                    tracing::warn!(error = explain(&error), "not enrolled yet");
+                    let wait = pause;
+                    pause = (pause * 2).min(RETRY_LAST);
+                    wait
+                }
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 
-    async fn try_enrol(&self, policy: &Client) -> Result<(), String> {
+    async fn try_enrol(&self, policy: &Client) -> Result<(), EnrolError> {
         match policy.call(&AttestChallenge {}).await {
             // Only enrolled servers are given a nonce; this one is not used.
             Ok(_) => return Ok(()),
             Err(CallError::Refused(refusal)) if refusal.code == "server-not-enrolled" => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
-        let tpm = |error: TpmError| explain(&error);
-        let request = self
-            .tpm
-            .enrolment_request(&self.server)
-            .await
-            .map_err(tpm)?;
-        let begin = BeginEnrolment { request };
-        let challenge = policy.call(&begin).await.map_err(|e| e.to_string())?;
+        let request = self.tpm.enrolment_request(&self.server).await?;
+        let challenge = policy.call(&BeginEnrolment { request }).await?;
         let credential = self
             .tpm
             .activate(&challenge.credential_blob, &challenge.secret)
-            .await
-            .map_err(tpm)?;
+            .await?;
         let finish = FinishEnrolment {
             server: self.server.clone(),
             credential: BASE64_STANDARD.encode(&*credential),
         };
-        policy.call(&finish).await.map_err(|e| e.to_string())
+        Ok(policy.call(&finish).await?)
     }
 
     /// A session's terms and wrapped keys, against a quote of this moment.

@@ -67,6 +67,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let spawner = Spawner::start()?;
     harden::harden_this_process()?;
     log::init("kekkai-analysis");
+    if !harden::lock_all_memory()? {
+        tracing::warn!("only keys are locked, not all memory: set LimitMEMLOCK=infinity");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

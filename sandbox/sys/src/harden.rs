@@ -104,3 +104,31 @@ pub fn harden_this_process() -> io::Result<()> {
     nix::sys::prctl::set_dumpable(false)?;
     Ok(())
 }
+
+/// Keeps all memory of this process, now and later, out of swap, where it may lock without limit
+/// (`LimitMEMLOCK=infinity`, or `CAP_IPC_LOCK`). False where it may not: then only what lies in
+/// [`crate::LockedBytes`] is kept out.
+pub fn lock_all_memory() -> io::Result<bool> {
+    use nix::sys::mman::{MlockAllFlags, mlockall};
+    use nix::sys::resource::{RLIM_INFINITY, getrlimit};
+    // Under a limit, MCL_FUTURE would make allocations fail some day.
+    let (soft, _) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    if soft != RLIM_INFINITY && !may_lock()? {
+        return Ok(false);
+    }
+    // MCL_ONFAULT of sys/mman.h: what is never touched takes no memory.
+    let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault)?;
+    Ok(true)
+}
+
+/// Whether `CAP_IPC_LOCK` is effective.
+fn may_lock() -> io::Result<bool> {
+    const CAP_IPC_LOCK: u32 = 14;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    Ok(effective.is_some_and(|sets| sets & (1 << CAP_IPC_LOCK) != 0))
+}
