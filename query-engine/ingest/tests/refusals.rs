@@ -405,7 +405,7 @@ fn identifiers_in_kept_columns_are_refused_with_table_column_rows_and_rule() {
         ("患者番号 A-10000017", Check::DroppedValue),
         ("佐藤 太郎", Check::Name),
         ("123456789018", Check::MyNumber),
-        ("01130012", Check::Insurance),
+        ("保険者番号01130012", Check::Insurance),
         ("090-1234-5678", Check::Phone),
         ("x@example.jp", Check::Email),
         ("4111111111111111", Check::Card),
@@ -478,6 +478,22 @@ fn telephones_in_an_integer_column_count_when_they_fill_it() {
         .collect();
     scene.put("visits.csv", format!("{HEADER}{few}"));
     scene.ingest(MANIFEST).unwrap();
+}
+
+#[test]
+fn insurers_numbers_count_when_they_fill_a_column() {
+    let scene = Scene::new();
+    let rows: String = (0..20)
+        .map(|n| format!("{n},甲野,2024-01-05,01130012,1,1\n"))
+        .collect();
+    scene.put("visits.csv", format!("{HEADER}{rows}"));
+    let IngestError::Identifiers(findings) = refused(&scene, MANIFEST) else {
+        panic!()
+    };
+    assert_eq!(
+        (findings[0].check, findings[0].rows),
+        (Check::Insurance, 20)
+    );
 }
 
 #[test]

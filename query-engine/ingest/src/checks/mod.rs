@@ -5,8 +5,9 @@
 //! remembered (as keyed hashes) and looked for in what is kept, so that a name in the wrong column is found
 //! although nobody listed it.
 //!
-//! Any hit in a text refuses the ingest. Integers have no shape to speak of: what is only plausible in
-//! them counts when it fills half of a column. A manifest may `accept` a check for a column, with a
+//! Any hit refuses the ingest, but for one sort: a number of fewer than ten digits, alone in its cell, may
+//! look like somebody's by chance (codes have seven to nine digits too), and counts when such numbers fill
+//! half of a column. A manifest may `accept` a check for a column, with a
 //! reason that goes to the report.
 
 mod column;
