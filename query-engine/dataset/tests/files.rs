@@ -1,5 +1,11 @@
 //! Encrypted files: nothing in them is plain, and each opens at its own place only.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -231,4 +237,50 @@ fn existing_file_is_not_overwritten() {
     let key = KeyText::random().unwrap();
     let (path, _) = write(folder.path(), &key);
     assert!(EncryptedFile::create(&path, batch().schema(), &key, place()).is_err());
+}
+
+/// SplitMix64, so that a failure replays from its seed.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[test]
+fn changed_byte_anywhere_is_refused_or_changes_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyText::random().unwrap();
+    let (path, _) = write(folder.path(), &key);
+    let bytes = fs::read(&path).unwrap();
+    let seed = 7;
+    let mut state = seed;
+    let bad = folder.path().join("bad");
+    let mut refused = 0;
+    for round in 0..600 {
+        let mut changed = bytes.clone();
+        let length = changed.len() as u64;
+        let back = if round % 2 == 0 { 400 } else { length };
+        let at = (length - 1 - next(&mut state) % back) as usize;
+        changed[at] ^= 1 << (next(&mut state) % 8);
+        fs::write(&bad, &changed).unwrap();
+        let read = std::panic::catch_unwind(|| {
+            let reader = open_reader(File::open(&bad).unwrap(), &key, &place()).ok()?;
+            reader
+                .with_batch_size(10_000)
+                .build()
+                .ok()?
+                .collect::<Result<Vec<_>, _>>()
+                .ok()
+        });
+        match read {
+            Ok(None) => refused += 1,
+            Ok(Some(rows)) => assert_eq!(rows, [batch()], "seed {seed}, round {round}, byte {at}"),
+            Err(_) => {
+                panic!("seed {seed}, round {round}, byte {at} of {length}: the reader panicked")
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
 }

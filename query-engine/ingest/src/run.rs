@@ -131,6 +131,28 @@ pub fn ingest(
     pseudonym_key: Option<&PseudonymKey>,
     mut progress: impl FnMut(&Progress<'_>),
 ) -> Result<Ingested, IngestError> {
+    let places = Places {
+        source,
+        out,
+        file_target: FILE_TARGET_BYTES,
+    };
+    run(manifest, &places, recipients, pseudonym_key, &mut progress)
+}
+
+/// Where from, where to, and how much in one file.
+struct Places<'a> {
+    source: &'a Path,
+    out: &'a Path,
+    file_target: u64,
+}
+
+fn run(
+    manifest: &Manifest,
+    places: &Places<'_>,
+    recipients: &[(Recipient, Vec<u8>)],
+    pseudonym_key: Option<&PseudonymKey>,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Result<Ingested, IngestError> {
     if recipients.is_empty() {
         return Err(IngestError::NoRecipient);
     }
@@ -164,12 +186,12 @@ pub fn ingest(
         }
     };
 
-    let work = Work::begin(out, manifest)?;
+    let work = Work::begin(places.out, manifest)?;
     let mut sources = Vec::with_capacity(manifest.tables.len());
     for table in &manifest.tables {
-        sources.push(source::files(table, source)?);
+        sources.push(source::files(table, places.source)?);
     }
-    let mut meter = Meter::new(manifest, &sources, &mut progress);
+    let mut meter = Meter::new(manifest, &sources, progress);
     let memory = remember(manifest, &sources, &mut meter)?;
     let mut pseudonyms = Pseudonyms::new(pseudonym_key)?;
 
@@ -185,6 +207,7 @@ pub fn ingest(
             pseudonyms: &mut pseudonyms,
             dataset_key: &dataset_key,
             folder: &work.folder,
+            file_target: places.file_target,
             // Once something was found nothing is written any more, but all is looked at: the producer
             // wants to hear of everything at once.
             writes: findings.is_empty(),
@@ -357,6 +380,7 @@ struct TableJob<'j> {
     pseudonyms: &'j mut Pseudonyms,
     dataset_key: &'j KeyText,
     folder: &'j Path,
+    file_target: u64,
     writes: bool,
 }
 
@@ -400,6 +424,7 @@ impl<'j> TableJob<'j> {
             manifest: self.manifest,
             schema: Arc::clone(&schema),
             dataset_key: self.dataset_key,
+            file_target: self.file_target,
         };
         let (counted, entries) = thread::scope(|scope| {
             let writer = scope.spawn(move || parts.write(&from_us));
@@ -586,6 +611,7 @@ struct Parts<'j> {
     manifest: &'j Manifest,
     schema: SchemaRef,
     dataset_key: &'j KeyText,
+    file_target: u64,
 }
 
 impl Parts<'_> {
@@ -608,7 +634,7 @@ impl Parts<'_> {
         let mut rows = 0_usize;
         for batch in batches {
             // Looked at between batches only: a row group is split by the writer itself.
-            if rows > 0 && file.bytes() >= FILE_TARGET_BYTES {
+            if rows > 0 && file.bytes() >= self.file_target {
                 entries.push(file.finish()?);
                 file = self.begin(entries.len())?;
             }
@@ -738,4 +764,49 @@ fn sync_folder(path: &Path) -> Result<(), IngestError> {
             path: path.to_owned(),
             source,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use hpke::kem::DhP256HkdfSha256;
+    use hpke::{Kem as _, Serializable as _};
+    use kekkai_dataset::{read_metadata, unwrap_with_recovery};
+
+    use super::*;
+    use crate::sample::{self, SampleFormat};
+
+    #[test]
+    fn table_beyond_the_target_goes_on_in_further_files() {
+        let root = tempfile::tempdir().unwrap();
+        let raw = root.path().join("raw");
+        let made = sample::write(&raw, 1, 4_000, SampleFormat::CsvUtf8, |_| {}).unwrap();
+        let (private, public) = DhP256HkdfSha256::gen_keypair();
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(&private.to_bytes());
+        let manifest = Manifest::parse(sample::MANIFEST).unwrap();
+        let places = Places {
+            source: &raw,
+            out: &root.path().join("out"),
+            file_target: 1,
+        };
+        let recipients = [(Recipient::Recovery, public.to_bytes().to_vec())];
+        let done = run(&manifest, &places, &recipients, None, &mut |_| {}).unwrap();
+        let key = unwrap_with_recovery(&KeyText::new(bytes), &done.keys[0]).unwrap();
+        let labs = done
+            .catalog
+            .tables
+            .iter()
+            .find(|t| t.name == "labs")
+            .unwrap();
+        assert!(labs.files.len() > 1);
+        let mut rows = 0;
+        for (at, entry) in labs.files.iter().enumerate() {
+            assert_eq!(entry.name, format!("labs/part-{at:05}.parquet"));
+            let place = FilePlace::new(&manifest.id, 1, &entry.name);
+            let file = File::open(done.folder.join(&entry.name)).unwrap();
+            let metadata = read_metadata(&file, &key, &place).unwrap();
+            rows += metadata.file_metadata().num_rows().unsigned_abs();
+        }
+        assert_eq!((rows, labs.rows), (made.labs, made.labs));
+    }
 }

@@ -12,6 +12,9 @@ use crate::pseudonym::Already;
 /// Values of dropped identifiers that are remembered; each takes about 10 to 20 bytes.
 pub const IDENTIFIERS_MAX: usize = 1 << 26;
 
+/// Cells whose spelling is not looked at again.
+const RECENT: usize = 4096;
+
 /// Shorter values are found by chance: a house number, an initial.
 const ASCII_CHARS_MIN: usize = 6;
 const OTHER_CHARS_MIN: usize = 2;
@@ -51,6 +54,8 @@ pub(crate) struct Memory {
     /// Raw person keys. Looked for in texts only: patient numbers fill their range, so every second
     /// amount would be one.
     persons: HashSet<u64, BuildHasherDefault<Already>>,
+    /// Hashes of cells as they were written, each at its place: names of doctors come again and again.
+    recent: Vec<u64>,
     max: usize,
 }
 
@@ -60,12 +65,16 @@ impl Memory {
             state: RandomState::new(),
             values: HashSet::default(),
             persons: HashSet::default(),
+            recent: vec![0; RECENT],
             max: IDENTIFIERS_MAX,
         }
     }
 
     /// Remembers a value; false when there are too many.
     pub(crate) fn add(&mut self, cell: &str) -> bool {
+        if self.is_recent((cell, false)) {
+            return true;
+        }
         let Some(form) = form(cell) else { return true };
         let is_number = form.bytes().all(|b| b.is_ascii_digit());
         if is_number {
@@ -81,10 +90,27 @@ impl Memory {
 
     /// Remembers a raw person key; false when there are too many.
     pub(crate) fn add_person(&mut self, cell: &str) -> bool {
+        if self.is_recent((cell, true)) {
+            return true;
+        }
         if let Some(form) = form(cell) {
             self.persons.insert(self.state.hash_one(form.as_str()));
         }
         self.has_room()
+    }
+
+    /// Whether this very cell was remembered a short while ago; it is from now on.
+    fn is_recent(&mut self, cell: (&str, bool)) -> bool {
+        let hash = self.state.hash_one(cell);
+        let at = usize::try_from(hash).unwrap_or_default() % RECENT;
+        match self.recent.get_mut(at) {
+            Some(slot) if *slot == hash => true,
+            Some(slot) => {
+                *slot = hash;
+                false
+            }
+            None => false,
+        }
     }
 
     fn has_room(&self) -> bool {
