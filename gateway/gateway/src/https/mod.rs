@@ -89,8 +89,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/sign-in/finish", post(sign_in::finish))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/review", any(proxy::forward))
+        .route("/review/", any(proxy::forward))
         .route("/review/{*path}", any(proxy::forward))
         .route("/release", any(proxy::forward))
+        .route("/release/", any(proxy::forward))
         .route("/release/{*path}", any(proxy::forward))
         .fallback(guard::not_found)
         .layer(axum::middleware::from_fn_with_state(

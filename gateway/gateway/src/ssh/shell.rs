@@ -113,7 +113,11 @@ impl Shell {
         let _ = self.handle.data(self.channel, self.bytes(text)).await;
     }
 
+    /// Beside the output; a terminal has one screen for both.
     pub(super) async fn err(&self, text: &str) {
+        if self.is_terminal() {
+            return self.out(text).await;
+        }
         let bytes = self.bytes(text);
         let _ = self.handle.extended_data(self.channel, STDERR, bytes).await;
     }

@@ -341,6 +341,7 @@ fn review(_: &Arc<World>) -> Router {
     Routes::new()
         .call::<ListOutputs, _, _>(|_, _| async move { Ok(Vec::new()) })
         .router()
+        .route("/review/", axum::routing::any(echo))
         .route("/review/{*path}", axum::routing::any(echo))
         .route("/release/{*path}", axum::routing::any(echo))
 }
