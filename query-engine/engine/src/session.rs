@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer};
@@ -13,6 +13,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::OptimizerConfig;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -20,6 +21,7 @@ use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_output::{Lineage, TABLE_CELLS_MAX, Table};
 use kekkai_types::{DatasetId, Digest};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::above::{Rows, above};
@@ -115,6 +117,15 @@ impl Cancel {
     }
 }
 
+/// Work that nobody waits for any more ends at its next pause.
+struct Abandon(tokio::task::JoinHandle<Checked<Table>>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Granted tables under terms.
 pub struct Session {
     terms: Terms,
@@ -178,19 +189,30 @@ impl Session {
         count(&cut(&plan, &follow)?, &mut follow).map(drop)
     }
 
-    /// Runs a statement. `progress` is called at most four times a second.
+    /// Runs a statement on the current runtime. `progress` is called at most four times a second.
     pub async fn run(
-        &self,
+        self: &Arc<Self>,
         sql: &str,
         cancel: &Cancel,
         progress: impl Fn(Progress) + Send,
     ) -> Result<Table, Stopped> {
-        let rows_read = Arc::new(RowsRead::default());
-        let text = Text::new(sql)?;
-        let plan = self.plan(&text, &rows_read)?;
-        let rows_total = rows_total(&plan);
-        let work = self.answer(sql, &text, &plan);
-        tokio::pin!(work);
+        self.run_on(&Handle::current(), sql, cancel, progress).await
+    }
+
+    /// Runs a statement on another runtime, whose threads need [`STACK_BYTES`] of stack: there may be moments
+    /// in which all of them are busy, while progress and cancelling are this one's.
+    pub async fn run_on(
+        self: &Arc<Self>,
+        compute: &Handle,
+        sql: &str,
+        cancel: &Cancel,
+        progress: impl Fn(Progress) + Send,
+    ) -> Result<Table, Stopped> {
+        let rows = Arc::new(RowsRead::default());
+        let (session, text, counting) = (Arc::clone(self), sql.to_owned(), Arc::clone(&rows));
+        let work = compute.spawn(async move { session.whole(&text, &counting).await });
+        // Whoever drops this future wants the work to stop as well.
+        let mut work = Abandon(work);
         let stop = cancel.cancelled();
         tokio::pin!(stop);
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
@@ -200,10 +222,21 @@ impl Session {
             tokio::select! {
                 biased;
                 () = &mut stop => return Err(Stopped::Cancelled),
-                table = &mut work => return table.map_err(Stopped::Failed),
-                _ = ticks.tick() => progress(Progress { rows_read: rows_read.get(), rows_total }),
+                done = &mut work.0 => return match done {
+                    Ok(table) => table.map_err(Stopped::Failed),
+                    // A panic: what it said is lost on purpose.
+                    Err(_) => Err(refuse(SqlErrorCode::Internal, "", None).into()),
+                },
+                _ = ticks.tick() => progress(Progress { rows_read: rows.read(), rows_total: rows.total() }),
             }
         }
+    }
+
+    async fn whole(&self, sql: &str, rows: &Arc<RowsRead>) -> Checked<Table> {
+        let text = Text::new(sql)?;
+        let plan = self.plan(&text, rows)?;
+        rows.expect(rows_total(&plan));
+        self.answer(sql, &text, &plan).await
     }
 
     fn plan(&self, text: &Text, rows_read: &Arc<RowsRead>) -> Checked<LogicalPlan> {
@@ -307,6 +340,18 @@ impl Session {
             .query_planner()
             .create_physical_plan(plan, &self.state)
             .await?;
+        // A join can make a million rows of one batch: without this it would make them without a pause,
+        // and could not be cancelled meanwhile.
+        let physical = physical
+            .transform_up(|node| {
+                Ok(if node.name().ends_with("JoinExec") {
+                    let pausing: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
+                    Transformed::yes(pausing)
+                } else {
+                    Transformed::no(node)
+                })
+            })?
+            .data;
         execute_stream(physical, self.state.task_ctx())
     }
 

@@ -268,13 +268,24 @@ impl Loaded {
     }
 }
 
-/// Rows read so far, shared between a query's scans.
+/// Rows read so far, shared between a query's scans, and of how many.
 #[derive(Debug, Default)]
-pub(crate) struct RowsRead(AtomicU64);
+pub(crate) struct RowsRead {
+    read: AtomicU64,
+    total: AtomicU64,
+}
 
 impl RowsRead {
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn expect(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
     }
 }
 
@@ -525,7 +536,7 @@ impl Iterator for Reading {
                         self.scan
                             .granted
                             .rows_read
-                            .0
+                            .read
                             .fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                         let picks = current.picks.clone();
                         let batch = match somebodys(batch, current.person) {

@@ -21,7 +21,7 @@ mod load;
 mod serve;
 
 pub use load::{LoadFailed, load};
-pub use serve::{CANCEL_LIMIT, ServeError, serve};
+pub use serve::{ServeError, serve};
 
 /// A panic's message may quote data: only its place in the source is written.
 pub fn silence_panics() {

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, SqlError, SqlErrorCode};
-use kekkai_engine::{Cancel, STACK_BYTES, Session, Stopped};
+use kekkai_engine::{Cancel, Progress, STACK_BYTES, Session, Stopped};
 use kekkai_types::JobId;
 use kekkai_worker_api::{FrameError, FromWorker, Receiver, Sender, ToWorker, worker_channel};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::load::load;
 
-/// A cancelled query that has not stopped by itself after this is abandoned.
-pub const CANCEL_LIMIT: Duration = Duration::from_millis(500);
+/// The stack of threads that only pass messages, in bytes.
+const CONTROL_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Why the worker ends.
 #[derive(Debug, thiserror::Error)]
@@ -52,27 +51,35 @@ pub fn serve(socket: OwnedFd, layers: BTreeMap<String, String>) -> Result<(), Se
             return Err(ServeError::Load);
         }
     };
-    let runtime = Builder::new_multi_thread()
+    // Two runtimes: queries may keep all their threads busy, progress and cancelling don't wait for them.
+    let compute = runtime("query", threads, STACK_BYTES)?;
+    let control = runtime("control", 1, CONTROL_STACK_BYTES)?;
+    sender.send(&FromWorker::Loaded)?;
+    let answered = answer(&control, compute.handle(), &session, &sender, &mut receiver);
+    // Queries that still run have nobody to answer.
+    control.shutdown_background();
+    compute.shutdown_background();
+    answered
+}
+
+fn runtime(name: &str, threads: usize, stack: usize) -> Result<Runtime, ServeError> {
+    Builder::new_multi_thread()
         .worker_threads(threads)
-        .thread_stack_size(STACK_BYTES)
-        // Their stacks count towards the jail's limit on memory.
+        .thread_stack_size(stack)
+        // Stacks count towards the jail's limit on memory.
         .max_blocking_threads(JOBS_ACTIVE_MAX)
-        .thread_name("query")
+        .thread_name(name)
         .enable_time()
         .build()
-        .map_err(ServeError::Runtime)?;
-    sender.send(&FromWorker::Loaded)?;
-    let answered = answer(&runtime, &session, &sender, &mut receiver);
-    // Queries that still run have nobody to answer.
-    runtime.shutdown_background();
-    answered
+        .map_err(ServeError::Runtime)
 }
 
 /// Jobs that run, each with what stops it.
 type Jobs = Arc<Mutex<BTreeMap<JobId, Cancel>>>;
 
 fn answer(
-    runtime: &Runtime,
+    control: &Runtime,
+    compute: &Handle,
     session: &Arc<Session>,
     sender: &Sender,
     receiver: &mut Receiver,
@@ -93,13 +100,14 @@ fn answer(
                 };
                 if is_new {
                     let query = Query {
+                        compute: compute.clone(),
                         session: Arc::clone(session),
                         sender: sender.clone(),
                         job,
                         sql,
                         cancel,
                     };
-                    runtime.spawn(query.run(Arc::clone(&jobs)));
+                    control.spawn(query.run(Arc::clone(&jobs)));
                 } else {
                     sender.send(&failed(job, internal()))?;
                 }
@@ -118,6 +126,7 @@ fn answer(
 
 /// One statement being run.
 struct Query {
+    compute: Handle,
     session: Arc<Session>,
     sender: Sender,
     job: JobId,
@@ -128,44 +137,28 @@ struct Query {
 impl Query {
     async fn run(self, jobs: Jobs) {
         let Self {
+            compute,
             session,
             sender,
             job,
             sql,
             cancel,
         } = self;
-        // A task of its own, so that a panic ends this query and not the worker.
-        let work = {
-            let (sender, job, cancel) = (sender.clone(), job.clone(), cancel.clone());
-            tokio::spawn(async move {
-                session
-                    .run(&sql, &cancel, |progress| {
-                        // A broker that is gone is noticed by the reading thread.
-                        let _ = sender.send(&FromWorker::Progress {
-                            job: job.clone(),
-                            rows_read: progress.rows_read,
-                            rows_total: progress.rows_total,
-                        });
-                    })
-                    .await
-            })
+        let progress = |progress: Progress| {
+            // A broker that is gone is noticed by the reading thread.
+            let _ = sender.send(&FromWorker::Progress {
+                job: job.clone(),
+                rows_read: progress.rows_read,
+                rows_total: progress.rows_total,
+            });
         };
-        let abandon = work.abort_handle();
-        let overdue = async {
-            cancel.cancelled().await;
-            tokio::time::sleep(CANCEL_LIMIT).await;
-        };
-        let answer = tokio::select! {
-            done = work => match done {
-                Ok(Ok(table)) => FromWorker::Done { job: job.clone(), table: Box::new(table) },
-                Ok(Err(Stopped::Failed(error))) => failed(job.clone(), error),
-                Ok(Err(Stopped::Cancelled)) => FromWorker::Cancelled { job: job.clone() },
-                Err(_) => failed(job.clone(), internal()),
+        let answer = match session.run_on(&compute, &sql, &cancel, progress).await {
+            Ok(table) => FromWorker::Done {
+                job: job.clone(),
+                table: Box::new(table),
             },
-            () = overdue => {
-                abandon.abort();
-                FromWorker::Cancelled { job: job.clone() }
-            }
+            Err(Stopped::Failed(error)) => failed(job.clone(), error),
+            Err(Stopped::Cancelled) => FromWorker::Cancelled { job: job.clone() },
         };
         jobs.lock()
             .unwrap_or_else(PoisonError::into_inner)
