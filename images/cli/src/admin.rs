@@ -7,7 +7,9 @@ use kekkai_gateway_api::{CreateEnrolment, LookUpAccount, Unlock};
 use kekkai_policy_api as policy;
 use kekkai_service::tls::TlsFiles;
 use kekkai_service::{Client, config, tls};
-use kekkai_types::{AgreementId, Lang, PeerKind, PersonId, Role, ServerId, TerminalClass, TerminalId};
+use kekkai_types::{
+    AgreementId, Lang, PeerKind, PersonId, Role, ServerId, TerminalClass, TerminalId,
+};
 use serde::Deserialize;
 
 use crate::Outcome;
@@ -36,12 +38,20 @@ impl Connect {
     /// A client of the policy service.
     pub(crate) fn policy(&self) -> Result<Client, Box<dyn std::error::Error>> {
         let connection = self.read()?;
-        Ok(Client::new(&connection.tls, connection.policy, PeerKind::Policy)?)
+        Ok(Client::new(
+            &connection.tls,
+            connection.policy,
+            PeerKind::Policy,
+        )?)
     }
 
     fn gateway(&self) -> Result<Client, Box<dyn std::error::Error>> {
         let connection = self.read()?;
-        Ok(Client::new(&connection.tls, connection.gateway, PeerKind::Gateway)?)
+        Ok(Client::new(
+            &connection.tls,
+            connection.gateway,
+            PeerKind::Gateway,
+        )?)
     }
 }
 
@@ -86,16 +96,29 @@ pub(crate) async fn agreement(command: Agreement, lang: Lang) -> Outcome {
     match command {
         Agreement::Register { connect, file } => {
             let toml = read_agreement(&file)?;
-            let id = connect.policy()?.call(&policy::RegisterAgreement { toml }).await?;
+            let id = connect
+                .policy()?
+                .call(&policy::RegisterAgreement { toml })
+                .await?;
             println!("{id}");
         }
         Agreement::Check { file } => {
             read_agreement(&file)?;
-            println!("{}", lang.pick("取決めとして正しい形です", "the agreement is well-formed"));
+            println!(
+                "{}",
+                lang.pick("取決めとして正しい形です", "the agreement is well-formed")
+            );
             return Ok(());
         }
-        Agreement::End { connect, agreement, reason } => {
-            connect.policy()?.call(&policy::EndAgreement { agreement, reason }).await?;
+        Agreement::End {
+            connect,
+            agreement,
+            reason,
+        } => {
+            connect
+                .policy()?
+                .call(&policy::EndAgreement { agreement, reason })
+                .await?;
         }
     }
     done(lang);
@@ -122,11 +145,25 @@ pub(crate) enum Handler {
 
 pub(crate) async fn handler(command: Handler, lang: Lang) -> Outcome {
     match command {
-        Handler::Add(RosterEntry { connect, agreement, person }) => {
-            connect.policy()?.call(&policy::AddHandler { agreement, person }).await?;
+        Handler::Add(RosterEntry {
+            connect,
+            agreement,
+            person,
+        }) => {
+            connect
+                .policy()?
+                .call(&policy::AddHandler { agreement, person })
+                .await?;
         }
-        Handler::Remove(RosterEntry { connect, agreement, person }) => {
-            connect.policy()?.call(&policy::RemoveHandler { agreement, person }).await?;
+        Handler::Remove(RosterEntry {
+            connect,
+            agreement,
+            person,
+        }) => {
+            connect
+                .policy()?
+                .call(&policy::RemoveHandler { agreement, person })
+                .await?;
         }
     }
     done(lang);
@@ -179,14 +216,39 @@ fn parse_class(text: &str) -> Result<TerminalClass, String> {
 
 pub(crate) async fn person(command: Person, lang: Lang) -> Outcome {
     match command {
-        Person::Add { connect, person, name, reads, roles } => {
-            let call = policy::AddPerson { person, name, lang: reads, roles };
+        Person::Add {
+            connect,
+            person,
+            name,
+            reads,
+            roles,
+        } => {
+            let call = policy::AddPerson {
+                person,
+                name,
+                lang: reads,
+                roles,
+            };
             connect.policy()?.call(&call).await?;
         }
         Person::Enrol(PersonArg { connect, person }) => {
             let ticket = connect.gateway()?.call(&CreateEnrolment { person }).await?;
-            println!("{}: /enrol/{}", lang.pick("登録ページ(24時間・一度だけ)", "enrolment page (once, within 24 hours)"), ticket.ticket);
-            println!("{}: {}", lang.pick("トークンの秘密(手渡しし、控えない)", "the token's secret (hand it over, keep no copy)"), ticket.totp_secret);
+            println!(
+                "{}: /enrol/{}",
+                lang.pick(
+                    "登録ページ(24時間・一度だけ)",
+                    "enrolment page (once, within 24 hours)"
+                ),
+                ticket.ticket
+            );
+            println!(
+                "{}: {}",
+                lang.pick(
+                    "トークンの秘密(手渡しし、控えない)",
+                    "the token's secret (hand it over, keep no copy)"
+                ),
+                ticket.totp_secret
+            );
         }
         Person::Unlock(PersonArg { connect, person }) => {
             connect.gateway()?.call(&Unlock { person }).await?;
@@ -233,7 +295,14 @@ pub(crate) enum Terminal {
 
 pub(crate) async fn terminal(command: Terminal, lang: Lang) -> Outcome {
     match command {
-        Terminal::Add { connect, terminal, class, ssh_key, certificate, people } => {
+        Terminal::Add {
+            connect,
+            terminal,
+            class,
+            ssh_key,
+            certificate,
+            people,
+        } => {
             let ssh_key = ssh_key
                 .map(|path| -> Result<String, Box<dyn std::error::Error>> {
                     let text = std::fs::read_to_string(&path)?;
@@ -241,12 +310,23 @@ pub(crate) async fn terminal(command: Terminal, lang: Lang) -> Outcome {
                     Ok(words.join(" "))
                 })
                 .transpose()?;
-            let certificate_spki = certificate.map(|path| tls::spki_of_file(&path)).transpose()?;
-            let call = policy::AddTerminal { terminal, class, ssh_key, certificate_spki, people };
+            let certificate_spki = certificate
+                .map(|path| tls::spki_of_file(&path))
+                .transpose()?;
+            let call = policy::AddTerminal {
+                terminal,
+                class,
+                ssh_key,
+                certificate_spki,
+                people,
+            };
             connect.policy()?.call(&call).await?;
         }
         Terminal::Revoke { connect, terminal } => {
-            connect.policy()?.call(&policy::RevokeTerminal { terminal }).await?;
+            connect
+                .policy()?
+                .call(&policy::RevokeTerminal { terminal })
+                .await?;
         }
     }
     done(lang);
@@ -269,13 +349,19 @@ pub(crate) enum Server {
 pub(crate) async fn server(command: Server, lang: Lang) -> Outcome {
     match command {
         Server::Expect { connect, server } => {
-            connect.policy()?.call(&policy::ExpectServer { server }).await?;
+            connect
+                .policy()?
+                .call(&policy::ExpectServer { server })
+                .await?;
             done(lang);
         }
         Server::List(connect) => {
             for server in connect.policy()?.call(&policy::Enrolments {}).await? {
                 let trust = if server.emulated {
-                    lang.pick("エミュレート:ハードウェアの信頼なし", "emulated: no hardware trust")
+                    lang.pick(
+                        "エミュレート:ハードウェアの信頼なし",
+                        "emulated: no hardware trust",
+                    )
                 } else {
                     lang.pick("ハードウェアTPM", "hardware TPM")
                 };
@@ -289,14 +375,40 @@ pub(crate) async fn server(command: Server, lang: Lang) -> Outcome {
 pub(crate) async fn status(connect: &Connect, lang: Lang) -> Outcome {
     let state = connect.policy()?.call(&policy::ListState {}).await?;
     let rows: [(&str, &str, String); 8] = [
-        ("取決め", "agreements", state.agreements.iter().map(|(a, on)| format!("{a}{}", if *on { "" } else { " (ended)" })).collect::<Vec<_>>().join(" ")),
+        (
+            "取決め",
+            "agreements",
+            state
+                .agreements
+                .iter()
+                .map(|(a, on)| format!("{a}{}", if *on { "" } else { " (ended)" }))
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         ("人", "people", join(&state.people)),
         ("端末", "terminals", join(&state.terminals)),
-        ("データセット", "datasets", state.datasets.iter().map(|(d, v)| format!("{d}/{v}")).collect::<Vec<_>>().join(" ")),
+        (
+            "データセット",
+            "datasets",
+            state
+                .datasets
+                .iter()
+                .map(|(d, v)| format!("{d}/{v}"))
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         ("解析サーバー", "servers", join(&state.servers)),
         ("参照値", "reference values", join(&state.references)),
-        ("実行中のセッション", "running sessions", state.sessions.to_string()),
-        ("台帳の記録", "ledger entries", state.ledger_size.to_string()),
+        (
+            "実行中のセッション",
+            "running sessions",
+            state.sessions.to_string(),
+        ),
+        (
+            "台帳の記録",
+            "ledger entries",
+            state.ledger_size.to_string(),
+        ),
     ];
     for (ja, en, value) in rows {
         println!("{}: {value}", lang.pick(ja, en));
@@ -305,5 +417,9 @@ pub(crate) async fn status(connect: &Connect, lang: Lang) -> Outcome {
 }
 
 fn join(items: &[impl ToString]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -89,7 +89,11 @@ pub(crate) fn sample(sample: &Sample, lang: Lang) -> Outcome {
         made.drugs,
         made.bytes / 1_000_000
     );
-    println!("{}: {}", lang.pick("マニフェスト", "manifest"), manifest.display());
+    println!(
+        "{}: {}",
+        lang.pick("マニフェスト", "manifest"),
+        manifest.display()
+    );
     Ok(())
 }
 
@@ -120,14 +124,17 @@ pub(crate) struct Ingest {
 pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
     let text = std::fs::read_to_string(&ingest.manifest)
         .map_err(|e| format!("\"{}\" can't be read: {e}", ingest.manifest.display()))?;
-    let manifest = Manifest::parse(&text).map_err(|e| format!("{}:{e}", ingest.manifest.display()))?;
+    let manifest =
+        Manifest::parse(&text).map_err(|e| format!("{}:{e}", ingest.manifest.display()))?;
     let policy = ingest
         .connect
         .clone()
         .map(|connect| Connect { connect }.policy())
         .transpose()?;
-    let mut recipients =
-        vec![(Recipient::Recovery, kekkai_deploy::ec_public_of_file(&ingest.recovery)?)];
+    let mut recipients = vec![(
+        Recipient::Recovery,
+        kekkai_deploy::ec_public_of_file(&ingest.recovery)?,
+    )];
     if let Some(policy) = &policy {
         for server in policy.call(&Enrolments {}).await? {
             let public = STANDARD.decode(&server.unwrap_public)?;
@@ -156,7 +163,7 @@ pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
             bar.set_position(progress.bytes);
             let doing = match progress.step {
                 Step::Remember => lang.pick("名前を覚える", "remembering names"),
-                Step::Convert => lang.pick("仮名化と検査", "checking"),
+                Step::Write => lang.pick("仮名化と検査", "checking"),
             };
             bar.set_message(format!("{doing} {}", progress.table));
         },
@@ -177,7 +184,10 @@ pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
     }
     match policy {
         Some(policy) => {
-            let call = RegisterDataset { catalog: done.catalog, keys: done.keys };
+            let call = RegisterDataset {
+                catalog: done.catalog,
+                keys: done.keys,
+            };
             policy.call(&call).await?;
             println!("{}", lang.pick("登録しました", "registered"));
         }

@@ -101,7 +101,10 @@ async fn act(act: Act) -> Outcome {
         }
         Act::Askpass { who, prompt } => {
             let info = Info::load(&who.state)?;
-            println!("{}", kekkai_demo::askpass(&info, info.person(&who.who)?, &prompt).await?);
+            println!(
+                "{}",
+                kekkai_demo::askpass(&info, info.person(&who.who)?, &prompt).await?
+            );
         }
     }
     Ok(())
@@ -133,7 +136,13 @@ async fn play(demo: &Demo, lang: Lang) -> Outcome {
     }
     next_steps(&state, lang);
     if demo.stay {
-        println!("{}", lang.pick("実行中です。Ctrl-C で終了します。", "Running. Ctrl-C ends it."));
+        println!(
+            "{}",
+            lang.pick(
+                "実行中です。Ctrl-C で終了します。",
+                "Running. Ctrl-C ends it."
+            )
+        );
         kekkai_service::drain::signal().await;
     }
     world.stop();
@@ -144,7 +153,9 @@ fn next_steps(state: &std::path::Path, lang: Lang) {
     let state = state.display();
     println!("\n{}", lang.pick("次に見るところ:", "Where to look next:"));
     println!("  kekkai demo --state {state} --stay");
-    println!("  kekkai demo ssh --state {state} --as sato -- sql \"SELECT sex, count(*) FROM patients GROUP BY sex\"");
+    println!(
+        "  kekkai demo ssh --state {state} --as sato -- sql \"SELECT sex, count(*) FROM patients GROUP BY sex\""
+    );
     println!("  kekkai ledger show {state}/policy/ledger --vkey {state}/policy/ledger.vkey");
     println!("  README.md · ARCHITECTURE.md · SECURITY.md");
 }

@@ -64,15 +64,27 @@ pub(crate) fn run(command: Ledger, lang: Lang) -> Outcome {
             match report.witness {
                 Some(seen) => println!(
                     "{}: {} ({})",
-                    lang.pick("証人と一致するチェックポイント", "checkpoints that agree with the witness"),
+                    lang.pick(
+                        "証人と一致するチェックポイント",
+                        "checkpoints that agree with the witness"
+                    ),
                     seen.checkpoints,
                     seen.newest_size
                 ),
-                None => println!("{}", lang.pick("証人ファイルなし:末尾の切り捨ては検出できません", "no witness file: a cut-off end can't be seen")),
+                None => println!(
+                    "{}",
+                    lang.pick(
+                        "証人ファイルなし:末尾の切り捨ては検出できません",
+                        "no witness file: a cut-off end can't be seen"
+                    )
+                ),
             }
             println!(
                 "{} ({:.2} s)",
-                lang.pick("検証に成功:欠落・改変なし", "verified: nothing missing, nothing changed"),
+                lang.pick(
+                    "検証に成功:欠落・改変なし",
+                    "verified: nothing missing, nothing changed"
+                ),
                 start.elapsed().as_secs_f64()
             );
         }
@@ -93,7 +105,11 @@ pub(crate) fn run(command: Ledger, lang: Lang) -> Outcome {
             for entry in kekkai_ledger::entries(&log.dir)? {
                 let (index, bytes) = entry?;
                 let value: serde_json::Value = serde_json::from_slice(&bytes)?;
-                writeln!(out, "{}", serde_json::json!({"index": index, "entry": value}))?;
+                writeln!(
+                    out,
+                    "{}",
+                    serde_json::json!({"index": index, "entry": value})
+                )?;
             }
         }
     }
@@ -123,6 +139,10 @@ fn show(index: u64, bytes: &[u8], filter: Option<&str>) -> Outcome {
         })
         .collect();
     let at: Timestamp = entry.at;
-    println!("{index:>6}  {at}  {kind:<20}  {}  ({})", details.join(" "), entry.source);
+    println!(
+        "{index:>6}  {at}  {kind:<20}  {}  ({})",
+        details.join(" "),
+        entry.source
+    );
     Ok(())
 }

@@ -53,10 +53,16 @@ pub(crate) async fn run(command: Reference, lang: Lang) -> Outcome {
         }
         Reference::Add { connect, file } => {
             let reference = read(&file)?;
-            println!("{}", connect.policy()?.call(&AddReference { reference }).await?);
+            println!(
+                "{}",
+                connect.policy()?.call(&AddReference { reference }).await?
+            );
         }
         Reference::Withdraw { connect, reference } => {
-            connect.policy()?.call(&WithdrawReference { reference }).await?;
+            connect
+                .policy()?
+                .call(&WithdrawReference { reference })
+                .await?;
             println!("{}", lang.pick("取り消しました", "withdrawn"));
         }
     }

@@ -135,7 +135,7 @@ fn gateway(layout: &Layout, aaguid: &str) -> String {
          [ssh]\nlisten = \"{}\"\nhost_key = \"{dir}/host_key\"\n\n\
          [https]\nlisten = \"{}\"\npublic_url = \"{}\"\nrp_id = \"localhost\"\n\
          certificate = \"{dir}/web.crt\"\nkey = \"{dir}/web.key\"\nterminal_authority = \"{dir}/terminals.crt\"\n\n\
-         [admin]\nlisten = \"{}\"\n\n\
+         [admin]\nlisten = \"{}\"\nterminal = \"t-kato\"\n\n\
          [services]\npolicy = \"{}\"\nanalysis = \"{}\"\nreview = \"{}\"\n\n\
          [[models]]\naaguid = \"{aaguid}\"\nauthority = \"{dir}/model.crt\"\n\
          label = \"Kekkai demonstration authenticator\"\nemulated = true\n\n{}",
@@ -200,7 +200,12 @@ pub(crate) fn ingest_gibleed(
     source: &Path,
     servers: &[Enrolled],
 ) -> Result<RegisterDataset, DemoError> {
-    ingest(layout, kekkai_ingest::sample::GIBLEED_MANIFEST, source, servers)
+    ingest(
+        layout,
+        kekkai_ingest::sample::GIBLEED_MANIFEST,
+        source,
+        servers,
+    )
 }
 
 fn ingest(
@@ -228,7 +233,11 @@ fn ingest(
 }
 
 /// The agreements: the story's, one that the story ends, and one over GiBleed.
-pub(crate) fn agreements(layout: &Layout, extra: &[String], gibleed: bool) -> Result<Vec<String>, DemoError> {
+pub(crate) fn agreements(
+    layout: &Layout,
+    extra: &[String],
+    gibleed: bool,
+) -> Result<Vec<String>, DemoError> {
     let quoted = |names: &[&str]| {
         names
             .iter()
@@ -241,7 +250,10 @@ pub(crate) fn agreements(layout: &Layout, extra: &[String], gibleed: bool) -> Re
         agreement(
             layout,
             "sample-2026",
-            ("脳卒中治療と再入院の関連", "Stroke treatment and readmission"),
+            (
+                "脳卒中治療と再入院の関連",
+                "Stroke treatment and readmission",
+            ),
             &quoted(&["sato", "suzuki"]),
             "sample",
         )?,
@@ -257,7 +269,10 @@ pub(crate) fn agreements(layout: &Layout, extra: &[String], gibleed: bool) -> Re
         all.push(agreement(
             layout,
             "omop-2026",
-            ("消化管出血の記述疫学", "Gastrointestinal bleeding, descriptive"),
+            (
+                "消化管出血の記述疫学",
+                "Gastrointestinal bleeding, descriptive",
+            ),
             &quoted(&["suzuki"]),
             "gibleed",
         )?);
@@ -274,12 +289,22 @@ fn agreement(
     dataset: &str,
 ) -> Result<String, DemoError> {
     let id_of = kekkai_types::DatasetId::new(dataset)?;
-    let folder = kekkai_dataset::version_folder(&layout.dir.join("analysis/data"), &id_of, 1);
-    let catalog = kekkai_dataset::read_catalog(&folder).map_err(|e| program("the catalogue", &e))?;
+    let folder =
+        kekkai_dataset::layout::version_folder(&layout.dir.join("analysis/data"), &id_of, 1);
+    let catalog =
+        kekkai_dataset::layout::read_catalog(&folder).map_err(|e| program("the catalogue", &e))?;
     let mut data = format!("[[data]]\ndataset = \"{dataset}\"\nversion = 1\n");
     for table in &catalog.tables {
-        let columns: Vec<String> = table.columns.iter().map(|c| format!("\"{}\"", c.name)).collect();
-        let class = if table.person_key.is_some() { "clinical" } else { "vocabulary" };
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .map(|c| format!("\"{}\"", c.name))
+            .collect();
+        let class = if table.person_key.is_some() {
+            "clinical"
+        } else {
+            "vocabulary"
+        };
         let _ = write!(
             data,
             "[[data.tables]]\nname = \"{}\"\nclass = \"{class}\"\ncolumns = [{}]\n",

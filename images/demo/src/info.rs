@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use kekkai_types::{AgreementId, DatasetId, Digest, Lang, PersonId, Role, TerminalClass, TerminalId};
+use kekkai_types::{
+    AgreementId, DatasetId, Digest, Lang, PersonId, Role, TerminalClass, TerminalId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::DemoError;
@@ -153,7 +155,12 @@ impl Info {
             .find(|p| p.person.as_str() == person)
             .ok_or_else(|| DemoError::NoSuchPerson {
                 name: person.to_owned(),
-                known: self.people.iter().map(|p| p.person.to_string()).collect::<Vec<_>>().join(" "),
+                known: self
+                    .people
+                    .iter()
+                    .map(|p| p.person.to_string())
+                    .collect::<Vec<_>>()
+                    .join(" "),
             })
     }
 }

@@ -5,7 +5,12 @@
 //! end-to-end tests use the same [`World`].
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "tests"
+    )
 )]
 
 mod configuration;
@@ -17,7 +22,10 @@ mod web;
 mod world;
 
 pub use info::Info;
-pub use person::{SshAnswer, browser, TokenCode, approve, askpass, enrol, fetch_release, sign_in, ssh, ssh_command, token_code};
+pub use person::{
+    SshAnswer, TokenCode, approve, askpass, browser, enrol, fetch_release, sign_in, ssh,
+    ssh_command, token_code,
+};
 pub use process::{Daemon, free_address};
 pub use story::{StoryOptions, play, vote};
 pub use web::{Answer, Web};

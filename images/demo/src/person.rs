@@ -26,7 +26,10 @@ pub struct TokenCode {
 /// The next code of a person's token that the gateway will take: each works once, so the last used
 /// step is remembered beside the authenticator, and a person in a hurry waits.
 pub fn token_code(person: &Person) -> Result<TokenCode, DemoError> {
-    let secret = person.totp_secret.as_deref().ok_or(DemoError::Bug("no token"))?;
+    let secret = person
+        .totp_secret
+        .as_deref()
+        .ok_or(DemoError::Bug("no token"))?;
     let token = Token::new(secret)?;
     let memory = person.authenticator.with_extension("step");
     loop {
@@ -70,7 +73,10 @@ fn touch(person: &Person, options: &Value, origin: &str) -> Result<Value, DemoEr
 pub async fn approve(info: &Info, person: &Person, code: &str) -> Result<(), DemoError> {
     let mut web = browser(info, person)?;
     let options: Value = web
-        .post("/approve/begin", &json!({"person": person.person, "code": code}))
+        .post(
+            "/approve/begin",
+            &json!({"person": person.person, "code": code}),
+        )
         .await?;
     let credential = touch(person, &options, web.origin())?;
     let _: Value = web
@@ -137,21 +143,17 @@ pub async fn fetch_release(web: &mut Web, output: &str) -> Result<Answer, DemoEr
 }
 
 /// The connection code in a prompt of the gateway: two groups of four characters.
-pub fn code_in_prompt(prompt: &str) -> Option<String> {
+fn code_in_prompt(prompt: &str) -> Option<String> {
     prompt
         .split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-'))
-        .find(|word| {
-            word.len() == 9
-                && word.split('-').map(str::len).eq([4, 4])
-        })
+        .find(|word| word.len() == 9 && word.split('-').map(str::len).eq([4, 4]))
         .map(str::to_owned)
 }
 
 /// What `SSH_ASKPASS` does for a person of the demo: approves, then answers with the token's code.
 pub async fn askpass(info: &Info, person: &Person, prompt: &str) -> Result<String, DemoError> {
-    let code = code_in_prompt(prompt).ok_or_else(|| DemoError::Web(format!(
-        "the prompt shows no connection code: {prompt}"
-    )))?;
+    let code = code_in_prompt(prompt)
+        .ok_or_else(|| DemoError::Web(format!("the prompt shows no connection code: {prompt}")))?;
     approve(info, person, &code).await?;
     Ok(token_code(person)?.code)
 }
@@ -185,7 +187,10 @@ pub fn ssh_command(
         .args(["-o", "StrictHostKeyChecking=yes"])
         .args(["-o", "IdentitiesOnly=yes"])
         .args(["-o", &format!("IdentityFile={key}")])
-        .args(["-o", "PreferredAuthentications=publickey,keyboard-interactive"])
+        .args([
+            "-o",
+            "PreferredAuthentications=publickey,keyboard-interactive",
+        ])
         .args(["-o", "NumberOfPasswordPrompts=1"])
         .args(["-l", person.person.as_str()])
         .env("SSH_ASKPASS", &askpass)
@@ -206,9 +211,13 @@ pub fn ssh(
     let info = Info::load(dir)?;
     let mut ssh = ssh_command(dir, kekkai, &info, person)?;
     ssh.arg("127.0.0.1").args(command);
-    ssh.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    ssh.stdin(if input.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    })
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped());
     let mut child = ssh.spawn().map_err(io("ssh can't be started"))?;
     if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
         use std::io::Write;
@@ -252,7 +261,10 @@ mod tests {
             code_in_prompt("open https://localhost:1/approve, code KX7A-42QM, then").as_deref(),
             Some("KX7A-42QM")
         );
-        assert_eq!(code_in_prompt("接続コード「KX7A-42QM」を").as_deref(), Some("KX7A-42QM"));
+        assert_eq!(
+            code_in_prompt("接続コード「KX7A-42QM」を").as_deref(),
+            Some("KX7A-42QM")
+        );
         assert_eq!(code_in_prompt("Password for ABCD:"), None);
     }
 }

@@ -36,7 +36,11 @@ impl Daemon {
             what: format!("{name} can't be started"),
             source,
         };
-        let out = File::options().create(true).append(true).open(log).map_err(io)?;
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .map_err(io)?;
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program)

@@ -33,7 +33,11 @@ impl Teller {
     }
 
     fn end(&self, start: Instant, ja: &str, en: &str) {
-        println!("{:.2} s\n      {}", start.elapsed().as_secs_f64(), self.lang.pick(ja, en));
+        println!(
+            "{:.2} s\n      {}",
+            start.elapsed().as_secs_f64(),
+            self.lang.pick(ja, en)
+        );
     }
 
     fn show(text: &str) {
@@ -61,8 +65,8 @@ fn expect(
 
 /// What the researcher asks in the demo: admissions by disease and sex, of a rare corner too.
 const QUESTION: &str = "SELECT d.disease_name, p.sex, count(*) AS admissions, \
-count(DISTINCT p.patient_id) AS patients \
-FROM dpc d JOIN patients p ON d.patient_id = p.patient_id \
+count(DISTINCT d.person_id) AS patients \
+FROM dpc d JOIN patients p ON d.person_id = p.person_id \
 GROUP BY d.disease_name, p.sex ORDER BY admissions DESC LIMIT 12";
 
 /// Plays the story on a running world. Ends with an error at the first thing that isn't as promised.
@@ -88,7 +92,13 @@ fn ssh(
     command: &[&str],
     input: Option<&str>,
 ) -> Result<SshAnswer, DemoError> {
-    person::ssh(world.dir(), &world.program("kekkai"), info.person(who)?, command, input)
+    person::ssh(
+        world.dir(),
+        &world.program("kekkai"),
+        info.person(who)?,
+        command,
+        input,
+    )
 }
 
 /// Signs in, asks, submits; gives the output's id.
@@ -112,7 +122,12 @@ fn researcher_asks(world: &World, info: &Info, tell: &mut Teller) -> Result<Stri
         "Only with all three proofs was a jailed worker launched on a server that passed attestation, and given keys.",
     );
     Teller::show(&answer.out);
-    expect(STEP, answer.out.contains('*') || answer.out.contains('＊'), "a suppressed cell or legend", &said)?;
+    expect(
+        STEP,
+        answer.out.contains('*') || answer.out.contains('＊'),
+        "a suppressed cell or legend",
+        &said,
+    )?;
     let output = find_output_id(&said).ok_or_else(|| DemoError::Story {
         step: "the researcher submits",
         expected: "an output id".to_owned(),
@@ -138,8 +153,19 @@ fn doors_stay_shut(world: &World, info: &Info, tell: &mut Teller) -> Result<(), 
         "個票の表示とシェルを試みる",
         "suzuki tries rows of single patients, and a shell",
     );
-    let rows = ssh(world, info, "suzuki", &["sql SELECT * FROM patients LIMIT 5"], None)?;
-    expect(STEP, rows.code != 0 && rows.out.is_empty(), "no rows", &rows.out)?;
+    let rows = ssh(
+        world,
+        info,
+        "suzuki",
+        &["sql SELECT * FROM patients LIMIT 5"],
+        None,
+    )?;
+    expect(
+        STEP,
+        rows.code != 0 && rows.out.is_empty(),
+        "no rows",
+        &rows.out,
+    )?;
     tell.end(
         start,
         "個票は表示されず、試みは台帳に残った。",
@@ -148,7 +174,12 @@ fn doors_stay_shut(world: &World, info: &Info, tell: &mut Teller) -> Result<(), 
     Teller::show(&rows.err);
     let start = tell.begin("シェルを求める", "suzuki asks for a shell");
     let shell = ssh(world, info, "suzuki", &["cat /etc/passwd"], None)?;
-    expect(STEP, shell.code != 0 && !shell.out.contains("root:"), "no shell", &shell.out)?;
+    expect(
+        STEP,
+        shell.code != 0 && !shell.out.contains("root:"),
+        "no shell",
+        &shell.out,
+    )?;
     tell.end(
         start,
         "コンソール自身のコマンド以外は実行されない。",
@@ -242,7 +273,12 @@ async fn investigator_fetches(
         .output()
         .map_err(crate::io("kekkai can't be started"))?;
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
-    expect(STEP, verified.status.success(), "a valid signature", format!("{said}{}", String::from_utf8_lossy(&verified.stderr)))?;
+    expect(
+        STEP,
+        verified.status.success(),
+        "a valid signature",
+        format!("{said}{}", String::from_utf8_lossy(&verified.stderr)),
+    )?;
     tell.end(
         start,
         "出ていくのは、作成者でない二人が承認したそのままのバイト列だけ。",
@@ -258,15 +294,22 @@ fn auditor_verifies(info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
         "監査者が台帳を検証する(公開鍵だけを信頼)",
         "the auditor verifies the ledger, trusting a public key only",
     );
-    let report = kekkai_ledger::verify(&info.ledger.dir, &info.ledger.vkey, Some(&info.ledger.witness))
-        .map_err(|e| DemoError::Story {
-            step: STEP,
-            expected: "a ledger that verifies".to_owned(),
-            got: e.to_string(),
-        })?;
+    let report = kekkai_ledger::verify(
+        &info.ledger.dir,
+        &info.ledger.vkey,
+        Some(&info.ledger.witness),
+    )
+    .map_err(|e| DemoError::Story {
+        step: STEP,
+        expected: "a ledger that verifies".to_owned(),
+        got: e.to_string(),
+    })?;
     tell.end(
         start,
-        &format!("{} 件の記録が一つも欠けず、書き換えられていない。", report.size),
+        &format!(
+            "{} 件の記録が一つも欠けず、書き換えられていない。",
+            report.size
+        ),
         &format!("{} entries, none missing, none changed.", report.size),
     );
     Ok(())
@@ -307,16 +350,32 @@ async fn agreement_ends(world: &World, info: &Info, tell: &mut Teller) -> Result
     while session.try_wait().map_err(crate::io("ssh"))?.is_none() {
         if ended.elapsed() > Duration::from_secs(10) {
             let _ = session.kill();
-            return expect(STEP, false, "the session to end within 5 s", "it still runs after 10 s");
+            return expect(
+                STEP,
+                false,
+                "the session to end within 5 s",
+                "it still runs after 10 s",
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let took = ended.elapsed();
-    expect(STEP, took < Duration::from_secs(5), "within 5 s", format!("{took:?}"))?;
+    expect(
+        STEP,
+        took < Duration::from_secs(5),
+        "within 5 s",
+        format!("{took:?}"),
+    )?;
     tell.end(
         start,
-        &format!("終了から {:.2} 秒でセッションは切れた。", took.as_secs_f64()),
-        &format!("The session was over {:.2} s after the agreement was.", took.as_secs_f64()),
+        &format!(
+            "終了から {:.2} 秒でセッションは切れた。",
+            took.as_secs_f64()
+        ),
+        &format!(
+            "The session was over {:.2} s after the agreement was.",
+            took.as_secs_f64()
+        ),
     );
     Ok(())
 }
@@ -327,13 +386,17 @@ mod tests {
 
     #[test]
     fn an_output_id_is_found_among_words() {
-        assert_eq!(find_output_id("output o0123456789abcdef waits").as_deref(), Some("o0123456789abcdef"));
+        assert_eq!(
+            find_output_id("output o0123456789abcdef waits").as_deref(),
+            Some("o0123456789abcdef")
+        );
         assert_eq!(find_output_id("only others"), None);
     }
 
     #[test]
     fn a_hidden_field_is_read_from_a_form() {
-        let page = "<form><input type=\"hidden\" name=\"round\" value=\"3\"><input name=\"x\"></form>";
+        let page =
+            "<form><input type=\"hidden\" name=\"round\" value=\"3\"><input name=\"x\"></form>";
         assert_eq!(hidden(page, "round").as_deref(), Some("3"));
         assert_eq!(hidden(page, "digest"), None);
     }

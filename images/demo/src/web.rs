@@ -52,11 +52,7 @@ impl Answer {
 
 impl Web {
     /// A client at a terminal; `terminal` is absent for one that shows no certificate.
-    pub fn new(
-        origin: &str,
-        authority: &Path,
-        terminal: Option<&Pem>,
-    ) -> Result<Self, DemoError> {
+    pub fn new(origin: &str, authority: &Path, terminal: Option<&Pem>) -> Result<Self, DemoError> {
         let bad = |e: &dyn std::fmt::Display| DemoError::Web(e.to_string());
         let builder = ClientConfig::builder_with_provider(tls::provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -102,7 +98,12 @@ impl Web {
     ) -> Result<T, DemoError> {
         let json = serde_json::to_vec(body).map_err(|_| DemoError::Bug("request"))?;
         let answer = self
-            .send(Method::POST, path, Some("application/json"), Bytes::from(json))
+            .send(
+                Method::POST,
+                path,
+                Some("application/json"),
+                Bytes::from(json),
+            )
             .await?;
         if answer.status != 200 {
             return Err(DemoError::Refused {
@@ -121,7 +122,10 @@ impl Web {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Result<Answer, DemoError> {
-        let body: Vec<String> = fields.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect();
+        let body: Vec<String> = fields
+            .iter()
+            .map(|(k, v)| format!("{k}={}", encode(v)))
+            .collect();
         self.send(
             Method::POST,
             path,
@@ -151,7 +155,9 @@ impl Web {
         body: Bytes,
     ) -> Result<Answer, DemoError> {
         let bad = |e: &dyn std::fmt::Display| DemoError::Web(format!("{path}: {e}"));
-        let stream = TcpStream::connect(self.address).await.map_err(|e| bad(&e))?;
+        let stream = TcpStream::connect(self.address)
+            .await
+            .map_err(|e| bad(&e))?;
         let name = ServerName::try_from("localhost").map_err(|e| bad(&e))?;
         let stream = TlsConnector::from(self.config.clone())
             .connect(name, stream)
@@ -174,13 +180,22 @@ impl Web {
             request = request.header("content-type", content);
         }
         if !self.cookies.is_empty() {
-            let jar: Vec<String> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let jar: Vec<String> = self
+                .cookies
+                .iter()
+                .map(|(k, v)| format!("{k}={v}"))
+                .collect();
             request = request.header("cookie", jar.join("; "));
         }
         let request = request.body(Full::new(body)).map_err(|e| bad(&e))?;
         let response = sender.send_request(request).await.map_err(|e| bad(&e))?;
         for value in response.headers().get_all("set-cookie") {
-            let pair = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            let pair = value
+                .to_str()
+                .unwrap_or_default()
+                .split(';')
+                .next()
+                .unwrap_or_default();
             if let Some((key, value)) = pair.split_once('=') {
                 self.cookies.retain(|(k, _)| k != key);
                 self.cookies.push((key.to_owned(), value.to_owned()));
@@ -192,7 +207,12 @@ impl Web {
             .get("location")
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned);
-        let body = response.into_body().collect().await.map_err(|e| bad(&e))?.to_bytes();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| bad(&e))?
+            .to_bytes();
         driver.abort();
         Ok(Answer {
             status,
@@ -206,7 +226,9 @@ impl Web {
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(b).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                char::from(b).to_string()
+            }
             _ => format!("%{b:02X}"),
         })
         .collect()

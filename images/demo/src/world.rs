@@ -100,9 +100,20 @@ pub struct Admin {
 impl Admin {
     /// As the demo's operator `kato`.
     pub fn connect(info: &Info) -> Result<Self, DemoError> {
-        let kato = PersonId::new("kato")?;
-        let pem = info.admin.get(&kato).ok_or(DemoError::Bug("no operator"))?;
-        let policy = info.services.get("policy").ok_or(DemoError::Bug("no policy"))?;
+        Self::connect_as(info, "kato")
+    }
+
+    /// As one of the demo's operators.
+    pub fn connect_as(info: &Info, operator: &str) -> Result<Self, DemoError> {
+        let operator = PersonId::new(operator)?;
+        let pem = info
+            .admin
+            .get(&operator)
+            .ok_or(DemoError::Bug("no operator"))?;
+        let policy = info
+            .services
+            .get("policy")
+            .ok_or(DemoError::Bug("no policy"))?;
         let files = TlsFiles {
             certificate: pem.certificate.clone(),
             key: pem.key.clone(),
@@ -125,17 +136,87 @@ struct Named {
 
 /// The people of the story. yamada is registered, but on no roster.
 const PEOPLE: &[Named] = &[
-    Named { id: "sato", name: "佐藤 花子", lang: Lang::Ja, roles: &[Role::Researcher], class: TerminalClass::Console },
-    Named { id: "suzuki", name: "Suzuki Ken", lang: Lang::En, roles: &[Role::Researcher], class: TerminalClass::Console },
-    Named { id: "yoshida", name: "吉田 葵", lang: Lang::Ja, roles: &[Role::Researcher], class: TerminalClass::Console },
-    Named { id: "yamada", name: "Yamada Jun", lang: Lang::En, roles: &[Role::Researcher], class: TerminalClass::Console },
-    Named { id: "takahashi", name: "高橋 誠", lang: Lang::Ja, roles: &[Role::PrincipalInvestigator, Role::Researcher], class: TerminalClass::Browser },
-    Named { id: "tanaka", name: "田中 恵", lang: Lang::Ja, roles: &[Role::SecurityManager], class: TerminalClass::Browser },
-    Named { id: "kato", name: "加藤 学", lang: Lang::Ja, roles: &[Role::Operator], class: TerminalClass::Operator },
-    Named { id: "ito", name: "伊藤 結衣", lang: Lang::Ja, roles: &[Role::Reviewer], class: TerminalClass::Operator },
-    Named { id: "watanabe", name: "Watanabe Ren", lang: Lang::En, roles: &[Role::Reviewer], class: TerminalClass::Operator },
-    Named { id: "nakamura", name: "中村 修", lang: Lang::Ja, roles: &[Role::Auditor], class: TerminalClass::Operator },
+    Named {
+        id: "sato",
+        name: "佐藤 花子",
+        lang: Lang::Ja,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Console,
+    },
+    Named {
+        id: "suzuki",
+        name: "Suzuki Ken",
+        lang: Lang::En,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Console,
+    },
+    Named {
+        id: "yoshida",
+        name: "吉田 葵",
+        lang: Lang::Ja,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Console,
+    },
+    Named {
+        id: "yamada",
+        name: "Yamada Jun",
+        lang: Lang::En,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Console,
+    },
+    Named {
+        id: "takahashi",
+        name: "高橋 誠",
+        lang: Lang::Ja,
+        roles: &[Role::PrincipalInvestigator, Role::Researcher],
+        class: TerminalClass::Browser,
+    },
+    Named {
+        id: "tanaka",
+        name: "田中 恵",
+        lang: Lang::Ja,
+        roles: &[Role::SecurityManager],
+        class: TerminalClass::Browser,
+    },
+    Named {
+        id: "kato",
+        name: "加藤 学",
+        lang: Lang::Ja,
+        roles: &[Role::Operator],
+        class: TerminalClass::Operator,
+    },
+    Named {
+        id: "mori",
+        name: "森 直子",
+        lang: Lang::Ja,
+        roles: &[Role::Operator],
+        class: TerminalClass::Operator,
+    },
+    Named {
+        id: "ito",
+        name: "伊藤 結衣",
+        lang: Lang::Ja,
+        roles: &[Role::Reviewer],
+        class: TerminalClass::Operator,
+    },
+    Named {
+        id: "watanabe",
+        name: "Watanabe Ren",
+        lang: Lang::En,
+        roles: &[Role::Reviewer],
+        class: TerminalClass::Operator,
+    },
+    Named {
+        id: "nakamura",
+        name: "中村 修",
+        lang: Lang::Ja,
+        roles: &[Role::Auditor],
+        class: TerminalClass::Operator,
+    },
 ];
+
+/// Two: nobody gives themselves a credential.
+const OPERATORS: [&str; 2] = ["kato", "mori"];
 
 impl World {
     /// Lays a deployment out, starts it, and provisions it.
@@ -147,7 +228,10 @@ impl World {
             options,
             daemons: Mutex::new(BTreeMap::new()),
         };
-        let start = world.say("鍵・証明書・設定を作る", "making keys, certificates and configuration");
+        let start = world.say(
+            "鍵・証明書・設定を作る",
+            "making keys, certificates and configuration",
+        );
         let (people, reference) = world.lay_out()?;
         world.said(start);
         let start = world.say("四つのサービスを起動する", "starting the four services");
@@ -160,7 +244,12 @@ impl World {
         let admin = Admin::connect(&world.info()?)?;
         world.register_people(&admin, &people).await?;
         let server = ServerId::new("a1")?;
-        admin.policy.call(&ExpectServer { server: server.clone() }).await?;
+        admin
+            .policy
+            .call(&ExpectServer {
+                server: server.clone(),
+            })
+            .await?;
         let reference = admin.policy.call(&AddReference { reference }).await?;
         world.start_daemon(Kind::Gateway)?;
         world.wait_for_daemon(Kind::Analysis)?;
@@ -173,7 +262,10 @@ impl World {
         world.said(start);
         let datasets = world.ingest(&admin, &servers).await?;
         let agreements = world.register_agreements(&admin).await?;
-        let start = world.say("認証器とトークンを登録する", "enrolling authenticators and tokens");
+        let start = world.say(
+            "認証器とトークンを登録する",
+            "enrolling authenticators and tokens",
+        );
         let people = world.enrol_people(&admin, people).await?;
         world.write_info(&people, reference, &datasets, &agreements)?;
         world.said(start);
@@ -268,10 +360,10 @@ impl World {
         }
     }
 
-    fn daemons(
-        &self,
-    ) -> Result<std::sync::MutexGuard<'_, BTreeMap<Kind, Daemon>>, DemoError> {
-        self.daemons.lock().map_err(|_| DemoError::Bug("poisoned lock"))
+    fn daemons(&self) -> Result<std::sync::MutexGuard<'_, BTreeMap<Kind, Daemon>>, DemoError> {
+        self.daemons
+            .lock()
+            .map_err(|_| DemoError::Bug("poisoned lock"))
     }
 
     fn say(&self, ja: &str, en: &str) -> Instant {
@@ -301,7 +393,9 @@ impl World {
         let pcr = ec_key_pair(&offline, "pcr-policy")?;
         let admin = dir.join("admin");
         self.trusted_copy(&services, &admin)?;
-        services.issue_peer(&Peer::Admin(PersonId::new("kato")?), &admin, "kato")?;
+        for operator in OPERATORS {
+            services.issue_peer(&Peer::Admin(PersonId::new(operator)?), &admin, operator)?;
+        }
         for kind in Kind::ALL {
             let folder = dir.join(kind.name());
             std::fs::create_dir_all(folder.join("state")).map_err(io("a service's folder"))?;
@@ -318,7 +412,8 @@ impl World {
         let (skey, vkey) = kekkai_ledger::generate_key("ledger.kekkai.internal/demo")
             .map_err(|_| DemoError::Bug("ledger key"))?;
         kekkai_deploy::create_private(&policy.join("ledger.skey"), skey.as_bytes())?;
-        std::fs::write(policy.join("ledger.vkey"), format!("{vkey}\n")).map_err(io("ledger.vkey"))?;
+        std::fs::write(policy.join("ledger.vkey"), format!("{vkey}\n"))
+            .map_err(io("ledger.vkey"))?;
         std::fs::create_dir_all(dir.join("witness")).map_err(io("the witness folder"))?;
         let gateway = dir.join("gateway");
         random_key_file(&gateway.join("storage.key"))?;
@@ -330,7 +425,8 @@ impl World {
         random_key_file(&review.join("storage.key"))?;
         ed25519_key_pair(&review, "release")?;
         let model = Model::emulated()?;
-        std::fs::write(gateway.join("model.crt"), model.authority_pem()).map_err(io("model.crt"))?;
+        std::fs::write(gateway.join("model.crt"), model.authority_pem())
+            .map_err(io("model.crt"))?;
         configuration::write(&self.layout, &model.aaguid(), &pcr.public_sec1)?;
         let people = self.make_people(&terminals, &model)?;
         let reference = self.measure(&offline.join("pcr-policy.key"))?;
@@ -344,18 +440,26 @@ impl World {
         Ok(())
     }
 
-    fn make_people(
-        &self,
-        terminals: &Authority,
-        model: &Model,
-    ) -> Result<Vec<Person>, DemoError> {
+    fn make_people(&self, terminals: &Authority, model: &Model) -> Result<Vec<Person>, DemoError> {
         let mut all: Vec<(PersonId, String, Lang, Vec<Role>, TerminalClass)> = Vec::new();
         for p in PEOPLE {
-            all.push((PersonId::new(p.id)?, p.name.to_owned(), p.lang, p.roles.to_vec(), p.class));
+            all.push((
+                PersonId::new(p.id)?,
+                p.name.to_owned(),
+                p.lang,
+                p.roles.to_vec(),
+                p.class,
+            ));
         }
         for n in 1..=self.options.extra_researchers {
             let id = PersonId::new(format!("r{n}"))?;
-            all.push((id, format!("Researcher {n}"), Lang::En, vec![Role::Researcher], TerminalClass::Console));
+            all.push((
+                id,
+                format!("Researcher {n}"),
+                Lang::En,
+                vec![Role::Researcher],
+                TerminalClass::Console,
+            ));
         }
         let mut people = Vec::new();
         for (person, name, lang, roles, class) in all {
@@ -426,7 +530,14 @@ impl World {
                 class: p.terminal.class,
                 ssh_key: Some(words.join(" ")),
                 certificate_spki: Some(spki_of_file(&p.terminal.tls.certificate)?),
-                people: vec![p.person.clone()],
+                // The administration command is used at kato's terminal by both operators.
+                people: match p.person.as_str() {
+                    "kato" => OPERATORS
+                        .iter()
+                        .map(|o| PersonId::new(*o))
+                        .collect::<Result<_, _>>()?,
+                    _ => vec![p.person.clone()],
+                },
             };
             admin.policy.call(&call).await?;
         }
@@ -439,9 +550,17 @@ impl World {
         mut people: Vec<Person>,
     ) -> Result<Vec<Person>, DemoError> {
         let info = self.info()?;
+        let other = Admin::connect_as(&info, "mori")?;
         for p in &mut people {
-            let call = CreateEnrolment { person: p.person.clone() };
-            let ticket = admin.gateway.call(&call).await?;
+            let call = CreateEnrolment {
+                person: p.person.clone(),
+            };
+            let by = if p.person.as_str() == "kato" {
+                &other
+            } else {
+                admin
+            };
+            let ticket = by.gateway.call(&call).await?;
             p.totp_secret = Some(ticket.totp_secret.clone());
             let authenticator = Authenticator::load(&p.authenticator)?;
             person::enrol(&info, p, authenticator, &ticket.ticket).await?;
@@ -456,8 +575,14 @@ impl World {
     ) -> Result<Vec<(DatasetId, u32)>, DemoError> {
         let mut datasets = Vec::new();
         let start = self.say(
-            &format!("標本データ({} 人)を作り、仮名化・検査・暗号化して取り込む", self.options.patients),
-            &format!("making the sample ({} patients); pseudonymizing, checking, encrypting it", self.options.patients),
+            &format!(
+                "標本データ({} 人)を作り、仮名化・検査・暗号化して取り込む",
+                self.options.patients
+            ),
+            &format!(
+                "making the sample ({} patients); pseudonymizing, checking, encrypting it",
+                self.options.patients
+            ),
         );
         let raw = self.layout.dir.join("raw/sample");
         configuration::sample(&raw, self.options.patients, self.options.seed)?;
@@ -475,10 +600,12 @@ impl World {
     }
 
     async fn register_agreements(&self, admin: &Admin) -> Result<Vec<AgreementId>, DemoError> {
-        let extra: Vec<String> =
-            (1..=self.options.extra_researchers).map(|n| format!("r{n}")).collect();
+        let extra: Vec<String> = (1..=self.options.extra_researchers)
+            .map(|n| format!("r{n}"))
+            .collect();
         let mut agreements = Vec::new();
-        for toml in configuration::agreements(&self.layout, &extra, self.options.gibleed.is_some())? {
+        for toml in configuration::agreements(&self.layout, &extra, self.options.gibleed.is_some())?
+        {
             agreements.push(admin.policy.call(&RegisterAgreement { toml }).await?);
         }
         Ok(agreements)
@@ -508,24 +635,34 @@ impl World {
         let host_key = std::fs::read_to_string(dir.join("gateway/host_key.pub"))
             .map_err(io("the host key"))?;
         let port = self.layout.ssh.port();
-        std::fs::write(&known_hosts, format!("[127.0.0.1]:{port} {host_key}[localhost]:{port} {host_key}"))
-            .map_err(io("known_hosts"))?;
-        let vkey = std::fs::read_to_string(dir.join("policy/ledger.vkey")).map_err(io("ledger.vkey"))?;
-        let admin = Pem {
-            certificate: dir.join("admin/kato.crt"),
-            key: dir.join("admin/kato.key"),
-        };
-        let connect = format!(
-            "policy = \"{}\"\ngateway = \"{}\"\n\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
-            self.layout.policy,
-            self.layout.admin,
-            admin.certificate.display(),
-            admin.key.display(),
-            dir.join("admin/services.crt").display()
-        );
-        std::fs::write(dir.join("admin/kato.toml"), connect).map_err(io("kato.toml"))?;
+        std::fs::write(
+            &known_hosts,
+            format!("[127.0.0.1]:{port} {host_key}[localhost]:{port} {host_key}"),
+        )
+        .map_err(io("known_hosts"))?;
+        let vkey =
+            std::fs::read_to_string(dir.join("policy/ledger.vkey")).map_err(io("ledger.vkey"))?;
+        let mut admin = BTreeMap::new();
+        for operator in OPERATORS {
+            let pem = Pem {
+                certificate: dir.join(format!("admin/{operator}.crt")),
+                key: dir.join(format!("admin/{operator}.key")),
+            };
+            let connect = format!(
+                "policy = \"{}\"\ngateway = \"{}\"\n\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
+                self.layout.policy,
+                self.layout.admin,
+                pem.certificate.display(),
+                pem.key.display(),
+                dir.join("admin/services.crt").display()
+            );
+            std::fs::write(dir.join(format!("admin/{operator}.toml")), connect)
+                .map_err(io("an operator's connection file"))?;
+            admin.insert(PersonId::new(operator)?, pem);
+        }
         Info {
-            notice: "DEMONSTRATION: authenticators and TPM are emulated; no hardware trust".to_owned(),
+            notice: "DEMONSTRATION: authenticators and TPM are emulated; no hardware trust"
+                .to_owned(),
             gateway: Gateway {
                 ssh: self.layout.ssh,
                 https: self.layout.origin(),
@@ -534,7 +671,7 @@ impl World {
                 web_authority: dir.join("authority/web.crt"),
             },
             services,
-            admin: BTreeMap::from([(PersonId::new("kato")?, admin)]),
+            admin,
             people: people.to_vec(),
             datasets: datasets.to_vec(),
             agreements: agreements.to_vec(),
@@ -559,10 +696,7 @@ impl Drop for World {
     }
 }
 
-async fn register(
-    admin: &Admin,
-    call: RegisterDataset,
-) -> Result<(DatasetId, u32), DemoError> {
+async fn register(admin: &Admin, call: RegisterDataset) -> Result<(DatasetId, u32), DemoError> {
     admin.policy.call(&call).await?;
     Ok((call.catalog.id, call.catalog.version))
 }
@@ -593,7 +727,10 @@ fn wait_for_file(path: &Path) -> Result<(), DemoError> {
         if start.elapsed() > ENROL_LIMIT {
             return Err(DemoError::Program {
                 program: "kekkai-measure".to_owned(),
-                message: format!("\"{}\" didn't appear: see analysis/log.jsonl", path.display()),
+                message: format!(
+                    "\"{}\" didn't appear: see analysis/log.jsonl",
+                    path.display()
+                ),
             });
         }
         std::thread::sleep(Duration::from_millis(20));

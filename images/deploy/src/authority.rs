@@ -44,7 +44,10 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
         let certificate = dir.join(format!("{name}.crt"));
-        create_private(&dir.join(format!("{name}.key")), key.serialize_pem().as_bytes())?;
+        create_private(
+            &dir.join(format!("{name}.key")),
+            key.serialize_pem().as_bytes(),
+        )?;
         std::fs::write(&certificate, pem).map_err(file(&certificate, "written"))?;
         Ok(Self {
             issuer: Issuer::new(params, key),
@@ -96,9 +99,10 @@ impl Authority {
     pub fn issue_web(&self, names: &[&str], dir: &Path, name: &str) -> Result<Issued, DeployError> {
         let mut params =
             CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>())?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, names.first().copied().unwrap_or("kekkai"));
+        params.distinguished_name.push(
+            DnType::CommonName,
+            names.first().copied().unwrap_or("kekkai"),
+        );
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params, dir, name)
     }

@@ -4,7 +4,12 @@
 //! which machine is a folder of its own, so that a folder can be moved to its host and nothing else.
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "tests"
+    )
 )]
 
 mod authority;
@@ -12,7 +17,8 @@ mod keys;
 
 pub use authority::{Authority, Issued};
 pub use keys::{
-    EcKeyPair, create_private, ec_key_pair, ec_private_of_file, ec_public_of_file, ed25519_key_pair, random_key_file,
+    EcKeyPair, create_private, ec_key_pair, ec_private_of_file, ec_public_of_file,
+    ed25519_key_pair, random_key_file,
 };
 
 /// Why a deployment can't be laid out or read.

@@ -46,7 +46,10 @@ pub async fn world_with_planted(
     let own = |text: &str| text.to_owned();
     start(|options| {
         options.extra_researchers = extra_researchers;
-        options.planted = planted.iter().map(|(t, c, v)| (own(t), own(c), own(v))).collect();
+        options.planted = planted
+            .iter()
+            .map(|(t, c, v)| (own(t), own(c), own(v)))
+            .collect();
     })
     .await
 }
@@ -55,7 +58,9 @@ async fn start(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
     let folder = TempDir::with_prefix("kekkai-e2e-").expect("a temporary folder");
     let mut options = options(folder.path());
     change(&mut options);
-    let world = World::start(options).await.unwrap_or_else(|error| fail(&error));
+    let world = World::start(options)
+        .await
+        .unwrap_or_else(|error| fail(&error));
     TestWorld { world, folder }
 }
 
@@ -115,13 +120,19 @@ impl TestWorld {
     /// The ledger, verified, as events.
     pub fn events(&self) -> Vec<Event> {
         let info = self.facts();
-        kekkai_ledger::verify(&info.ledger.dir, &info.ledger.vkey, Some(&info.ledger.witness))
-            .expect("the ledger verifies");
+        kekkai_ledger::verify(
+            &info.ledger.dir,
+            &info.ledger.vkey,
+            Some(&info.ledger.witness),
+        )
+        .expect("the ledger verifies");
         kekkai_ledger::entries(&info.ledger.dir)
             .expect("the ledger can be read")
             .map(|entry| {
                 let (_, bytes) = entry.expect("an entry");
-                serde_json::from_slice::<Entry>(&bytes).expect("a known entry").event
+                serde_json::from_slice::<Entry>(&bytes)
+                    .expect("a known entry")
+                    .event
             })
             .collect()
     }
@@ -133,7 +144,10 @@ impl TestWorld {
             if let Some(event) = self.events().into_iter().find(|event| matches(event)) {
                 return event;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "no entry: {what}");
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "no entry: {what}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

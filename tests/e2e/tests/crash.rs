@@ -1,6 +1,11 @@
 //! `kill -9` of each service at each step of the story, then a restart: no effect without its entry, no
 //! entry lost, no half release, and the researcher is told (issue 2, Shows 11).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -28,7 +33,15 @@ impl Memory {
 /// Each release has two accepted votes of others on its digest, and what was submitted is that digest.
 fn releases_are_whole(events: &[Event], when: &str) {
     for event in events {
-        let Event::OutputReleased { output, digest, reviewers, .. } = event else { continue };
+        let Event::OutputReleased {
+            output,
+            digest,
+            reviewers,
+            ..
+        } = event
+        else {
+            continue;
+        };
         let votes = events.iter().filter(|e| {
             matches!(e, Event::OutputVoted { output: o, digest: d, accept: true, reviewer, .. }
                 if o == output && d == digest && reviewers.contains(reviewer))
@@ -62,16 +75,23 @@ fn killed_under_a_session(world: &TestWorld, who: &str, kind: Kind) {
     let opened = |world: &TestWorld| {
         let events = world.events();
         let session = events.iter().rev().find_map(|e| match e {
-            Event::SessionOpened { person, session, .. } if person.as_str() == who => Some(session.clone()),
+            Event::SessionOpened {
+                person, session, ..
+            } if person.as_str() == who => Some(session.clone()),
             _ => None,
         });
         session.is_some_and(|session| {
-            events.iter().any(|e| matches!(e, Event::SessionLaunched { session: s, .. } if *s == session))
+            events
+                .iter()
+                .any(|e| matches!(e, Event::SessionLaunched { session: s, .. } if *s == session))
         })
     };
     let start = std::time::Instant::now();
     while !opened(world) {
-        assert!(start.elapsed() < Duration::from_secs(30), "{who} has no session");
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "{who} has no session"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     world.kill_daemon(kind).unwrap();
@@ -86,8 +106,18 @@ fn killed_under_a_session(world: &TestWorld, who: &str, kind: Kind) {
     }
     drop(input);
     let output = ssh.wait_with_output().unwrap();
-    assert!(!output.stderr.is_empty(), "{kind:?} died and the researcher was told nothing: {}", said(&output));
-    println!("{kind:?} killed: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default());
+    assert!(
+        !output.stderr.is_empty(),
+        "{kind:?} died and the researcher was told nothing: {}",
+        said(&output)
+    );
+    println!(
+        "{kind:?} killed: {}",
+        String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .last()
+            .unwrap_or_default()
+    );
     world.start_daemon(kind).unwrap();
 }
 
@@ -95,7 +125,9 @@ fn killed_under_a_session(world: &TestWorld, who: &str, kind: Kind) {
 async fn each_service_killed_at_each_step_leaves_nothing_half_done() {
     let world = world(6, false).await;
     let info = world.facts();
-    let mut memory = Memory { seen: world.events() };
+    let mut memory = Memory {
+        seen: world.events(),
+    };
 
     // Under a running session, each service in turn.
     for (n, kind) in Kind::ALL.into_iter().enumerate() {
@@ -136,7 +168,9 @@ async fn each_service_killed_at_each_step_leaves_nothing_half_done() {
 
     // The second vote while the review service dies: repeatedly, at times that differ. Either the vote
     // counted and the release is whole, or it did not and can be given again.
-    let mut watanabe = sign_in(&info, info.person("watanabe").unwrap()).await.unwrap();
+    let mut watanabe = sign_in(&info, info.person("watanabe").unwrap())
+        .await
+        .unwrap();
     for delay_ms in [0_u64, 2, 5, 10, 20, 40] {
         let attempt = vote(&mut watanabe, &output, true);
         let killer = async {
@@ -147,21 +181,43 @@ async fn each_service_killed_at_each_step_leaves_nothing_half_done() {
         world.start_daemon(Kind::Review).unwrap();
         memory.grows(&world, "killed in the second vote");
         releases_are_whole(&memory.seen, "killed in the second vote");
-        println!("killed after {delay_ms} ms: {}", if answer.is_ok() { "voted" } else { "no answer" });
+        println!(
+            "killed after {delay_ms} ms: {}",
+            if answer.is_ok() { "voted" } else { "no answer" }
+        );
     }
-    if !memory.seen.iter().any(|e| matches!(e, Event::OutputReleased { .. })) {
+    if !memory
+        .seen
+        .iter()
+        .any(|e| matches!(e, Event::OutputReleased { .. }))
+    {
         vote(&mut watanabe, &output, true).await.unwrap();
         memory.grows(&world, "the second vote");
     }
-    let count = |events: &[Event]| events.iter().filter(|e| matches!(e, Event::OutputReleased { .. })).count();
+    let count = |events: &[Event]| {
+        events
+            .iter()
+            .filter(|e| matches!(e, Event::OutputReleased { .. }))
+            .count()
+    };
     assert_eq!(count(&memory.seen), 1, "one release, once");
     restart(&world, Kind::Review);
-    let mut takahashi = sign_in(&info, info.person("takahashi").unwrap()).await.unwrap();
+    let mut takahashi = sign_in(&info, info.person("takahashi").unwrap())
+        .await
+        .unwrap();
     let bundle = fetch_release(&mut takahashi, &output).await.unwrap();
-    let key = std::fs::read_to_string(&info.release_key).unwrap().trim().parse().unwrap();
+    let key = std::fs::read_to_string(&info.release_key)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let verified = kekkai_bundle::verify(&bundle.body, &key).unwrap();
     memory.grows(&world, "fetched");
-    assert!(memory.seen.iter().any(|e| matches!(e, Event::OutputReleased { bundle, .. } if *bundle == verified.digest)));
+    assert!(
+        memory.seen.iter().any(
+            |e| matches!(e, Event::OutputReleased { bundle, .. } if *bundle == verified.digest)
+        )
+    );
 
     // The gateway's browser sessions are in its memory: after a restart one signs in again.
     restart(&world, Kind::Gateway);

@@ -1,5 +1,10 @@
 //! What stock OpenSSH asks for besides the console, and doesn't get (issue 2, Shows 4).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -21,7 +26,13 @@ fn refused(world: &TestWorld) -> Vec<String> {
 }
 
 /// Runs `ssh` with extra arguments before the host, for at most `limit`.
-fn ssh_for(world: &TestWorld, who: &str, before: &[&str], after: &[&str], limit: Duration) -> String {
+fn ssh_for(
+    world: &TestWorld,
+    who: &str,
+    before: &[&str],
+    after: &[&str],
+    limit: Duration,
+) -> String {
     let mut child = world
         .ssh_with(who, &Answer::Properly)
         .args(before)
@@ -46,7 +57,10 @@ fn ssh_for(world: &TestWorld, who: &str, before: &[&str], after: &[&str], limit:
 fn copy_tool(world: &TestWorld, who: &str, tool: &str, args: &[String]) -> String {
     let ssh = world.ssh_with(who, &Answer::Properly);
     let mut command = Command::new(tool);
-    let mut given = ssh.get_args().map(|a| a.to_string_lossy().into_owned()).peekable();
+    let mut given = ssh
+        .get_args()
+        .map(|a| a.to_string_lossy().into_owned())
+        .peekable();
     while let Some(arg) = given.next() {
         match arg.as_str() {
             "-p" => {
@@ -78,8 +92,15 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     inside.set_nonblocking(true).unwrap();
     let target = inside.local_addr().unwrap();
     std::net::TcpStream::connect(target).unwrap();
-    assert!(inside.accept().is_ok(), "the control: the listener can be reached directly");
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert!(
+        inside.accept().is_ok(),
+        "the control: the listener can be reached directly"
+    );
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
 
     let loot = world.folder().join("loot");
     let mut before = refused(&world).len();
@@ -102,7 +123,12 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     let text = copy_tool(&world, "r1", "scp", &["-s".into(), from("r1"), to.clone()]);
     assert!(!loot.exists(), "{text}");
     expect_recorded("scp", "sftp", &text);
-    let text = copy_tool(&world, "r2", "sftp", &["-b".into(), "/dev/null".into(), "r2@127.0.0.1".into()]);
+    let text = copy_tool(
+        &world,
+        "r2",
+        "sftp",
+        &["-b".into(), "/dev/null".into(), "r2@127.0.0.1".into()],
+    );
     assert!(!text.contains("exit Some(0)"), "{text}");
     expect_recorded("sftp", "sftp", &text);
 
@@ -132,7 +158,13 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     expect_recorded("-L", "direct-tcpip", "");
 
     let reverse = format!("{free}:127.0.0.1:{}", target.port());
-    let text = ssh_for(&world, "r4", &["-o", "ExitOnForwardFailure=yes", "-R", &reverse, "-N"], &[], limit);
+    let text = ssh_for(
+        &world,
+        "r4",
+        &["-o", "ExitOnForwardFailure=yes", "-R", &reverse, "-N"],
+        &[],
+        limit,
+    );
     expect_recorded("-R", "tcpip-forward", &text);
 
     let target_text = target.to_string();
@@ -158,12 +190,16 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     };
     use std::io::{Read, Write};
     // SOCKS 5, no authentication, CONNECT to the listener (RFC 1928).
-    socks.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socks
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     socks.write_all(&[5, 1, 0]).unwrap();
     let mut reply = [0; 2];
     socks.read_exact(&mut reply).unwrap();
     let [high, low] = target.port().to_be_bytes();
-    socks.write_all(&[5, 1, 0, 1, 127, 0, 0, 1, high, low]).unwrap();
+    socks
+        .write_all(&[5, 1, 0, 1, 127, 0, 0, 1, high, low])
+        .unwrap();
     std::thread::sleep(Duration::from_millis(1500));
     assert!(inside.accept().is_err(), "-D reached the listener");
     let _ = child.kill();
@@ -171,12 +207,22 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     expect_recorded("-D", "direct-tcpip", "");
 
     // Agent, X11, environment: asked for before the console's own command, which then works.
-    let text = ssh_for(&world, "r6", &["-o", "SetEnv=LD_PRELOAD=/x"], &["status"], limit);
+    let text = ssh_for(
+        &world,
+        "r6",
+        &["-o", "SetEnv=LD_PRELOAD=/x"],
+        &["status"],
+        limit,
+    );
     expect_recorded("SetEnv", "env", &text);
     let agent = Command::new("ssh-agent").args(["-s"]).output().unwrap();
     let agent = String::from_utf8(agent.stdout).unwrap();
     let value = |name: &str| {
-        agent.split([';', '\n']).find_map(|p| p.trim().strip_prefix(&format!("{name}="))).unwrap().to_owned()
+        agent
+            .split([';', '\n'])
+            .find_map(|p| p.trim().strip_prefix(&format!("{name}=")))
+            .unwrap()
+            .to_owned()
     };
     let output = world
         .ssh_with("r6", &Answer::Properly)
@@ -185,10 +231,23 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    Command::new("kill").arg(value("SSH_AGENT_PID")).status().unwrap();
+    Command::new("kill")
+        .arg(value("SSH_AGENT_PID"))
+        .status()
+        .unwrap();
     expect_recorded("-A", "agent", &said(&output));
-    let text = ssh_for(&world, "r7", &["-X", "-o", "ForwardX11Trusted=yes"], &["status"], limit);
-    if text.contains("No xauth data") || refused(&world).get(before..).is_some_and(|n| n.iter().any(|r| r.contains("x11"))) {
+    let text = ssh_for(
+        &world,
+        "r7",
+        &["-X", "-o", "ForwardX11Trusted=yes"],
+        &["status"],
+        limit,
+    );
+    if text.contains("No xauth data")
+        || refused(&world)
+            .get(before..)
+            .is_some_and(|n| n.iter().any(|r| r.contains("x11")))
+    {
         expect_recorded("-X", "x11", &text);
     } else {
         panic!("-X asked for nothing: {text}");
@@ -199,11 +258,20 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     expect_recorded("-N", "no-session", &text);
 
     // Anything but the console's own commands.
-    for command in ["cat /etc/passwd", "sh -i", "rsync --server --sender . /", "status; id", "$(id)"] {
+    for command in [
+        "cat /etc/passwd",
+        "sh -i",
+        "rsync --server --sender . /",
+        "status; id",
+        "$(id)",
+    ] {
         let output = world.ssh("r8", command);
         assert!(!output.status.success(), "{command}: {}", said(&output));
         assert!(output.stdout.is_empty(), "{command}: {}", said(&output));
-        assert!(!output.stderr.is_empty(), "{command}: refused without a word");
+        assert!(
+            !output.stderr.is_empty(),
+            "{command}: refused without a word"
+        );
         expect_recorded(command, "exec", &said(&output));
     }
 }

@@ -1,6 +1,11 @@
 //! Whatever a session rests on can be withdrawn: new sessions are refused, the running one ends within
 //! 5 s (issue 2, Shows 10).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::io::Write;
 use std::process::{Child, ChildStdin, Stdio};
@@ -34,17 +39,25 @@ async fn running(world: &TestWorld, who: &str) -> Running {
         .unwrap();
     let input = ssh.stdin.take().unwrap();
     let event = world
-        .wait_for_event("the session's launch", |event| {
-            matches!(event, Event::SessionOpened { person, .. } if person.as_str() == who)
-        })
+        .wait_for_event(
+            "the session's launch",
+            |event| matches!(event, Event::SessionOpened { person, .. } if person.as_str() == who),
+        )
         .await;
-    let Event::SessionOpened { session, .. } = event else { unreachable!() };
+    let Event::SessionOpened { session, .. } = event else {
+        unreachable!()
+    };
     world
-        .wait_for_event("the session's launch", |event| {
-            matches!(event, Event::SessionLaunched { session: s, .. } if *s == session)
-        })
+        .wait_for_event(
+            "the session's launch",
+            |event| matches!(event, Event::SessionLaunched { session: s, .. } if *s == session),
+        )
         .await;
-    Running { ssh, _input: input, session }
+    Running {
+        ssh,
+        _input: input,
+        session,
+    }
 }
 
 impl Running {
@@ -62,15 +75,25 @@ impl Running {
         println!("{reason:?}: over after {took:?}");
         let session = self.session.clone();
         let event = world
-            .wait_for_event("the session's end", |event| {
-                matches!(event, Event::SessionEnded { session: s, .. } if *s == session)
-            })
+            .wait_for_event(
+                "the session's end",
+                |event| matches!(event, Event::SessionEnded { session: s, .. } if *s == session),
+            )
             .await;
-        let Event::SessionEnded { reason: recorded, .. } = event else { unreachable!() };
+        let Event::SessionEnded {
+            reason: recorded, ..
+        } = event
+        else {
+            unreachable!()
+        };
         assert_eq!(recorded, reason);
         drop(self._input);
         let text = self.ssh.wait_with_output().unwrap();
-        assert!(!text.stderr.is_empty(), "the researcher was told nothing: {}", said(&text));
+        assert!(
+            !text.stderr.is_empty(),
+            "the researcher was told nothing: {}",
+            said(&text)
+        );
     }
 }
 
@@ -89,7 +112,14 @@ async fn every_revocation_ends_its_sessions_within_5_s_and_bars_new_ones() {
     let bystander = running(&world, "r4").await;
     let since = Instant::now();
     let person = PersonId::new("r1").unwrap();
-    admin.policy.call(&RemoveHandler { agreement: agreement(), person }).await.unwrap();
+    admin
+        .policy
+        .call(&RemoveHandler {
+            agreement: agreement(),
+            person,
+        })
+        .await
+        .unwrap();
     session.ends(&world, since, EndReason::NotOnRoster).await;
     let refused = world.ssh("r1", "status");
     assert!(!refused.status.success(), "{}", said(&refused));
@@ -98,21 +128,35 @@ async fn every_revocation_ends_its_sessions_within_5_s_and_bars_new_ones() {
     let session = running(&world, "r2").await;
     let since = Instant::now();
     let terminal = TerminalId::new("t-r2").unwrap();
-    admin.policy.call(&RevokeTerminal { terminal }).await.unwrap();
-    session.ends(&world, since, EndReason::TerminalNotAllowed).await;
+    admin
+        .policy
+        .call(&RevokeTerminal { terminal })
+        .await
+        .unwrap();
+    session
+        .ends(&world, since, EndReason::TerminalNotAllowed)
+        .await;
     let refused = world.ssh("r2", "status");
     assert!(!refused.status.success(), "{}", said(&refused));
 
     // Another person's revocations left this session alone: a check that cannot fail is none.
     let mut bystander = bystander;
-    assert!(bystander.ssh.try_wait().unwrap().is_none(), "the bystander's session ended too");
+    assert!(
+        bystander.ssh.try_wait().unwrap().is_none(),
+        "the bystander's session ended too"
+    );
     bystander._input.write_all(b"exit\n").unwrap();
-    bystander.ends(&world, Instant::now(), EndReason::ClosedByUser).await;
+    bystander
+        .ends(&world, Instant::now(), EndReason::ClosedByUser)
+        .await;
 
     // Agreement ended: yoshida works under another one.
     let session = running(&world, "r3").await;
     let since = Instant::now();
-    let call = EndAgreement { agreement: agreement(), reason: "test".to_owned() };
+    let call = EndAgreement {
+        agreement: agreement(),
+        reason: "test".to_owned(),
+    };
     admin.policy.call(&call).await.unwrap();
     session.ends(&world, since, EndReason::AgreementEnded).await;
     let refused = world.ssh("r3", "status");
@@ -121,11 +165,21 @@ async fn every_revocation_ends_its_sessions_within_5_s_and_bars_new_ones() {
     // Reference value withdrawn.
     let session = running(&world, "yoshida").await;
     let since = Instant::now();
-    admin.policy.call(&WithdrawReference { reference: info.reference }).await.unwrap();
-    session.ends(&world, since, EndReason::ServerNotTrusted).await;
+    admin
+        .policy
+        .call(&WithdrawReference {
+            reference: info.reference,
+        })
+        .await
+        .unwrap();
+    session
+        .ends(&world, since, EndReason::ServerNotTrusted)
+        .await;
     let refused = world.ssh("yoshida", "status");
     assert!(!refused.status.success(), "{}", said(&refused));
     world
-        .wait_for_event("the refused key release", |event| matches!(event, Event::KeysRefused { .. }))
+        .wait_for_event("the refused key release", |event| {
+            matches!(event, Event::KeysRefused { .. })
+        })
         .await;
 }

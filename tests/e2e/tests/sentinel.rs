@@ -1,6 +1,11 @@
 //! A text planted in the data is nowhere but in the raw data after a run with crashes; data keys are in
 //! no memory but the analysis server's (issue 2, Shows 6).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -24,7 +29,12 @@ fn spellings(text: &str) -> Vec<Vec<u8>> {
         .map(|unit| format!("\\u{unit:04x}"))
         .collect();
     let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
-    vec![text.as_bytes().to_vec(), utf16, escaped.into_bytes(), hex.into_bytes()]
+    vec![
+        text.as_bytes().to_vec(),
+        utf16,
+        escaped.into_bytes(),
+        hex.into_bytes(),
+    ]
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -39,9 +49,13 @@ fn files_with(folder: &Path, needles: &[Vec<u8>], skip: &[PathBuf]) -> Vec<PathB
         if skip.contains(&path) {
             continue;
         }
-        let Ok(kind) = std::fs::symlink_metadata(&path) else { continue };
+        let Ok(kind) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
         if kind.is_dir() {
-            let Ok(entries) = std::fs::read_dir(&path) else { continue };
+            let Ok(entries) = std::fs::read_dir(&path) else {
+                continue;
+            };
             open.extend(entries.filter_map(Result::ok).map(|e| e.path()));
         } else if kind.is_file()
             && let Ok(bytes) = std::fs::read(&path)
@@ -84,8 +98,13 @@ fn family(pid: u32) -> Vec<u32> {
     while let Some(parent) = all.get(next).copied() {
         let tasks = format!("/proc/{parent}/task");
         for task in std::fs::read_dir(tasks).into_iter().flatten().flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(children.split_whitespace().filter_map(|c| c.parse::<u32>().ok()));
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            all.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|c| c.parse::<u32>().ok()),
+            );
         }
         next += 1;
     }
@@ -108,12 +127,22 @@ fn dataset_key(world: &TestWorld) -> KeyText {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_text_and_the_keys_stay_where_they_belong() {
-    let world = kekkai_e2e::world_with_planted(3, &[("dpc", "disease_name", SENTINEL), ("patients", "name", NAME)]).await;
+    let world = kekkai_e2e::world_with_planted(
+        3,
+        &[("dpc", "傷病名", SENTINEL), ("patients", "氏名", NAME)],
+    )
+    .await;
     let info = world.facts();
-    let needles: Vec<Vec<u8>> = [SENTINEL, NAME, "ZQXJ"].iter().flat_map(|t| spellings(t)).collect();
+    let needles: Vec<Vec<u8>> = [SENTINEL, NAME, "ZQXJ"]
+        .iter()
+        .flat_map(|t| spellings(t))
+        .collect();
 
     // The control: the search finds it where it belongs.
-    assert!(!files_with(&info.raw, &needles, &[]).is_empty(), "nothing was planted");
+    assert!(
+        !files_with(&info.raw, &needles, &[]).is_empty(),
+        "nothing was planted"
+    );
 
     // Questions that touch it, then a crash of every process in the middle of a session.
     let output = world.ssh_lines(
@@ -126,7 +155,13 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
     );
     let text = said(&output);
     assert!(!text.contains("ZQXJ"), "the console showed it: {text}");
-    assert!(world.events().iter().any(|e| matches!(e, Event::OutputSubmitted { .. })), "{text}");
+    assert!(
+        world
+            .events()
+            .iter()
+            .any(|e| matches!(e, Event::OutputSubmitted { .. })),
+        "{text}"
+    );
 
     let mut session = world
         .ssh_with("r2", &Answer::Properly)
@@ -137,12 +172,17 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
         .spawn()
         .unwrap();
     world
-        .wait_for_event("r2's session", |e| {
-            matches!(e, Event::SessionOpened { person, .. } if person.as_str() == "r2")
-        })
+        .wait_for_event(
+            "r2's session",
+            |e| matches!(e, Event::SessionOpened { person, .. } if person.as_str() == "r2"),
+        )
         .await;
     let launched = |world: &TestWorld| {
-        world.events().iter().filter(|e| matches!(e, Event::SessionLaunched { .. })).count()
+        world
+            .events()
+            .iter()
+            .filter(|e| matches!(e, Event::SessionLaunched { .. }))
+            .count()
     };
     while launched(&world) < 2 {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -161,12 +201,18 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
     for kind in [Kind::Policy, Kind::Gateway, Kind::Review] {
         for pid in family(world.pid(kind).unwrap().unwrap()) {
             assert!(!memory_holds(pid, &keys), "{kind:?} held a data key");
-            assert!(!memory_holds(pid, &needles), "{kind:?} held the planted text");
+            assert!(
+                !memory_holds(pid, &needles),
+                "{kind:?} held the planted text"
+            );
         }
     }
 
     for pid in family(analysis).into_iter().rev() {
-        std::process::Command::new("kill").args(["-SEGV", &pid.to_string()]).status().unwrap();
+        std::process::Command::new("kill")
+            .args(["-SEGV", &pid.to_string()])
+            .status()
+            .unwrap();
     }
     for kind in [Kind::Gateway, Kind::Review, Kind::Policy] {
         world.kill_daemon(kind).unwrap();
@@ -181,14 +227,22 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
     let keys_found = files_with(world.folder(), &keys, &[]);
     assert!(keys_found.is_empty(), "a data key lies in {keys_found:?}");
     // Core files, where the system puts them: the working folder and the temporary ones.
-    for folder in [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from("/dev/shm"), PathBuf::from("/var/lib/systemd/coredump")] {
+    for folder in [
+        std::env::temp_dir(),
+        PathBuf::from("/var/tmp"),
+        PathBuf::from("/dev/shm"),
+        PathBuf::from("/var/lib/systemd/coredump"),
+    ] {
         if folder.exists() {
             let others: Vec<PathBuf> = std::fs::read_dir(&folder)
                 .unwrap()
                 .filter_map(Result::ok)
                 .map(|e| e.path())
                 // Other tests' worlds plant the same texts in their raw data.
-                .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("kekkai-e2e-")))
+                .filter(|path| {
+                    path.file_name()
+                        .is_some_and(|n| n.to_string_lossy().starts_with("kekkai-e2e-"))
+                })
                 .collect();
             let found = files_with(&folder, &spellings("ZQXJ"), &others);
             assert!(found.is_empty(), "the planted text lies in {found:?}");

@@ -1,6 +1,12 @@
 //! One byte changed in what was measured: no session launches, and the message says which measurement
 //! (issue 2, Shows 7).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +45,10 @@ fn changed(path: &Path, original: &[u8]) -> Vec<u8> {
     } else {
         // Section names lie near the end of an ELF file; the loader doesn't look at them.
         let needle = b".comment";
-        let at = bytes.windows(needle.len()).rposition(|w| w == needle).expect("an ELF file");
+        let at = bytes
+            .windows(needle.len())
+            .rposition(|w| w == needle)
+            .expect("an ELF file");
         bytes[at + 1] ^= 1;
     }
     assert_ne!(bytes, original);
@@ -54,7 +63,10 @@ async fn one_changed_byte_launches_no_session_and_is_named() {
     assert!(control.status.success(), "the control: {}", said(&control));
 
     let cases: [(&str, PathBuf); 3] = [
-        ("kekkai-sql-worker", dir.join("analysis/bin/kekkai-sql-worker")),
+        (
+            "kekkai-sql-worker",
+            dir.join("analysis/bin/kekkai-sql-worker"),
+        ),
         ("analysis.toml", dir.join("analysis/analysis.toml")),
         ("kekkai-analysis", dir.join("analysis/bin/kekkai-analysis")),
     ];
@@ -66,7 +78,11 @@ async fn one_changed_byte_launches_no_session_and_is_named() {
         // While the server runs …
         replace(path, &changed(path, &original));
         let output = world.ssh(&format!("r{person}"), "status");
-        assert!(!output.status.success(), "{name}, changed while running: {}", said(&output));
+        assert!(
+            !output.status.success(),
+            "{name}, changed while running: {}",
+            said(&output)
+        );
         let text = said(&output);
         assert!(text.contains(name), "the message names \"{name}\": {text}");
 
@@ -74,14 +90,21 @@ async fn one_changed_byte_launches_no_session_and_is_named() {
         world.stop_daemon(Kind::Analysis).unwrap();
         world.start_daemon(Kind::Analysis).unwrap();
         let output = world.ssh(&format!("r{}", person + 1), "status");
-        assert!(!output.status.success(), "{name}, changed before the start: {}", said(&output));
+        assert!(
+            !output.status.success(),
+            "{name}, changed before the start: {}",
+            said(&output)
+        );
         let text = said(&output);
         assert!(text.contains(name), "the message names \"{name}\": {text}");
 
         let reasons = refusals(&world);
         assert!(reasons.len() >= before + 2, "{reasons:?}");
         for reason in &reasons[before..] {
-            assert!(reason.contains(name), "the ledger names \"{name}\": {reason}");
+            assert!(
+                reason.contains(name),
+                "the ledger names \"{name}\": {reason}"
+            );
         }
 
         // The original again: after a restart sessions launch.
@@ -91,5 +114,9 @@ async fn one_changed_byte_launches_no_session_and_is_named() {
         person += 2;
     }
     let output = world.ssh("r8", "status");
-    assert!(output.status.success(), "the original files: {}", said(&output));
+    assert!(
+        output.status.success(),
+        "the original files: {}",
+        said(&output)
+    );
 }

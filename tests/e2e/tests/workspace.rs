@@ -1,5 +1,11 @@
 //! The shape of the workspace: what ARCHITECTURE.md says is what cargo sees.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,7 +14,11 @@ use std::process::Command;
 use serde_json::Value;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .to_owned()
 }
 
 fn metadata() -> Value {
@@ -17,7 +27,11 @@ fn metadata() -> Value {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -59,7 +73,12 @@ fn allowed() -> BTreeMap<String, BTreeSet<String>> {
         .map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let folder = cells[0].trim_matches('`').to_owned();
-            let edges = cells.last().unwrap().split_whitespace().map(str::to_owned).collect();
+            let edges = cells
+                .last()
+                .unwrap()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect();
             (folder, edges)
         })
         .collect()
@@ -87,7 +106,11 @@ fn every_dependency_edge_is_listed_in_the_architecture() {
             wrong.push(format!("{folder} has a row but is no crate"));
         }
     }
-    assert!(wrong.is_empty(), "ARCHITECTURE.md and Cargo disagree:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "ARCHITECTURE.md and Cargo disagree:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -112,8 +135,11 @@ fn reachable(metadata: &Value, start: &str) -> BTreeSet<String> {
         .iter()
         .map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap()))
         .collect();
-    let mut open: Vec<&str> =
-        names.iter().filter(|(_, name)| **name == start).map(|(id, _)| *id).collect();
+    let mut open: Vec<&str> = names
+        .iter()
+        .filter(|(_, name)| **name == start)
+        .map(|(id, _)| *id)
+        .collect();
     let mut seen = BTreeSet::new();
     while let Some(id) = open.pop() {
         if !seen.insert(id) {
@@ -121,7 +147,10 @@ fn reachable(metadata: &Value, start: &str) -> BTreeSet<String> {
         }
         for dep in nodes[id]["deps"].as_array().unwrap() {
             let built = dep["dep_kinds"].as_array().unwrap().iter();
-            if built.clone().any(|kind| kind["kind"].as_str() != Some("dev")) {
+            if built
+                .clone()
+                .any(|kind| kind["kind"].as_str() != Some("dev"))
+            {
                 open.push(dep["pkg"].as_str().unwrap());
             }
         }
@@ -134,8 +163,18 @@ fn the_gateway_reaches_neither_datafusion_nor_wasmtime_nor_a_tpm() {
     let metadata = metadata();
     for start in ["kekkai-gateway", "kekkai-policyd", "kekkai-review"] {
         let all = reachable(&metadata, start);
-        assert!(all.len() > 20, "the control: {start} reaches {} crates", all.len());
-        for heavy in ["datafusion", "wasmtime", "parquet", "tss-esapi", "kekkai-dataset"] {
+        assert!(
+            all.len() > 20,
+            "the control: {start} reaches {} crates",
+            all.len()
+        );
+        for heavy in [
+            "datafusion",
+            "wasmtime",
+            "parquet",
+            "tss-esapi",
+            "kekkai-dataset",
+        ] {
             assert!(!all.contains(heavy), "{start} reaches {heavy}");
         }
     }
@@ -158,17 +197,31 @@ fn unsafe_code_is_allowed_in_one_crate_only() {
 #[test]
 fn no_test_is_ignored_and_nothing_names_a_registry_host() {
     let root = root();
-    let listed = Command::new("git").args(["ls-files"]).current_dir(&root).output().unwrap();
+    let listed = Command::new("git")
+        .args(["ls-files"])
+        .current_dir(&root)
+        .output()
+        .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.lines().count() > 50, "git lists the files");
     // Put together here so that this file does not hold what it looks for.
     let ignore = format!("#[{}", "ignore");
-    let hosts = ["crates", "pypi", "npmjs", "debian"].map(|h| format!("{h}.{}", if h == "npmjs" { "com" } else { "org" }));
-    for path in listed.lines().filter(|p| *p != "Cargo.lock" && *p != "LICENSE") {
-        let Ok(text) = std::fs::read_to_string(root.join(path)) else { continue };
+    let hosts = ["crates", "pypi", "npmjs", "debian"]
+        .map(|h| format!("{h}.{}", if h == "npmjs" { "com" } else { "org" }));
+    for path in listed
+        .lines()
+        .filter(|p| *p != "Cargo.lock" && *p != "LICENSE")
+    {
+        let Ok(text) = std::fs::read_to_string(root.join(path)) else {
+            continue;
+        };
         assert!(!text.contains(&ignore), "{path} ignores a test");
         for host in &hosts {
-            assert!(!text.contains(&format!("index.{host}")) && !text.contains(&format!("registry.{host}")), "{path} names {host}");
+            assert!(
+                !text.contains(&format!("index.{host}"))
+                    && !text.contains(&format!("registry.{host}")),
+                "{path} names {host}"
+            );
         }
     }
 }
