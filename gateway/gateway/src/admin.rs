@@ -14,7 +14,9 @@ use crate::gateway::{Chain, Gateway};
 pub(crate) fn routes(gateway: &Arc<Gateway>) -> Routes {
     let (create, unlock, look_up) = (gateway.clone(), gateway.clone(), gateway.clone());
     Routes::new()
-        .call::<CreateEnrolment, _, _>(move |from, call| create_enrolment(create.clone(), from, call))
+        .call::<CreateEnrolment, _, _>(move |from, call| {
+            create_enrolment(create.clone(), from, call)
+        })
         .call::<Unlock, _, _>(move |from, call| lift(unlock.clone(), from, call))
         .call::<LookUpAccount, _, _>(move |from, call| account(look_up.clone(), from, call))
 }

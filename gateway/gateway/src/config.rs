@@ -186,11 +186,12 @@ impl Config {
         }
         let mut models = Vec::new();
         for model in &self.models {
-            let authority_pem =
-                std::fs::read_to_string(&model.authority).map_err(|source| ConfigProblem::File {
+            let authority_pem = std::fs::read_to_string(&model.authority).map_err(|source| {
+                ConfigProblem::File {
                     path: model.authority.display().to_string(),
                     source,
-                })?;
+                }
+            })?;
             models.push(AllowedModel {
                 aaguid: model.aaguid.clone(),
                 authority_pem,

@@ -55,10 +55,7 @@ impl Gateway {
     }
 
     /// A registered terminal that is not revoked.
-    pub async fn terminal(
-        &self,
-        by: &LookUpTerminal,
-    ) -> Result<Option<KnownTerminal>, CallError> {
+    pub async fn terminal(&self, by: &LookUpTerminal) -> Result<Option<KnownTerminal>, CallError> {
         self.policy.call(by).await
     }
 

@@ -46,7 +46,11 @@ async fn stock_ssh_signs_in_and_runs_a_command() {
     assert_eq!(stage.refusals(), []);
     // Record before effect: the sign-in stands before anything that it allows.
     let events = stage.world.events();
-    assert!(events.iter().any(|e| matches!(e, Event::SignInAccepted { .. })));
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, Event::SignInAccepted { .. }))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +78,10 @@ async fn one_factor_alone_is_refused_recorded_and_counted() {
     let used = sato.next_code().await;
     run.answer(&used);
     assert_eq!(run.finish().await.status.code(), Some(255));
-    assert_eq!(stage.refusals(), [(name(), SignInRefusal::ApprovalMissing, 1)]);
+    assert_eq!(
+        stage.refusals(),
+        [(name(), SignInRefusal::ApprovalMissing, 1)]
+    );
 
     // The finger alone.
     let mut run = terminal.ssh("sato", &[], &["status"]);
@@ -90,7 +97,10 @@ async fn one_factor_alone_is_refused_recorded_and_counted() {
     assert_eq!(stage.approve(&mut sato, "t1", &code).await, 200);
     run.answer(&used);
     assert_eq!(run.finish().await.status.code(), Some(255));
-    assert_eq!(stage.refusals()[2], (name(), SignInRefusal::TokenReplayed, 3));
+    assert_eq!(
+        stage.refusals()[2],
+        (name(), SignInRefusal::TokenReplayed, 3)
+    );
     assert!(stage.world.opened().is_empty());
 }
 
@@ -111,7 +121,12 @@ async fn locked_person_stays_out_until_staff_unlocks() {
         .count();
     assert_eq!(locked, 1);
     let admin = stage.admin("ono");
-    let account = admin.call(&LookUpAccount { person: person.clone() }).await.unwrap();
+    let account = admin
+        .call(&LookUpAccount {
+            person: person.clone(),
+        })
+        .await
+        .unwrap();
     assert!(account.locked && account.token && account.authenticators == 1);
 
     let mut run = terminal.ssh("sato", &[], &["status"]);
@@ -123,9 +138,19 @@ async fn locked_person_stays_out_until_staff_unlocks() {
     assert_eq!((last.1, last.2), (SignInRefusal::Locked, 5));
 
     // Not by anybody: the policy service decides.
-    let other = stage.admin("kato").call(&Unlock { person: person.clone() }).await;
+    let other = stage
+        .admin("kato")
+        .call(&Unlock {
+            person: person.clone(),
+        })
+        .await;
     assert!(other.is_err());
-    admin.call(&Unlock { person: person.clone() }).await.unwrap();
+    admin
+        .call(&Unlock {
+            person: person.clone(),
+        })
+        .await
+        .unwrap();
     let unlocked = Event::AccountUnlocked {
         person,
         by: PersonId::new("ono").unwrap(),
@@ -146,7 +171,13 @@ async fn stranger_is_asked_like_anybody_and_refused() {
     for name in ["sato", "zzzz"] {
         let mut run = terminal.ssh(name, &[], &["status"]);
         let code = run.code().await;
-        prompts.push(run.prompt().await.unwrap().replace(&code, "CODE").replace(name, "NAME"));
+        prompts.push(
+            run.prompt()
+                .await
+                .unwrap()
+                .replace(&code, "CODE")
+                .replace(name, "NAME"),
+        );
         let begun = Instant::now();
         run.answer("123456");
         let output = run.finish().await;
@@ -165,7 +196,10 @@ async fn stranger_is_asked_like_anybody_and_refused() {
     let unknown = Terminal::new(&stage, "t9");
     let mut run = unknown.ssh("sato", &[], &["status"]);
     assert_eq!(run.prompt().await, None);
-    assert_eq!(stage.refusals().pop().unwrap(), (None, SignInRefusal::Terminal, 0));
+    assert_eq!(
+        stage.refusals().pop().unwrap(),
+        (None, SignInRefusal::Terminal, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +223,10 @@ async fn refused_session_says_why_in_the_persons_language() {
     let output = run.sign_in(&stage, &mut kato).await.finish().await;
     assert_eq!(output.status.code(), Some(1));
     let err = text(&output.stderr);
-    assert!(err.contains("no session can be started") && err.contains("roster"), "{err}");
+    assert!(
+        err.contains("no session can be started") && err.contains("roster"),
+        "{err}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,13 +237,23 @@ async fn commands_give_their_exit_status() {
     let control = stage.path("control");
     let control = format!("ControlPath={}", control.display());
     let mut master = terminal
-        .ssh_with("visitor1", &["-o", "ControlMaster=yes", "-o", &control], &[], Stdio::piped())
+        .ssh_with(
+            "visitor1",
+            &["-o", "ControlMaster=yes", "-o", &control],
+            &[],
+            Stdio::piped(),
+        )
         .sign_in(&stage, &mut visitor)
         .await;
     let expected = [
         ("help", 0, "sql", ""),
         ("schema", 0, "", ""),
-        ("sql SELECT sex, count(*) FROM patient GROUP BY sex", 0, "", ""),
+        (
+            "sql SELECT sex, count(*) FROM patient GROUP BY sex",
+            0,
+            "",
+            "",
+        ),
         ("sql SELECT nonsense", 1, "", "nonsense"),
         ("jobs", 0, "", ""),
         ("submit 1 --title test", 0, "o1", ""),
@@ -220,7 +267,11 @@ async fn commands_give_their_exit_status() {
         let run = terminal.ssh("visitor1", &["-o", &control], &[command]);
         let output = run.finish().await;
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(status), "{command}\n{stdout}\n{stderr}");
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{command}\n{stdout}\n{stderr}"
+        );
         assert!(stdout.contains(out), "{command}: {stdout}");
         assert!(stderr.contains(err), "{command}: {stderr}");
     }
@@ -247,9 +298,15 @@ async fn person_types_in_a_terminal() {
         seen.clear();
         let mut buffer = [0; 4096];
         while !seen.contains(wanted) {
-            assert!(begun.elapsed() < Duration::from_secs(10), "no {wanted:?} in {seen:?}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "no {wanted:?} in {seen:?}"
+            );
             let read = tokio::time::timeout(Duration::from_secs(10), stdout.read(&mut buffer));
-            let read = read.await.unwrap_or_else(|_| panic!("no {wanted:?} in {seen:?}")).unwrap();
+            let read = read
+                .await
+                .unwrap_or_else(|_| panic!("no {wanted:?} in {seen:?}"))
+                .unwrap();
             assert_ne!(read, 0, "no {wanted:?} in {seen:?}");
             seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
         }
@@ -266,7 +323,10 @@ async fn person_types_in_a_terminal() {
     type_and_see("\x03", "kekkai> ").await;
     type_and_see("sql SELECT slow;\r", "%").await;
     let stopped = type_and_see("\x03", "kekkai> ").await;
-    assert!(stage.world.queries().last().unwrap().contains("cancelled"), "{stopped}");
+    assert!(
+        stage.world.queries().last().unwrap().contains("cancelled"),
+        "{stopped}"
+    );
     type_and_see("rm -rf /\r", "rm").await;
     type_and_see("exit\r", "").await;
     let output = run.finish().await;
@@ -287,7 +347,11 @@ async fn revocation_ends_a_running_session_within_5_seconds() {
     stage.world.end_all(EndReason::NotOnRoster);
     let begun = Instant::now();
     let output = run.finish().await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
     let err = text(&output.stderr);
     assert!(err.contains("名簿"), "{err}");
     wait_for(|| !stage.world.closed().is_empty()).await;
@@ -309,7 +373,10 @@ async fn silent_policy_service_ends_sessions_within_5_seconds() {
     let begun = Instant::now();
     let output = run.finish().await;
     let took = begun.elapsed();
-    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(6), "{took:?}");
+    assert!(
+        took > Duration::from_secs(2) && took < Duration::from_secs(6),
+        "{took:?}"
+    );
     wait_for(|| !stage.world.closed().is_empty()).await;
     assert_eq!(stage.world.closed()[0].1, EndReason::ServiceUnavailable);
     assert!(!output.stderr.is_empty());

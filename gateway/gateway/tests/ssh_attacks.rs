@@ -45,13 +45,17 @@ type Client = client::Handle<Careless>;
 
 async fn connect(stage: &Stage) -> Client {
     let config = Arc::new(client::Config::default());
-    client::connect(config, stage.config.ssh.listen, Careless).await.unwrap()
+    client::connect(config, stage.config.ssh.listen, Careless)
+        .await
+        .unwrap()
 }
 
 /// A registered terminal's key.
 fn terminal_key(stage: &Stage, terminal: &str) -> Arc<PrivateKey> {
     let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519).unwrap();
-    stage.world.know_key(&key.public_key().to_openssh().unwrap(), terminal);
+    stage
+        .world
+        .know_key(&key.public_key().to_openssh().unwrap(), terminal);
     Arc::new(key)
 }
 
@@ -63,11 +67,20 @@ async fn show_key(client: &mut Client, user: &str, key: &Arc<PrivateKey>) -> Aut
 }
 
 fn is_partial(result: &AuthResult) -> bool {
-    matches!(result, AuthResult::Failure { partial_success: true, .. })
+    matches!(
+        result,
+        AuthResult::Failure {
+            partial_success: true,
+            ..
+        }
+    )
 }
 
 async fn prompt(client: &mut Client, user: &str) -> Option<String> {
-    match client.authenticate_keyboard_interactive_start(user, None).await {
+    match client
+        .authenticate_keyboard_interactive_start(user, None)
+        .await
+    {
         Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => {
             Some(prompts[0].prompt.clone())
         }
@@ -102,7 +115,9 @@ async fn answers_that_don_t_match_the_question_are_wrong() {
             1 => vec![code.clone(), code],
             _ => vec!["1".repeat(100_000)],
         };
-        let result = client.authenticate_keyboard_interactive_respond(answers).await;
+        let result = client
+            .authenticate_keyboard_interactive_respond(answers)
+            .await;
         let is_in = matches!(result, Ok(KeyboardInteractiveAuthResponse::Success));
         assert!(!is_in, "{count}");
         count += 1;
@@ -114,8 +129,13 @@ async fn answers_that_don_t_match_the_question_are_wrong() {
     let mut visitor = stage.enrol("visitor4").await;
     let (mut client, _) = ready(&stage, &mut visitor).await;
     let code = visitor.next_code().await;
-    let result = client.authenticate_keyboard_interactive_respond(vec![code]).await;
-    assert!(matches!(result, Ok(KeyboardInteractiveAuthResponse::Success)));
+    let result = client
+        .authenticate_keyboard_interactive_respond(vec![code])
+        .await;
+    assert!(matches!(
+        result,
+        Ok(KeyboardInteractiveAuthResponse::Success)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +147,9 @@ async fn question_comes_after_the_terminals_key_only() {
     // An unregistered key is no help.
     let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519).unwrap();
     let mut client = connect(&stage).await;
-    assert!(!is_partial(&show_key(&mut client, "sato", &Arc::new(key)).await));
+    assert!(!is_partial(
+        &show_key(&mut client, "sato", &Arc::new(key)).await
+    ));
     assert_eq!(prompt(&mut client, "sato").await, None);
 }
 
@@ -160,7 +182,10 @@ async fn second_attempt_on_one_connection_is_refused() {
     let wrong = client
         .authenticate_keyboard_interactive_respond(vec!["000000x".into()])
         .await;
-    assert!(!matches!(wrong, Ok(KeyboardInteractiveAuthResponse::Success)));
+    assert!(!matches!(
+        wrong,
+        Ok(KeyboardInteractiveAuthResponse::Success)
+    ));
     assert!(!is_partial(&show_key(&mut client, "sato", &key).await));
     assert_eq!(prompt(&mut client, "sato").await, None);
     assert_eq!(stage.refusals().len(), 1);
@@ -185,8 +210,13 @@ async fn console_channels_are_bounded() {
     let mut sato = stage.enrol("sato").await;
     let (mut client, _) = ready(&stage, &mut sato).await;
     let code = sato.next_code().await;
-    let result = client.authenticate_keyboard_interactive_respond(vec![code]).await;
-    assert!(matches!(result, Ok(KeyboardInteractiveAuthResponse::Success)));
+    let result = client
+        .authenticate_keyboard_interactive_respond(vec![code])
+        .await;
+    assert!(matches!(
+        result,
+        Ok(KeyboardInteractiveAuthResponse::Success)
+    ));
     let mut open = Vec::new();
     for _ in 0..4 {
         open.push(client.channel_open_session().await.unwrap());
@@ -201,10 +231,18 @@ async fn refused_requests_without_end_end_the_connection() {
     let mut sato = stage.enrol("sato").await;
     let (mut client, _) = ready(&stage, &mut sato).await;
     let code = sato.next_code().await;
-    let result = client.authenticate_keyboard_interactive_respond(vec![code]).await;
-    assert!(matches!(result, Ok(KeyboardInteractiveAuthResponse::Success)));
+    let result = client
+        .authenticate_keyboard_interactive_respond(vec![code])
+        .await;
+    assert!(matches!(
+        result,
+        Ok(KeyboardInteractiveAuthResponse::Success)
+    ));
     for port in 1..200 {
-        if client.channel_open_direct_tcpip("10.0.0.1", port, "127.0.0.1", 1).await.is_err()
+        if client
+            .channel_open_direct_tcpip("10.0.0.1", port, "127.0.0.1", 1)
+            .await
+            .is_err()
             && client.is_closed()
         {
             break;
@@ -221,7 +259,10 @@ async fn success_that_the_client_declares_means_nothing() {
     let stage = Stage::new().await;
     let mut stream = TcpStream::connect(stage.config.ssh.listen).await.unwrap();
     stream.write_all(b"SSH-2.0-attack\r\n").await.unwrap();
-    stream.write_all(&[0, 0, 0, 12, 10, 52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    stream
+        .write_all(&[0, 0, 0, 12, 10, 52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await;
     assert!(read.is_ok(), "the connection ends");
@@ -234,7 +275,10 @@ async fn huge_packet_before_sign_in_ends_the_connection() {
     let mut stream = TcpStream::connect(stage.config.ssh.listen).await.unwrap();
     stream.write_all(b"SSH-2.0-attack\r\n").await.unwrap();
     // A packet of 2 GiB, announced.
-    stream.write_all(&[0x7f, 0xff, 0xff, 0xff, 4]).await.unwrap();
+    stream
+        .write_all(&[0x7f, 0xff, 0xff, 0xff, 4])
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await;
     assert!(read.is_ok(), "the connection ends");

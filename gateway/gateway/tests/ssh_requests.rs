@@ -28,9 +28,24 @@ async fn scp_and_sftp_move_nothing() {
     let back = stage.path("back").display().to_string();
     let cases: [(&str, &str, &[&str], [&str; 2]); 4] = [
         ("visitor1", "scp", &[], [file, "visitor1@127.0.0.1:/tmp/x"]),
-        ("visitor2", "scp", &["-O"], [file, "visitor2@127.0.0.1:/tmp/x"]),
-        ("visitor3", "scp", &["-O"], ["visitor3@127.0.0.1:/etc/passwd", &back]),
-        ("visitor4", "sftp", &[], ["visitor4@127.0.0.1:/etc/passwd", &back]),
+        (
+            "visitor2",
+            "scp",
+            &["-O"],
+            [file, "visitor2@127.0.0.1:/tmp/x"],
+        ),
+        (
+            "visitor3",
+            "scp",
+            &["-O"],
+            ["visitor3@127.0.0.1:/etc/passwd", &back],
+        ),
+        (
+            "visitor4",
+            "sftp",
+            &[],
+            ["visitor4@127.0.0.1:/etc/passwd", &back],
+        ),
     ];
     for (name, program, options, arguments) in cases {
         let mut visitor = stage.enrol(name).await;
@@ -46,7 +61,10 @@ async fn scp_and_sftp_move_nothing() {
     assert!(requests[1].starts_with("command scp "), "{requests:?}");
     assert!(requests[2].starts_with("command scp "), "{requests:?}");
     assert_eq!(requests[3], "subsystem sftp");
-    assert!(stage.world.opened().is_empty(), "a refused request opens no session");
+    assert!(
+        stage.world.opened().is_empty(),
+        "a refused request opens no session"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +74,12 @@ async fn shell_commands_run_nowhere() {
     let mut visitor = stage.enrol("visitor1").await;
     let control = format!("ControlPath={}", stage.path("control").display());
     let mut master = terminal
-        .ssh_with("visitor1", &["-o", "ControlMaster=yes", "-o", &control], &[], Stdio::piped())
+        .ssh_with(
+            "visitor1",
+            &["-o", "ControlMaster=yes", "-o", &control],
+            &[],
+            Stdio::piped(),
+        )
         .sign_in(&stage, &mut visitor)
         .await;
     wait_for(|| stage.path("control").exists()).await;
@@ -73,10 +96,17 @@ async fn shell_commands_run_nowhere() {
         "tar c /".to_owned(),
     ];
     for command in &commands {
-        let output = terminal.ssh("visitor1", &["-o", &control], &[command]).finish().await;
+        let output = terminal
+            .ssh("visitor1", &["-o", &control], &[command])
+            .finish()
+            .await;
         let status = output.status.code();
         assert!(matches!(status, Some(1 | 2)), "{command}: {status:?}");
-        assert!(output.stdout.is_empty(), "{command}: {}", text(&output.stdout));
+        assert!(
+            output.stdout.is_empty(),
+            "{command}: {}",
+            text(&output.stdout)
+        );
     }
     assert!(!stage.path("mark").exists());
     let requests = stage.requests();
@@ -115,9 +145,25 @@ async fn forwardings_of_every_kind_forward_nothing() {
     let socket_to = format!("{socket}:127.0.0.1:{port}");
     let agent_at = format!("IdentityAgent={}", agent.display());
     let options = [
-        "-L", &local_to, "-R", &remote_to, "-D", &dynamic_at, "-R", &socket_to, "-A", "-o",
-        &agent_at, "-o", "ForwardX11=yes", "-o", "ForwardX11Trusted=yes", "-o",
-        "XAuthLocation=/bin/true", "-o", "SendEnv=KEKKAI_TEST",
+        "-L",
+        &local_to,
+        "-R",
+        &remote_to,
+        "-D",
+        &dynamic_at,
+        "-R",
+        &socket_to,
+        "-A",
+        "-o",
+        &agent_at,
+        "-o",
+        "ForwardX11=yes",
+        "-o",
+        "ForwardX11Trusted=yes",
+        "-o",
+        "XAuthLocation=/bin/true",
+        "-o",
+        "SendEnv=KEKKAI_TEST",
     ];
     let mut run = terminal
         .ssh_display("visitor1", &options)
@@ -135,7 +181,10 @@ async fn forwardings_of_every_kind_forward_nothing() {
     socks.write_all(&[5, 1, 0]).await.unwrap();
     let mut answer = [0; 2];
     socks.read_exact(&mut answer).await.unwrap();
-    socks.write_all(&[5, 1, 0, 1, 127, 0, 0, 1, high, low]).await.unwrap();
+    socks
+        .write_all(&[5, 1, 0, 1, 127, 0, 0, 1, high, low])
+        .await
+        .unwrap();
     let mut end = Vec::new();
     let _ = socks.read_to_end(&mut end).await;
     assert!(TcpStream::connect(("127.0.0.1", remote)).await.is_err());
@@ -144,7 +193,10 @@ async fn forwardings_of_every_kind_forward_nothing() {
     wait_for(|| stage.requests().iter().filter(|r| **r == direct).count() == 2).await;
     let requests = stage.requests();
     let has = |begin: &str| requests.iter().any(|r| r.starts_with(begin));
-    assert!(has(&format!("tcpip-forward localhost:{remote}")), "{requests:?}");
+    assert!(
+        has(&format!("tcpip-forward localhost:{remote}")),
+        "{requests:?}"
+    );
     assert!(has("streamlocal-forward "), "{requests:?}");
     assert!(has("auth-agent-req"), "{requests:?}");
     assert!(has("x11-req"), "{requests:?}");
@@ -203,7 +255,10 @@ async fn weak_algorithms_are_not_spoken() {
         let mut run = terminal.ssh("visitor1", &["-o", option], &["help"]);
         assert_eq!(run.prompt().await, None, "{option}");
         let err = text(&run.finish().await.stderr);
-        assert!(err.contains("no matching") || err.contains("Bad"), "{option}: {err}");
+        assert!(
+            err.contains("no matching") || err.contains("Bad"),
+            "{option}: {err}"
+        );
     }
     // Terrapin (CVE-2023-48795): both sides agree on the strict order.
     let mut run = terminal.ssh("visitor1", &["-vv"], &["help"]);
@@ -212,7 +267,11 @@ async fn weak_algorithms_are_not_spoken() {
     let err = text(&run.finish().await.stderr);
     assert!(err.contains("kex-strict-s-v00@openssh.com"), "{err}");
     assert!(err.contains("cipher: aes256-gcm@openssh.com"), "{err}");
-    assert!(err.contains("Authentications that can continue: publickey\r\n") || err.contains("Authentications that can continue: publickey\n"), "{err}");
+    assert!(
+        err.contains("Authentications that can continue: publickey\r\n")
+            || err.contains("Authentications that can continue: publickey\n"),
+        "{err}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,19 +17,31 @@ use common::{Person, Stage};
 use kekkai_authenticator::{Authenticator, Model, OTHER_AAGUID};
 use kekkai_policy_api::{Event, Factor, SignInRefusal};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 async fn sign_in(stage: &Stage, browser: &mut Browser, person: &mut Person) -> Answer {
     let body = json!({"person": person.name});
     let options = browser.post("/sign-in/begin", &body).await;
     assert_eq!(options.status, 200, "{}", options.text);
-    let credential = person.authenticator.get(&options.json(), &stage.origin).unwrap();
+    let credential = person
+        .authenticator
+        .get(&options.json(), &stage.origin)
+        .unwrap();
     let code = person.next_code().await;
     let body = json!({"person": person.name, "credential": credential, "token_code": code});
     browser.post("/sign-in/finish", &body).await
 }
 
 const PAGES: [&str; 8] = [
-    "/", "/approve", "/sign-in", "/enrol/x", "/review/", "/release/x", "/review/../x", "/nothing",
+    "/",
+    "/approve",
+    "/sign-in",
+    "/enrol/x",
+    "/review/",
+    "/release/x",
+    "/review/../x",
+    "/nothing",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,9 +56,15 @@ async fn without_a_terminals_certificate_there_is_one_page() {
         for page in PAGES {
             let answer = browser.get(page).await;
             assert_eq!(answer.status, 403, "{page}");
-            assert!(answer.text.contains("registered terminal"), "{page}: {}", answer.text);
+            assert!(
+                answer.text.contains("registered terminal"),
+                "{page}: {}",
+                answer.text
+            );
         }
-        let answer = browser.post("/approve/begin", &json!({"person": "sato", "code": "x"})).await;
+        let answer = browser
+            .post("/approve/begin", &json!({"person": "sato", "code": "x"}))
+            .await;
         assert_eq!(answer.status, 403);
         assert!(!answer.text.contains("challenge"));
     }
@@ -70,9 +88,28 @@ async fn revoked_terminal_is_out_with_its_next_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_tls_1_3_is_spoken() {
     let stage = Stage::new().await;
-    let identity = Some(stage.pki.terminal("t1"));
-    let mut old = Browser::versioned(&stage, identity, &rustls::version::TLS12);
-    assert!(old.send("GET", "/", &[], Vec::new()).await.is_err());
+    // A ClientHello of TLS 1.2, written out: no `supported_versions`, an ECDHE suite, P-256.
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 2, 0xc0, 0x2f, 1, 0]);
+    let extensions = [
+        0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 4, 0, 2, 4, 3, 0, 11, 0, 2, 1, 0,
+    ];
+    body.extend([0, u8::try_from(extensions.len()).unwrap()]);
+    body.extend(extensions);
+    let length = u8::try_from(body.len()).unwrap();
+    let mut hello = vec![0x16, 3, 1, 0, length + 4, 1, 0, 0, length];
+    hello.extend(body);
+    let mut stream = TcpStream::connect(stage.config.https.listen).await.unwrap();
+    stream.write_all(&hello).await.unwrap();
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    tokio::time::timeout(std::time::Duration::from_secs(8), read)
+        .await
+        .unwrap()
+        .unwrap();
+    // An alert, `protocol_version`, and no ServerHello.
+    assert_eq!(answer, [0x15, 3, 3, 0, 2, 2, 70], "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,9 +117,18 @@ async fn other_origins_post_nothing() {
     let stage = Stage::new().await;
     let mut browser = stage.browser("t1");
     let body = json!({"person": "sato", "code": "ABCD2345"});
-    for origin in [None, Some("https://evil.example"), Some("null"), Some("https://localhost")] {
+    for origin in [
+        None,
+        Some("https://evil.example"),
+        Some("null"),
+        Some("https://localhost"),
+    ] {
         browser.origin = origin.map(str::to_owned);
-        assert_eq!(browser.post("/approve/begin", &body).await.status, 403, "{origin:?}");
+        assert_eq!(
+            browser.post("/approve/begin", &body).await.status,
+            403,
+            "{origin:?}"
+        );
     }
     browser.origin = Some(stage.origin.clone());
     assert_eq!(browser.post("/approve/begin", &body).await.status, 200);
@@ -98,7 +144,11 @@ async fn pages_trust_no_other_origin_and_speak_both_languages() {
     for (path, ja, en) in [
         ("/approve", "接続の承認", "Approve a connection"),
         ("/sign-in", "サインイン", "Sign in"),
-        ("/nothing", "そのページはありません", "There is no such page"),
+        (
+            "/nothing",
+            "そのページはありません",
+            "There is no such page",
+        ),
     ] {
         browser.lang = "ja-JP,ja;q=0.9,en;q=0.5";
         let page = browser.get(path).await;
@@ -109,13 +159,19 @@ async fn pages_trust_no_other_origin_and_speak_both_languages() {
         assert!(page.text.contains(en), "{}", page.text);
         assert!(page.text.contains("Demonstration"), "{}", page.text);
         let policy = page.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
         assert_eq!(page.header("cache-control"), "no-store");
         assert!(!page.text.contains("style=") && !page.text.contains("onclick"));
         assert!(!page.text.contains("http://") && !page.text.contains("https://"));
     }
     browser.get("/approve?lang=ja").await;
-    assert!(browser.get("/approve").await.text.contains("接続の承認"), "the choice is kept");
+    assert!(
+        browser.get("/approve").await.text.contains("接続の承認"),
+        "the choice is kept"
+    );
     let script = browser.get("/static/kekkai.js").await;
     assert!(script.header("content-type").starts_with("text/javascript"));
 }
@@ -130,16 +186,27 @@ async fn staff_sign_in_with_both_factors_and_out_again() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let cookie = answer.headers.remove("set-cookie").unwrap();
     let cookie = cookie.to_str().unwrap();
-    for wanted in ["__Host-kekkai=", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+    for wanted in [
+        "__Host-kekkai=",
+        "Secure",
+        "HttpOnly",
+        "SameSite=Strict",
+        "Path=/",
+    ] {
         assert!(cookie.contains(wanted), "{cookie}");
     }
     let accepted = stage.world.events().into_iter().find_map(|e| match e {
-        Event::SignInAccepted { person, factors, .. } => Some((person, factors)),
+        Event::SignInAccepted {
+            person, factors, ..
+        } => Some((person, factors)),
         _ => None,
     });
     let (person, factors) = accepted.unwrap();
     assert_eq!(person.as_str(), "mori");
-    assert_eq!(factors, [Factor::Biometric, Factor::Token, Factor::Terminal]);
+    assert_eq!(
+        factors,
+        [Factor::Biometric, Factor::Token, Factor::Terminal]
+    );
     assert!(browser.get("/").await.text.contains("森 由紀"));
 
     // The cookie is the terminal's: elsewhere it is nobody's.
@@ -150,7 +217,11 @@ async fn staff_sign_in_with_both_factors_and_out_again() {
     let kept = browser.cookies.clone();
     assert_eq!(browser.form("/sign-out", "").await.status, 303);
     browser.cookies = kept;
-    assert_eq!(browser.get("/review/").await.status, 303, "the cookie is void, not only forgotten");
+    assert_eq!(
+        browser.get("/review/").await.status,
+        303,
+        "the cookie is void, not only forgotten"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,10 +230,18 @@ async fn sign_in_with_one_wrong_factor_says_the_same_and_records_which() {
     let mut mori = stage.enrol("mori").await;
     let mut browser = stage.browser("t1");
     let mut answers = Vec::new();
-    for (finger, code) in [(true, "000000x".to_owned()), (false, mori.next_code().await)] {
-        let options = browser.post("/sign-in/begin", &json!({"person": "mori"})).await;
+    for (finger, code) in [
+        (true, "000000x".to_owned()),
+        (false, mori.next_code().await),
+    ] {
+        let options = browser
+            .post("/sign-in/begin", &json!({"person": "mori"}))
+            .await;
         mori.authenticator.knobs.without_user_verification = !finger;
-        let credential = mori.authenticator.get(&options.json(), &stage.origin).unwrap();
+        let credential = mori
+            .authenticator
+            .get(&options.json(), &stage.origin)
+            .unwrap();
         let body = json!({"person": "mori", "credential": credential, "token_code": code});
         let answer = browser.post("/sign-in/finish", &body).await;
         answers.push((answer.status, answer.text));
@@ -172,9 +251,17 @@ async fn sign_in_with_one_wrong_factor_says_the_same_and_records_which() {
     let options = browser.post("/sign-in/begin", &body).await;
     assert_eq!(options.status, 200);
     let mut other = Authenticator::new(stage.model.duplicate());
-    assert!(other.get(&options.json(), &stage.origin).is_err(), "no such credential anywhere");
-    let options = browser.post("/sign-in/begin", &json!({"person": "mori"})).await;
-    let credential = mori.authenticator.get(&options.json(), &stage.origin).unwrap();
+    assert!(
+        other.get(&options.json(), &stage.origin).is_err(),
+        "no such credential anywhere"
+    );
+    let options = browser
+        .post("/sign-in/begin", &json!({"person": "mori"}))
+        .await;
+    let credential = mori
+        .authenticator
+        .get(&options.json(), &stage.origin)
+        .unwrap();
     let body = json!({"person": "nobody", "credential": credential, "token_code": "123456"});
     let answer = browser.post("/sign-in/finish", &body).await;
     answers.push((answer.status, answer.text));
@@ -207,7 +294,9 @@ async fn without_a_ledger_no_browser_signs_in_and_nothing_is_enrolled() {
     let token = kekkai_authenticator::Token::new(&ticket.totp_secret).unwrap();
     let begin = format!("/enrol/{}/begin", ticket.ticket);
     let options = browser.post(&begin, &json!({})).await;
-    let credential = authenticator.create(&options.json(), &stage.origin).unwrap();
+    let credential = authenticator
+        .create(&options.json(), &stage.origin)
+        .unwrap();
     let body = json!({"credential": credential, "token_code": token.code_now()});
     let finish = format!("/enrol/{}/finish", ticket.ticket);
     assert_eq!(browser.post(&finish, &body).await.status, 503);
@@ -229,33 +318,54 @@ async fn enrolment_takes_allowed_models_only_and_is_recorded() {
     }
     let refusals = stage.refusals();
     assert_eq!(refusals.len(), 2);
-    assert!(refusals.iter().all(|(_, reason, _)| *reason == SignInRefusal::ModelNotAllowed));
+    assert!(
+        refusals
+            .iter()
+            .all(|(_, reason, _)| *reason == SignInRefusal::ModelNotAllowed)
+    );
     stage.enrol("sato").await;
     let enrolled: Vec<_> = stage
         .world
         .events()
         .into_iter()
         .filter_map(|e| match e {
-            Event::CredentialEnrolled { person, factor, model, by } => {
-                Some((person.to_string(), factor, model, by.to_string()))
-            }
+            Event::CredentialEnrolled {
+                person,
+                factor,
+                model,
+                by,
+            } => Some((person.to_string(), factor, model, by.to_string())),
             _ => None,
         })
         .collect();
     assert_eq!(enrolled.len(), 2);
     assert_eq!(
         enrolled[0],
-        ("sato".into(), Factor::Biometric, "emulated".into(), "ono".into())
+        (
+            "sato".into(),
+            Factor::Biometric,
+            "emulated".into(),
+            "ono".into()
+        )
     );
     assert_eq!(enrolled[1].1, Factor::Token);
 
     // A ticket is for its person's terminals, and for once.
     let ticket = stage.ticket("sato").await;
     let mut katos = stage.browser("t2");
-    assert_eq!(katos.get(&format!("/enrol/{}", ticket.ticket)).await.status, 404);
-    assert!(stage.admin("kato").call(&kekkai_gateway_api::CreateEnrolment {
-        person: kekkai_types::PersonId::new("sato").unwrap(),
-    }).await.is_err());
+    assert_eq!(
+        katos.get(&format!("/enrol/{}", ticket.ticket)).await.status,
+        404
+    );
+    assert!(
+        stage
+            .admin("kato")
+            .call(&kekkai_gateway_api::CreateEnrolment {
+                person: kekkai_types::PersonId::new("sato").unwrap(),
+            })
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,18 +400,31 @@ async fn review_learns_who_asks_from_the_gateway_only() {
     ] {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
-    for unwanted in ["kato", "desk", "forged", "cookie", "authorization", "x-forwarded"] {
+    for unwanted in [
+        "kato",
+        "desk",
+        "forged",
+        "cookie",
+        "authorization",
+        "x-forwarded",
+    ] {
         assert!(!text.contains(unwanted), "{unwanted}: {text}");
     }
     // Its headers are ours.
-    assert!(answer.header("content-security-policy").contains("default-src 'none'"));
+    assert!(
+        answer
+            .header("content-security-policy")
+            .contains("default-src 'none'")
+    );
 
     let csrf = text
         .lines()
         .find_map(|line| line.strip_prefix("x-kekkai-csrf: "))
         .unwrap()
         .to_owned();
-    let vote = browser.form("/review/vote", &format!("vote=accept&csrf={csrf}")).await;
+    let vote = browser
+        .form("/review/vote", &format!("vote=accept&csrf={csrf}"))
+        .await;
     assert_eq!(vote.status, 200);
     assert!(vote.text.contains("vote=accept"), "{}", vote.text);
     let zeroes = "0".repeat(csrf.len());
@@ -311,14 +434,32 @@ async fn review_learns_who_asks_from_the_gateway_only() {
         format!("vote=accept&csrf={zeroes}"),
         format!("csrf={csrf}&csrf={csrf}"),
     ] {
-        assert_eq!(browser.form("/review/vote", &body).await.status, 403, "{body}");
+        assert_eq!(
+            browser.form("/review/vote", &body).await.status,
+            403,
+            "{body}"
+        );
     }
     let json = browser.post("/review/vote", &json!({"csrf": csrf})).await;
     assert_eq!(json.status, 403);
     browser.origin = Some("https://evil.example".into());
-    assert_eq!(browser.form("/review/vote", &format!("csrf={csrf}")).await.status, 403);
+    assert_eq!(
+        browser
+            .form("/review/vote", &format!("csrf={csrf}"))
+            .await
+            .status,
+        403
+    );
     browser.origin = Some(stage.origin.clone());
-    let put = browser.send("PUT", "/review/vote", &[("origin", &stage.origin)], Vec::new()).await.unwrap();
+    let put = browser
+        .send(
+            "PUT",
+            "/review/vote",
+            &[("origin", &stage.origin)],
+            Vec::new(),
+        )
+        .await
+        .unwrap();
     assert_eq!(put.status, 405);
     let large = format!("csrf={csrf}&x={}", "x".repeat(1024 * 1024));
     assert_eq!(browser.form("/review/vote", &large).await.status, 413);
@@ -332,9 +473,18 @@ async fn one_terminal_asks_only_so_often() {
     let mut browser = stage.browser("t1");
     let mut last = 0;
     for _ in 0..7 {
-        last = browser.post("/sign-in/begin", &json!({"person": "sato"})).await.status;
+        last = browser
+            .post("/sign-in/begin", &json!({"person": "sato"}))
+            .await
+            .status;
     }
     assert_eq!(last, 429);
     let mut other = stage.browser("t2");
-    assert_eq!(other.post("/sign-in/begin", &json!({"person": "sato"})).await.status, 200);
+    assert_eq!(
+        other
+            .post("/sign-in/begin", &json!({"person": "sato"}))
+            .await
+            .status,
+        200
+    );
 }

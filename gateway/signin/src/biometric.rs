@@ -62,11 +62,17 @@ impl Challenges {
     ) -> Result<(), AttemptError> {
         self.0.retain(|_, (expires, _)| *expires > now);
         let is_new = !self.0.contains_key(&wanted);
-        let of_terminal = self.0.keys().filter(|k| k.terminal == wanted.terminal).count();
-        if is_new && (self.0.len() >= CHALLENGES_MAX || of_terminal >= CHALLENGES_PER_TERMINAL_MAX) {
+        let of_terminal = self
+            .0
+            .keys()
+            .filter(|k| k.terminal == wanted.terminal)
+            .count();
+        if is_new && (self.0.len() >= CHALLENGES_MAX || of_terminal >= CHALLENGES_PER_TERMINAL_MAX)
+        {
             return Err(AttemptError::Busy);
         }
-        self.0.insert(wanted, (now.plus_ms(CHALLENGE_LIFE_MS), challenge));
+        self.0
+            .insert(wanted, (now.plus_ms(CHALLENGE_LIFE_MS), challenge));
         Ok(())
     }
 
@@ -82,7 +88,13 @@ pub(crate) fn begin_assertion(
     vault: &Vault,
     person: &PersonId,
     passkeys: &[StoredPasskey],
-) -> Result<(RequestChallengeResponse, Option<AttestedPasskeyAuthentication>), StorageError> {
+) -> Result<
+    (
+        RequestChallengeResponse,
+        Option<AttestedPasskeyAuthentication>,
+    ),
+    StorageError,
+> {
     let passkeys: Vec<AttestedPasskey> = passkeys.iter().map(|p| p.passkey.clone()).collect();
     if passkeys.is_empty() {
         let mut challenge = vec![0_u8; 32];

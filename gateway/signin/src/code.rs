@@ -106,7 +106,11 @@ impl Codes {
         now: Timestamp,
     ) -> Result<Pending, AttemptError> {
         self.0.retain(|_, waiting| waiting.expires > now);
-        let of_terminal = self.0.values().filter(|w| &w.terminal == proved.terminal()).count();
+        let of_terminal = self
+            .0
+            .values()
+            .filter(|w| &w.terminal == proved.terminal())
+            .count();
         if self.0.len() >= CODES_MAX || of_terminal >= CODES_PER_TERMINAL_MAX {
             return Err(AttemptError::Busy);
         }
@@ -177,7 +181,14 @@ mod tests {
         ] {
             assert_eq!(ConnectionCode::parse(&typed), Some(code), "{typed}");
         }
-        for wrong in ["", "ABCD", "ABCD-EFG", "ABCD-EFGHJ", "ABCD-EFG0", "ＡＢＣＤ"] {
+        for wrong in [
+            "",
+            "ABCD",
+            "ABCD-EFG",
+            "ABCD-EFGHJ",
+            "ABCD-EFG0",
+            "ＡＢＣＤ",
+        ] {
             assert_eq!(ConnectionCode::parse(wrong), None, "{wrong}");
         }
         assert_eq!(

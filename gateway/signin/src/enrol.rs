@@ -9,9 +9,7 @@ use zeroize::Zeroizing;
 use crate::biometric::{self, Challenge};
 use crate::signin::{SignIn, enrolment_challenge};
 use crate::store::TicketRow;
-use crate::{
-    AttemptError, StorageError, TICKET_ATTEMPTS_MAX, TICKET_LIFE_MS, store, token,
-};
+use crate::{AttemptError, StorageError, TICKET_ATTEMPTS_MAX, TICKET_LIFE_MS, store, token};
 
 /// A ticket: 160 bits, base32.
 const TICKET_BYTES: usize = 20;

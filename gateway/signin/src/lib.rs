@@ -42,7 +42,7 @@ pub use error::{AttemptError, OpenError, Refused, StorageError};
 pub use settings::{AllowedModel, Settings, SettingsError, Url};
 pub use signin::{AccountState, SignIn};
 pub use steps::{Approved, SignedIn, TerminalProved, TokenProved};
-pub use vault::{read_storage_key, StorageKeyError};
+pub use vault::{StorageKeyError, read_storage_key};
 pub use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential,
     RequestChallengeResponse,

@@ -172,9 +172,9 @@ impl SignIn {
         )?;
         // The assertion is good; the code may be another's, or no code at all.
         let code = ConnectionCode::parse(code);
-        let is_approved =
-            self.codes()?
-                .approve(code, proved.person(), proved.terminal(), now);
+        let is_approved = self
+            .codes()?
+            .approve(code, proved.person(), proved.terminal(), now);
         if is_approved {
             Ok(())
         } else {
@@ -222,7 +222,8 @@ impl SignIn {
         );
         if let Err(error) = checked {
             if let Some(step) = right_step {
-                self.store()?.write(|tx| store::spend_step(tx, proved.person(), step))?;
+                self.store()?
+                    .write(|tx| store::spend_step(tx, proved.person(), step))?;
             }
             return Err(error);
         }
@@ -256,8 +257,8 @@ impl SignIn {
             }));
         }
         let person = proved.person().clone();
-        let signed_in = SignedIn::join(proved, approved, token)
-            .ok_or(StorageError::Unreadable("sign-in"))?;
+        let signed_in =
+            SignedIn::join(proved, approved, token).ok_or(StorageError::Unreadable("sign-in"))?;
         store.set_failures(&person, 0)?;
         Ok(signed_in)
     }
@@ -287,7 +288,9 @@ impl SignIn {
         purpose: Purpose,
         now: Timestamp,
     ) -> Result<Option<Challenge>, StorageError> {
-        Ok(self.challenges()?.take(&challenge_for(proved, purpose), now))
+        Ok(self
+            .challenges()?
+            .take(&challenge_for(proved, purpose), now))
     }
 
     fn verify_token(
@@ -343,7 +346,11 @@ impl SignIn {
             return Err(refused(SignInRefusal::Terminal, failures, false));
         }
         let Some(failures) = counted else {
-            return Err(refused(SignInRefusal::Locked, self.checked.failures_max, false));
+            return Err(refused(
+                SignInRefusal::Locked,
+                self.checked.failures_max,
+                false,
+            ));
         };
         let locked_now = failures >= self.checked.failures_max;
         let answer = match checked {

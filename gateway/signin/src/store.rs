@@ -147,7 +147,10 @@ impl Store {
             )?;
             if is_somebody && failures >= failures_max {
                 // The same write as below: a locked account is as slow as another.
-                tx.execute("UPDATE account SET failures = failures WHERE person = ?1", [name])?;
+                tx.execute(
+                    "UPDATE account SET failures = failures WHERE person = ?1",
+                    [name],
+                )?;
                 return Ok(None);
             }
             // Nobody's count stays in its type for a few centuries; wrap rather than fail.
@@ -305,9 +308,15 @@ pub(crate) fn enrol(
     let text =
         serde_json::to_string(passkey).map_err(|_| StorageError::Unreadable("authenticator"))?;
     // Failures stay: enrolling again doesn't lift a lock-out.
-    tx.execute("INSERT OR IGNORE INTO account (person) VALUES (?1)", [person.as_str()])?;
+    tx.execute(
+        "INSERT OR IGNORE INTO account (person) VALUES (?1)",
+        [person.as_str()],
+    )?;
     tx.execute("DELETE FROM token WHERE person = ?1", [person.as_str()])?;
-    tx.execute("DELETE FROM authenticator WHERE person = ?1", [person.as_str()])?;
+    tx.execute(
+        "DELETE FROM authenticator WHERE person = ?1",
+        [person.as_str()],
+    )?;
     tx.execute(
         "INSERT INTO token (person, sealed, last_step) VALUES (?1, ?2, ?3)",
         params![person.as_str(), sealed_secret, step],

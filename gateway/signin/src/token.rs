@@ -111,7 +111,10 @@ mod tests {
             assert_eq!(check(SECRET, &code(step), None, now), Ok(step));
         }
         for step in [present - 2, present + 2, present - 500] {
-            assert_eq!(check(SECRET, &code(step), None, now), Err(SignInRefusal::TokenWrong));
+            assert_eq!(
+                check(SECRET, &code(step), None, now),
+                Err(SignInRefusal::TokenWrong)
+            );
         }
     }
 
@@ -125,7 +128,10 @@ mod tests {
                 Err(SignInRefusal::TokenReplayed)
             );
         }
-        assert_eq!(check(SECRET, &code(present + 1), Some(present), now), Ok(present + 1));
+        assert_eq!(
+            check(SECRET, &code(present + 1), Some(present), now),
+            Ok(present + 1)
+        );
     }
 
     #[test]

@@ -132,7 +132,11 @@ mod tests {
         let sealed = vault.seal(&person("sato"), b"secret").unwrap();
         assert_eq!(*vault.open(&person("sato"), &sealed).unwrap(), b"secret");
         assert!(vault.open(&person("kato"), &sealed).is_err());
-        assert!(Vault::new(&KeyText::new([8; 32])).open(&person("sato"), &sealed).is_err());
+        assert!(
+            Vault::new(&KeyText::new([8; 32]))
+                .open(&person("sato"), &sealed)
+                .is_err()
+        );
         assert!(!sealed.windows(6).any(|w| w == b"secret"));
     }
 
@@ -142,7 +146,10 @@ mod tests {
         let path = dir.path().join("key");
         std::fs::write(&path, format!("{}\n", "ab".repeat(32))).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(read_storage_key(&path), Err(StorageKeyError::Permissions(_))));
+        assert!(matches!(
+            read_storage_key(&path),
+            Err(StorageKeyError::Permissions(_))
+        ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read_storage_key(&path).unwrap().expose(), &[0xab; 32]);
         std::fs::write(&path, "abad1dea").unwrap();

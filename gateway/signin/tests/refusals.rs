@@ -100,7 +100,9 @@ impl World {
         let ticket = self.signin.create_ticket(&id, &by, self.now).unwrap();
         let token = Token::new(&ticket.totp_secret).unwrap();
         let place = terminal("t1", &[]);
-        let options = self.signin.begin_enrolment(&ticket.ticket, &place, self.now)?;
+        let options = self
+            .signin
+            .begin_enrolment(&ticket.ticket, &place, self.now)?;
         let options = serde_json::to_value(options).unwrap();
         let credential = authenticator.create(&options, ORIGIN).unwrap();
         let checked = self.signin.check_enrolment(
@@ -148,16 +150,24 @@ impl World {
         assertion: Value,
     ) -> Result<(), AttemptError> {
         let assertion = serde_json::from_value(assertion).unwrap();
-        self.signin.finish_approval(proved, code, &assertion, self.now)
+        self.signin
+            .finish_approval(proved, code, &assertion, self.now)
     }
 
-    fn sign_in(&self, person: &mut Person, place: &KnownTerminal) -> Result<SignedIn, AttemptError> {
+    fn sign_in(
+        &self,
+        person: &mut Person,
+        place: &KnownTerminal,
+    ) -> Result<SignedIn, AttemptError> {
         let (proved, pending) = self.attempt(&person.id, place);
         self.approve(person, place, &pending.code.to_string())?;
         let token = self
             .signin
             .check_token(&proved, &code(&person.token, self.now), self.now)?;
-        let approved = self.signin.take_approval(&proved, &pending, self.now)?.unwrap();
+        let approved = self
+            .signin
+            .take_approval(&proved, &pending, self.now)?
+            .unwrap();
         self.signin.complete(proved, approved, token)
     }
 
@@ -193,7 +203,9 @@ fn both_factors_at_ones_own_terminal_sign_in() {
     let mut world = World::new();
     let mut sato = world.enrol("sato");
     for _ in 0..3 {
-        let signed_in = world.sign_in(&mut sato, &terminal("t1", &["sato"])).unwrap();
+        let signed_in = world
+            .sign_in(&mut sato, &terminal("t1", &["sato"]))
+            .unwrap();
         assert_eq!(signed_in.person(), &sato.id);
         assert_eq!(
             signed_in.factors(),
@@ -214,9 +226,18 @@ fn token_without_approval_is_refused_and_counts() {
         .signin
         .check_token(&proved, &code(&sato.token, world.now), world.now)
         .unwrap();
-    assert!(world.signin.take_approval(&proved, &pending, world.now).unwrap().is_none());
+    assert!(
+        world
+            .signin
+            .take_approval(&proved, &pending, world.now)
+            .unwrap()
+            .is_none()
+    );
     let refused = refused::<()>(Err(world.signin.approval_missing(&proved)));
-    assert_eq!((refused.reason, refused.failures), (SignInRefusal::ApprovalMissing, 1));
+    assert_eq!(
+        (refused.reason, refused.failures),
+        (SignInRefusal::ApprovalMissing, 1)
+    );
     assert_eq!(world.failures(&sato.id), 1);
 }
 
@@ -226,7 +247,9 @@ fn approval_without_token_is_refused_and_counts() {
     let mut sato = world.enrol("sato");
     let place = terminal("t1", &[]);
     let (proved, pending) = world.attempt(&sato.id, &place);
-    world.approve(&mut sato, &place, &pending.code.to_string()).unwrap();
+    world
+        .approve(&mut sato, &place, &pending.code.to_string())
+        .unwrap();
     for wrong in ["", "1", &wrong_code(&sato.token, world.now)] {
         let refused = refused(world.signin.check_token(&proved, wrong, world.now));
         assert_eq!(refused.reason, SignInRefusal::TokenWrong);
@@ -244,9 +267,14 @@ fn code_of_the_token_works_once_even_after_a_restart() {
     world.reopen();
     let (proved, _pending) = world.attempt(&sato.id, &place);
     let again = refused(world.signin.check_token(&proved, &shown, world.now));
-    assert_eq!((again.reason, again.failures), (SignInRefusal::TokenReplayed, 1));
+    assert_eq!(
+        (again.reason, again.failures),
+        (SignInRefusal::TokenReplayed, 1)
+    );
     // A code older than the last one that was used.
-    let older = sato.token.code(u64::try_from(world.now.0 / 1000 - STEP).unwrap());
+    let older = sato
+        .token
+        .code(u64::try_from(world.now.0 / 1000 - STEP).unwrap());
     let older = refused(world.signin.check_token(&proved, &older, world.now));
     assert_eq!(older.reason, SignInRefusal::TokenReplayed);
 }
@@ -292,10 +320,24 @@ fn approval_of_one_connection_lets_no_other_in() {
     let place = terminal("t1", &[]);
     let (_, first) = world.attempt(&sato.id, &place);
     let (second, second_pending) = world.attempt(&sato.id, &place);
-    world.approve(&mut sato, &place, &first.code.to_string()).unwrap();
-    assert!(world.signin.take_approval(&second, &second_pending, world.now).unwrap().is_none());
+    world
+        .approve(&mut sato, &place, &first.code.to_string())
+        .unwrap();
+    assert!(
+        world
+            .signin
+            .take_approval(&second, &second_pending, world.now)
+            .unwrap()
+            .is_none()
+    );
     // Not even with the first one's code in hand: the code belongs to its attempt.
-    assert!(world.signin.take_approval(&second, &first, world.now).unwrap().is_none());
+    assert!(
+        world
+            .signin
+            .take_approval(&second, &first, world.now)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
@@ -308,14 +350,31 @@ fn code_is_approved_once_and_in_time_only() {
     world.approve(&mut sato, &place, &code).unwrap();
     let twice = refused(world.approve(&mut sato, &place, &code));
     assert_eq!(twice.reason, SignInRefusal::ApprovalForeign);
-    let approved = world.signin.take_approval(&proved, &pending, world.now).unwrap();
+    let approved = world
+        .signin
+        .take_approval(&proved, &pending, world.now)
+        .unwrap();
     assert!(approved.is_some());
-    assert!(world.signin.take_approval(&proved, &pending, world.now).unwrap().is_none());
+    assert!(
+        world
+            .signin
+            .take_approval(&proved, &pending, world.now)
+            .unwrap()
+            .is_none()
+    );
 
     let (late, late_pending) = world.attempt(&sato.id, &place);
-    world.approve(&mut sato, &place, &late_pending.code.to_string()).unwrap();
+    world
+        .approve(&mut sato, &place, &late_pending.code.to_string())
+        .unwrap();
     world.wait(121);
-    assert!(world.signin.take_approval(&late, &late_pending, world.now).unwrap().is_none());
+    assert!(
+        world
+            .signin
+            .take_approval(&late, &late_pending, world.now)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
@@ -326,7 +385,10 @@ fn assertion_without_user_verification_is_refused_and_counts() {
     let (_, pending) = world.attempt(&sato.id, &place);
     sato.authenticator.knobs.without_user_verification = true;
     let refused = refused(world.approve(&mut sato, &place, &pending.code.to_string()));
-    assert_eq!((refused.reason, refused.failures), (SignInRefusal::UserNotVerified, 1));
+    assert_eq!(
+        (refused.reason, refused.failures),
+        (SignInRefusal::UserNotVerified, 1)
+    );
 }
 
 #[test]
@@ -342,7 +404,10 @@ fn clone_whose_counter_goes_back_is_refused_and_counts() {
     sato.authenticator = Authenticator::from_json(&clone).unwrap();
     let (_, pending) = world.attempt(&sato.id, &place);
     let refused = refused(world.approve(&mut sato, &place, &pending.code.to_string()));
-    assert_eq!((refused.reason, refused.failures), (SignInRefusal::CounterWentBack, 1));
+    assert_eq!(
+        (refused.reason, refused.failures),
+        (SignInRefusal::CounterWentBack, 1)
+    );
 }
 
 #[test]
@@ -368,7 +433,10 @@ fn assertion_that_was_made_for_something_else_is_refused() {
     world.wait(STEP);
     world.signin.unlock(&sato.id).unwrap();
     let proved = TerminalProved::new(sato.id.clone(), &place).unwrap();
-    let options = world.signin.begin_approval(&proved, &code, world.now).unwrap();
+    let options = world
+        .signin
+        .begin_approval(&proved, &code, world.now)
+        .unwrap();
     let options = serde_json::to_value(options).unwrap();
     let assertion = sato.authenticator.get(&options, ORIGIN).unwrap();
     world.finish(&proved, &code, assertion.clone()).unwrap();
@@ -387,8 +455,20 @@ fn signature_by_another_authenticator_is_refused() {
     // Sato's challenge, answered by Kato's authenticator as if it were Kato's.
     let proved = TerminalProved::new(sato.id.clone(), &place).unwrap();
     let katos = TerminalProved::new(kato.id.clone(), &place).unwrap();
-    let options = serde_json::to_value(world.signin.begin_approval(&proved, &code, world.now).unwrap()).unwrap();
-    let katos = serde_json::to_value(world.signin.begin_approval(&katos, &code, world.now).unwrap()).unwrap();
+    let options = serde_json::to_value(
+        world
+            .signin
+            .begin_approval(&proved, &code, world.now)
+            .unwrap(),
+    )
+    .unwrap();
+    let katos = serde_json::to_value(
+        world
+            .signin
+            .begin_approval(&katos, &code, world.now)
+            .unwrap(),
+    )
+    .unwrap();
     let mut mixed = katos;
     mixed["publicKey"]["challenge"] = options["publicKey"]["challenge"].clone();
     let assertion = kato.authenticator.get(&mixed, ORIGIN).unwrap();
@@ -432,7 +512,11 @@ fn authenticator_off_the_allow_list_can_t_be_enrolled() {
         SignInRefusal::UserNotVerified
     );
     assert_eq!(
-        world.signin.account(&PersonId::new("sato").unwrap()).unwrap().authenticators,
+        world
+            .signin
+            .account(&PersonId::new("sato").unwrap())
+            .unwrap()
+            .authenticators,
         0
     );
 }
@@ -451,7 +535,10 @@ fn model_that_was_taken_off_the_list_signs_nobody_in() {
     let place = terminal("t1", &[]);
     let (_, pending) = world.attempt(&sato.id, &place);
     let refused = refused(world.approve(&mut sato, &place, &pending.code.to_string()));
-    assert_eq!((refused.reason, refused.failures), (SignInRefusal::ModelNotAllowed, 1));
+    assert_eq!(
+        (refused.reason, refused.failures),
+        (SignInRefusal::ModelNotAllowed, 1)
+    );
 }
 
 #[test]
@@ -476,7 +563,10 @@ fn locked_account_refuses_the_right_credentials_until_staff_lifts_it() {
     let (proved, pending) = world.attempt(&sato.id, &place);
     let right = code(&sato.token, world.now);
     let token = refused(world.signin.check_token(&proved, &right, world.now));
-    assert_eq!((token.reason, token.locked_now), (SignInRefusal::Locked, false));
+    assert_eq!(
+        (token.reason, token.locked_now),
+        (SignInRefusal::Locked, false)
+    );
     let finger = refused(world.approve(&mut sato, &place, &pending.code.to_string()));
     assert_eq!(finger.reason, SignInRefusal::Locked);
     // Enrolling anew doesn't lift it.
@@ -509,10 +599,16 @@ fn stranger_gets_the_same_options_and_the_same_answer() {
     let shape = |name: &str| {
         let person = PersonId::new(name).unwrap();
         let proved = TerminalProved::new(person, &place).unwrap();
-        let options = world.signin.begin_approval(&proved, "ABCD-2345", world.now).unwrap();
+        let options = world
+            .signin
+            .begin_approval(&proved, "ABCD-2345", world.now)
+            .unwrap();
         let mut options = serde_json::to_value(options).unwrap();
         let key = &mut options["publicKey"];
-        let id = key["allowCredentials"][0]["id"].as_str().unwrap().to_owned();
+        let id = key["allowCredentials"][0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let challenge = key["challenge"].as_str().unwrap().len();
         key["challenge"] = challenge.into();
         key["allowCredentials"][0]["id"] = id.len().into();
@@ -521,7 +617,11 @@ fn stranger_gets_the_same_options_and_the_same_answer() {
     let (sato, _) = shape("sato");
     let (nobody, id) = shape("nobody");
     assert_eq!(sato, nobody);
-    assert_eq!(shape("nobody").1, id, "a stranger's credential doesn't change between calls");
+    assert_eq!(
+        shape("nobody").1,
+        id,
+        "a stranger's credential doesn't change between calls"
+    );
     assert_ne!(shape("other").1, id);
 
     let nobody = PersonId::new("nobody").unwrap();
@@ -550,9 +650,14 @@ fn another_persons_terminal_is_refused_and_locks_nobody_out() {
     let token = refused(world.signin.check_token(&proved, &right, world.now));
     assert_eq!((token.reason, token.failures), (SignInRefusal::Terminal, 0));
     let finger = refused(world.approve(&mut sato, &katos, &pending.code.to_string()));
-    assert_eq!((finger.reason, finger.failures), (SignInRefusal::Terminal, 0));
+    assert_eq!(
+        (finger.reason, finger.failures),
+        (SignInRefusal::Terminal, 0)
+    );
     // And the code was not used up by it.
-    let _signed_in = world.sign_in(&mut sato, &terminal("t1", &["sato"])).unwrap();
+    let _signed_in = world
+        .sign_in(&mut sato, &terminal("t1", &["sato"]))
+        .unwrap();
 }
 
 #[test]
@@ -567,14 +672,25 @@ fn browser_needs_both_factors_and_uses_the_code_up() {
         let options = serde_json::to_value(options).unwrap();
         let assertion = sato.authenticator.get(&options, ORIGIN).unwrap();
         let assertion = serde_json::from_value(assertion).unwrap();
-        world.signin.finish_browser(proved, &assertion, code, world.now)
+        world
+            .signin
+            .finish_browser(proved, &assertion, code, world.now)
     };
     let token = code(&sato.token, world.now);
     let wrong = wrong_code(&sato.token, world.now);
-    assert_eq!(refused(attempt(&world, &wrong, true)).reason, SignInRefusal::TokenWrong);
-    assert_eq!(refused(attempt(&world, &token, false)).reason, SignInRefusal::UserNotVerified);
+    assert_eq!(
+        refused(attempt(&world, &wrong, true)).reason,
+        SignInRefusal::TokenWrong
+    );
+    assert_eq!(
+        refused(attempt(&world, &token, false)).reason,
+        SignInRefusal::UserNotVerified
+    );
     let used = refused(attempt(&world, &token, true));
-    assert_eq!((used.reason, used.failures), (SignInRefusal::TokenReplayed, 3));
+    assert_eq!(
+        (used.reason, used.failures),
+        (SignInRefusal::TokenReplayed, 3)
+    );
     world.wait(STEP);
     let next = code(&sato.token, world.now);
     let _signed_in = attempt(&world, &next, true).unwrap();
@@ -590,7 +706,9 @@ fn ticket_enrols_once_and_wears_out() {
     assert_eq!(format!("{ticket:?}"), "Ticket(…)");
     let try_wrong = |world: &World| {
         let mut authenticator = Authenticator::new(world.model.duplicate());
-        let options = world.signin.begin_enrolment(&ticket.ticket, &place, world.now)?;
+        let options = world
+            .signin
+            .begin_enrolment(&ticket.ticket, &place, world.now)?;
         let options = serde_json::to_value(options).unwrap();
         let credential = authenticator.create(&options, ORIGIN).unwrap();
         world
@@ -605,7 +723,10 @@ fn ticket_enrols_once_and_wears_out() {
             .map(|_| ())
     };
     for _ in 0..5 {
-        assert!(matches!(try_wrong(&world), Err(EnrolmentError::Refused { .. })));
+        assert!(matches!(
+            try_wrong(&world),
+            Err(EnrolmentError::Refused { .. })
+        ));
     }
     assert!(matches!(try_wrong(&world), Err(EnrolmentError::NoTicket)));
 
@@ -614,7 +735,11 @@ fn ticket_enrols_once_and_wears_out() {
     for (ticket, place, now) in [
         ("wrong", &place, world.now),
         (other.ticket.as_str(), &elsewhere, world.now),
-        (other.ticket.as_str(), &place, world.now.plus_ms(24 * 3600 * 1000)),
+        (
+            other.ticket.as_str(),
+            &place,
+            world.now.plus_ms(24 * 3600 * 1000),
+        ),
     ] {
         assert!(matches!(
             world.signin.begin_enrolment(ticket, place, now),
@@ -624,7 +749,10 @@ fn ticket_enrols_once_and_wears_out() {
     let mut sato = world.enrol("sato");
     let _signed_in = world.sign_in(&mut sato, &place).unwrap();
     assert!(
-        world.signin.begin_enrolment(&other.ticket, &place, world.now).is_err(),
+        world
+            .signin
+            .begin_enrolment(&other.ticket, &place, world.now)
+            .is_err(),
         "a newer ticket voids the older one"
     );
 }
@@ -675,8 +803,14 @@ fn codes_and_challenges_are_bounded_at_one_terminal() {
         world.signin.begin_browser(&kept[n].0, world.now).unwrap();
     }
     let one_more = TerminalProved::new(person(99), &place).unwrap();
-    assert!(matches!(world.signin.open_code(&one_more, world.now), Err(AttemptError::Busy)));
-    assert!(matches!(world.signin.begin_browser(&one_more, world.now), Err(AttemptError::Busy)));
+    assert!(matches!(
+        world.signin.open_code(&one_more, world.now),
+        Err(AttemptError::Busy)
+    ));
+    assert!(matches!(
+        world.signin.begin_browser(&one_more, world.now),
+        Err(AttemptError::Busy)
+    ));
     let elsewhere = TerminalProved::new(person(99), &terminal("t2", &[])).unwrap();
     assert!(world.signin.open_code(&elsewhere, world.now).is_ok());
 }

@@ -129,7 +129,10 @@ impl Authenticator {
             return Err(Error::Algorithm);
         }
         let excluded = options.exclude_credentials.unwrap_or_default();
-        if excluded.iter().any(|e| self.position(&e.id, &options.rp.id).is_some()) {
+        if excluded
+            .iter()
+            .any(|e| self.position(&e.id, &options.rp.id).is_some())
+        {
             return Err(Error::Excluded);
         }
 
@@ -183,7 +186,10 @@ impl Authenticator {
         let auth_data = self.auth_data(&options.rp_id, 0);
         let client_data = self.client_data("webauthn.get", &options.challenge, origin);
         let credential = self.credentials.get(position).ok_or(Error::NoCredential)?;
-        let signature = credential.key.pair()?.sign(&signed(&auth_data, &client_data))?;
+        let signature = credential
+            .key
+            .pair()?
+            .sign(&signed(&auth_data, &client_data))?;
         Ok(json!({
             "id": credential.id,
             "rawId": credential.id,
@@ -200,7 +206,9 @@ impl Authenticator {
 
     fn position(&self, id: &[u8], rp_id: &str) -> Option<usize> {
         let id = encode(id);
-        self.credentials.iter().position(|c| c.id == id && c.rp_id == rp_id)
+        self.credentials
+            .iter()
+            .position(|c| c.id == id && c.rp_id == rp_id)
     }
 
     fn auth_data(&self, rp_id: &str, more_flags: u8) -> Vec<u8> {
@@ -276,7 +284,10 @@ mod tests {
         authenticator.save(&path).unwrap();
         let again = Authenticator::load(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(again.model().aaguid(), "6b656b6b-6169-4d75-8000-000000000001");
+        assert_eq!(
+            again.model().aaguid(),
+            "6b656b6b-6169-4d75-8000-000000000001"
+        );
         assert!(format!("{again:?}").contains("PrivateKey(…)"));
     }
 
@@ -284,7 +295,11 @@ mod tests {
     fn browser_refuses_a_foreign_relying_party() {
         assert!(check_origin("https://gateway.example:8443", "gateway.example").is_ok());
         assert!(check_origin("https://a.gateway.example", "gateway.example").is_ok());
-        for origin in ["https://evil.example", "http://gateway.example", "https://xgateway.example"] {
+        for origin in [
+            "https://evil.example",
+            "http://gateway.example",
+            "https://xgateway.example",
+        ] {
             assert!(check_origin(origin, "gateway.example").is_err(), "{origin}");
         }
     }

@@ -90,7 +90,14 @@ impl Model {
     pub fn aaguid(&self) -> String {
         let hex: String = self.aaguid.iter().map(|b| format!("{b:02x}")).collect();
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+        [
+            part(0, 8),
+            part(8, 12),
+            part(12, 16),
+            part(16, 20),
+            part(20, 32),
+        ]
+        .join("-")
     }
 
     pub(crate) fn aaguid_bytes(&self) -> &[u8; 16] {
@@ -109,7 +116,10 @@ impl Model {
 fn subject(name: &str, part: &str) -> Result<DistinguishedName, Error> {
     let mut subject = DistinguishedName::new();
     let country = rcgen::string::PrintableString::try_from("JP")?;
-    subject.push(DnType::CountryName, rcgen::DnValue::PrintableString(country));
+    subject.push(
+        DnType::CountryName,
+        rcgen::DnValue::PrintableString(country),
+    );
     subject.push(DnType::OrganizationName, "Kekkai");
     subject.push(DnType::OrganizationalUnitName, "Authenticator Attestation");
     subject.push(DnType::CommonName, format!("{name} {part}"));

@@ -34,7 +34,10 @@ pub(crate) async fn page(
     Path(ticket): Path<String>,
 ) -> Response {
     let lang = at.lang;
-    let title = lang.pick("認証器とトークンの登録", "Enrol your authenticator and token");
+    let title = lang.pick(
+        "認証器とトークンの登録",
+        "Enrol your authenticator and token",
+    );
     let owner = {
         let (ticket, terminal) = (ticket.clone(), at.terminal.clone());
         gateway

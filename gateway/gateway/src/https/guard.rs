@@ -122,7 +122,9 @@ pub(crate) async fn not_found(
     State(gateway): State<Arc<Gateway>>,
     axum::Extension(at): axum::Extension<At>,
 ) -> Response {
-    let text = at.lang.pick("そのページはありません。", "There is no such page.");
+    let text = at
+        .lang
+        .pick("そのページはありません。", "There is no such page.");
     let body = html! { p { (text) } };
     let page = page::page(&gateway, at.lang, text, at.browser.as_ref(), &body);
     (StatusCode::NOT_FOUND, page).into_response()

@@ -102,7 +102,11 @@ fn is_own_form(headers: &axum::http::HeaderMap, body: &[u8], browser: &Browser) 
     let is_form = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == FORM));
+        .is_some_and(|kind| {
+            kind.split(';')
+                .next()
+                .is_some_and(|kind| kind.trim() == FORM)
+        });
     if !is_form {
         return false;
     }

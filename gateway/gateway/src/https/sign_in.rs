@@ -73,12 +73,7 @@ pub(crate) async fn begin(
         Err(told) => return told.answer(at.lang),
     };
     let options = gateway
-        .check(move |signin| {
-            (
-                signin.begin_browser(&proved, Timestamp::now()),
-                proved,
-            )
-        })
+        .check(move |signin| (signin.begin_browser(&proved, Timestamp::now()), proved))
         .await;
     match options {
         Ok((Ok(options), _)) => Json(options).into_response(),
@@ -152,10 +147,7 @@ pub(crate) async fn finish(
 }
 
 /// `SameSite=Strict` and the checked origin make this our own page's form.
-pub(crate) async fn sign_out(
-    State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
-) -> Response {
+pub(crate) async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     let cookie = gateway.browsers.leave(&headers);
     ([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response()
 }

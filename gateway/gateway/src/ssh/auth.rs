@@ -319,7 +319,9 @@ mod tests {
         assert_eq!(login.person.as_str(), "sato");
         assert_eq!(login.agreement.unwrap().as_str(), "a-2026.1");
         assert_eq!(Login::parse("sato").unwrap().agreement, None);
-        for bad in ["", "+", "sato+", "+a", "Sato", "sato+a+b", "../sato", "sato\n"] {
+        for bad in [
+            "", "+", "sato+", "+a", "Sato", "sato+a+b", "../sato", "sato\n",
+        ] {
             assert_eq!(Login::parse(bad), None, "{bad:?}");
         }
     }

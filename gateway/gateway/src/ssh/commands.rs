@@ -57,7 +57,9 @@ pub(super) async fn run(shell: &mut Shell, live: &LiveSession, command: Command)
             };
             match analysis(shell, live, &wait).await {
                 Ok(job) => {
-                    shell.out(&format!("{}\n", render::job_line(&job, lang))).await;
+                    shell
+                        .out(&format!("{}\n", render::job_line(&job, lang)))
+                        .await;
                     OK
                 }
                 Err(status) => status,
@@ -91,7 +93,9 @@ pub(super) async fn run(shell: &mut Shell, live: &LiveSession, command: Command)
             };
             match shell.connection.gateway.review.call(&list).await {
                 Ok(outputs) => {
-                    shell.out(&render::outputs(&outputs, lang, shell.width())).await;
+                    shell
+                        .out(&render::outputs(&outputs, lang, shell.width()))
+                        .await;
                     OK
                 }
                 Err(error) => failed(shell, error).await,

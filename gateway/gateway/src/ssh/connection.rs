@@ -155,9 +155,7 @@ impl Connection {
                     let mut state = self.state();
                     (state.signed_in.take(), state.agreement.clone())
                 };
-                let Some(signed_in) = signed_in else {
-                    return None;
-                };
+                let signed_in = signed_in?;
                 let (gateway, address) = (self.gateway.clone(), self.address.clone());
                 // In a task of its own: a client that leaves meanwhile must not leave half a session.
                 let opening = tokio::spawn(async move {
@@ -206,13 +204,15 @@ impl Connection {
     /// Records that something was asked for that doesn't exist here. Too much of it ends the
     /// connection.
     pub(super) async fn refuse(&self, request: &str) {
-        self.refuse_counted(request, &self.refusals, REFUSALS_MAX).await;
+        self.refuse_counted(request, &self.refusals, REFUSALS_MAX)
+            .await;
     }
 
     /// The same for a command, which may have been mistyped.
     pub(super) async fn refuse_command(&self, request: &str, is_typed: bool) {
         if is_typed {
-            self.refuse_counted(request, &self.mistyped, MISTYPED_MAX).await;
+            self.refuse_counted(request, &self.mistyped, MISTYPED_MAX)
+                .await;
         } else {
             self.refuse(request).await;
         }

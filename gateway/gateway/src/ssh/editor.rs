@@ -241,7 +241,10 @@ mod tests {
     #[test]
     fn broken_utf8_and_control_characters_never_reach_a_line() {
         let mut editor = Editor::default();
-        let (keys, echo) = feed(&mut editor, b"\xff\xfea\x00\x01\xe7\x97b\x1b[31mc\x1bOPd\xe2\x80\x8be\r");
+        let (keys, echo) = feed(
+            &mut editor,
+            b"\xff\xfea\x00\x01\xe7\x97b\x1b[31mc\x1bOPd\xe2\x80\x8be\r",
+        );
         assert_eq!(keys, [Key::Line("abcde".to_owned())]);
         assert!(!echo.contains('\x1b'));
     }
@@ -270,6 +273,9 @@ mod tests {
         assert_eq!(feed(&mut editor, b"abc\x03").0, [Key::Interrupt]);
         assert_eq!(feed(&mut editor, b"abc\x04").0, []);
         assert_eq!(feed(&mut editor, b"\x15\x04").0, [Key::End]);
-        assert_eq!(feed(&mut editor, b"one two \x17x\r").0, [Key::Line("one x".to_owned())]);
+        assert_eq!(
+            feed(&mut editor, b"one two \x17x\r").0,
+            [Key::Line("one x".to_owned())]
+        );
     }
 }

@@ -100,7 +100,12 @@ impl Door {
         Ok(())
     }
 
-    fn feed(&mut self, channel: ChannelId, input: Input, session: &mut Session) -> Result<(), russh::Error> {
+    fn feed(
+        &mut self,
+        channel: ChannelId,
+        input: Input,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
         self.connection.touch();
         let Some(sender) = self.consoles.get(&channel).and_then(|c| c.input.as_ref()) else {
             return Ok(());
@@ -176,7 +181,9 @@ impl Handler for Door {
     ) -> Result<(), Self::Error> {
         // The library opens no channel before the end of sign-in; a mistake there opens none here.
         if !self.connection.is_signed_in() {
-            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
             return Err(russh::Error::Inconsistent);
         }
         self.consoles.retain(|_, console| !console.is_over());
@@ -190,7 +197,9 @@ impl Handler for Door {
             reply.accept().await;
         } else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            self.connection.refuse("session channel over the limit").await;
+            self.connection
+                .refuse("session channel over the limit")
+                .await;
         }
         Ok(())
     }
@@ -204,7 +213,9 @@ impl Handler for Door {
         _: &mut Session,
     ) -> Result<(), Self::Error> {
         self.connection.refuse("x11 channel").await;
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
         Ok(())
     }
 
@@ -218,8 +229,12 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.connection.refuse(&format!("direct-tcpip {host}:{port}")).await;
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        self.connection
+            .refuse(&format!("direct-tcpip {host}:{port}"))
+            .await;
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
         Ok(())
     }
 
@@ -233,8 +248,12 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.connection.refuse(&format!("forwarded-tcpip {host}:{port}")).await;
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        self.connection
+            .refuse(&format!("forwarded-tcpip {host}:{port}"))
+            .await;
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
         Ok(())
     }
 
@@ -245,18 +264,30 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.connection.refuse(&format!("direct-streamlocal {path}")).await;
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        self.connection
+            .refuse(&format!("direct-streamlocal {path}"))
+            .await;
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
         Ok(())
     }
 
-    async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+    async fn channel_close(
+        &mut self,
+        channel: ChannelId,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
         // Dropping the sender tells the console.
         self.consoles.remove(&channel);
         Ok(())
     }
 
-    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+    async fn channel_eof(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         self.feed(channel, Input::End, session)
     }
 
@@ -389,7 +420,9 @@ impl Handler for Door {
         port: &mut u32,
         _: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.connection.refuse(&format!("tcpip-forward {address}:{port}")).await;
+        self.connection
+            .refuse(&format!("tcpip-forward {address}:{port}"))
+            .await;
         Ok(false)
     }
 
@@ -399,7 +432,9 @@ impl Handler for Door {
         port: u32,
         _: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.connection.refuse(&format!("cancel-tcpip-forward {address}:{port}")).await;
+        self.connection
+            .refuse(&format!("cancel-tcpip-forward {address}:{port}"))
+            .await;
         Ok(false)
     }
 
@@ -408,7 +443,9 @@ impl Handler for Door {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.connection.refuse(&format!("streamlocal-forward {path}")).await;
+        self.connection
+            .refuse(&format!("streamlocal-forward {path}"))
+            .await;
         Ok(false)
     }
 
@@ -417,7 +454,9 @@ impl Handler for Door {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.connection.refuse(&format!("cancel-streamlocal-forward {path}")).await;
+        self.connection
+            .refuse(&format!("cancel-streamlocal-forward {path}"))
+            .await;
         Ok(false)
     }
 }

@@ -56,8 +56,8 @@ pub enum HostKeyError {
 /// Reads the host key.
 pub fn read_host_key(path: &Path) -> Result<PrivateKey, HostKeyError> {
     let name = path.display().to_string();
-    let key = PrivateKey::read_openssh_file(path)
-        .map_err(|_| HostKeyError::Unreadable(name.clone()))?;
+    let key =
+        PrivateKey::read_openssh_file(path).map_err(|_| HostKeyError::Unreadable(name.clone()))?;
     if key.is_encrypted() {
         return Err(HostKeyError::Unreadable(name));
     }
@@ -226,7 +226,8 @@ async fn serve_one(
     let grace = Duration::from_secs(gateway.config.limits.login_grace_s.into());
     let deadline = tokio::time::Instant::now() + grace;
 
-    let started = tokio::time::timeout_at(deadline, russh::server::run_stream(config, stream, door));
+    let started =
+        tokio::time::timeout_at(deadline, russh::server::run_stream(config, stream, door));
     let mut running = match started.await {
         Ok(Ok(running)) => running,
         Ok(Err(error)) => {

@@ -60,7 +60,10 @@ pub(super) struct Shell {
 }
 
 /// Runs a console until it ends, and closes its channel.
-#[allow(clippy::too_many_arguments, reason = "each is one fact about the channel")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is one fact about the channel"
+)]
 pub(super) async fn run(
     connection: Arc<Connection>,
     slot: Slot,
@@ -293,7 +296,8 @@ impl Shell {
             SessionError::Unavailable => format!("{}\n", text::UNAVAILABLE.get(lang)),
             SessionError::Busy => format!("{}\n", text::BUSY.get(lang)),
         };
-        self.err(&format!("{}\n{said}", text::NO_SESSION.get(lang))).await;
+        self.err(&format!("{}\n{said}", text::NO_SESSION.get(lang)))
+            .await;
         Err(REFUSED)
     }
 

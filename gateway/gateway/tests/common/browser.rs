@@ -38,32 +38,22 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
 impl Browser {
     pub fn new(stage: &Stage, identity: Option<Identity>) -> Self {
-        Self::versioned(stage, identity, &rustls::version::TLS13)
-    }
-
-    pub fn versioned(
-        stage: &Stage,
-        identity: Option<Identity>,
-        version: &'static rustls::SupportedProtocolVersion,
-    ) -> Self {
         let mut roots = RootCertStore::empty();
         let pem = stage.pki.web.pem.clone();
         for certificate in rustls_pki_types::pem::PemObject::pem_slice_iter(pem.as_bytes()) {
             let certificate: rustls_pki_types::CertificateDer<'_> = certificate.unwrap();
             roots.add(certificate).unwrap();
         }
-        let provider = match version.version {
-            rustls::ProtocolVersion::TLSv1_3 => tls::provider(),
-            _ => Arc::new(rustls::crypto::ring::default_provider()),
-        };
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[version])
+        let builder = ClientConfig::builder_with_provider(tls::provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_root_certificates(roots);
         let config = match identity {
@@ -87,12 +77,16 @@ impl Browser {
 
     pub async fn post(&mut self, path: &str, body: &Value) -> Answer {
         let kind = [("content-type", "application/json")];
-        self.send("POST", path, &kind, body.to_string().into_bytes()).await.unwrap()
+        self.send("POST", path, &kind, body.to_string().into_bytes())
+            .await
+            .unwrap()
     }
 
     pub async fn form(&mut self, path: &str, body: &str) -> Answer {
         let kind = [("content-type", "application/x-www-form-urlencoded")];
-        self.send("POST", path, &kind, body.as_bytes().to_vec()).await.unwrap()
+        self.send("POST", path, &kind, body.as_bytes().to_vec())
+            .await
+            .unwrap()
     }
 
     pub async fn send(
@@ -102,7 +96,9 @@ impl Browser {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, String> {
-        let stream = TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
+        let stream = TcpStream::connect(self.address)
+            .await
+            .map_err(|e| e.to_string())?;
         let name = ServerName::try_from("localhost").unwrap();
         let stream = self
             .connector
@@ -127,11 +123,18 @@ impl Browser {
             request = request.header("origin", origin);
         }
         if !self.cookies.is_empty() {
-            let cookies: Vec<String> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let cookies: Vec<String> = self
+                .cookies
+                .iter()
+                .map(|(k, v)| format!("{k}={v}"))
+                .collect();
             request = request.header("cookie", cookies.join("; "));
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|e| e.to_string())?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
         for cookie in parts.headers.get_all("set-cookie") {

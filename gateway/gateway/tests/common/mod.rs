@@ -73,7 +73,10 @@ pub async fn wait_for(mut holds: impl FnMut() -> bool) {
 }
 
 pub fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 fn write(path: &Path, text: &str, mode: u32) {
@@ -139,7 +142,8 @@ idle_connection_s = 2
             review = world.review_address,
             aaguid = model.aaguid(),
         );
-        let mut config: Config = kekkai_service::config::parse(&text, Path::new("test.toml")).unwrap();
+        let mut config: Config =
+            kekkai_service::config::parse(&text, Path::new("test.toml")).unwrap();
         change(&mut config);
         let mut stage = Self {
             dir,
@@ -194,7 +198,12 @@ idle_connection_s = 2
             .pki
             .services
             .issue(self.dir.path(), "admin", &Peer::Admin(person));
-        Client::new(&files, self.config.admin.listen.to_string(), PeerKind::Gateway).unwrap()
+        Client::new(
+            &files,
+            self.config.admin.listen.to_string(),
+            PeerKind::Gateway,
+        )
+        .unwrap()
     }
 
     pub fn browser(&self, terminal: &str) -> Browser {
@@ -240,7 +249,10 @@ idle_connection_s = 2
 
     pub async fn ticket(&self, name: &str) -> EnrolmentTicket {
         let person = PersonId::new(name).unwrap();
-        self.admin("ono").call(&CreateEnrolment { person }).await.unwrap()
+        self.admin("ono")
+            .call(&CreateEnrolment { person })
+            .await
+            .unwrap()
     }
 
     /// Touches the authenticator on the page of a terminal.
@@ -249,7 +261,10 @@ idle_connection_s = 2
         let body = json!({"person": person.name, "code": code});
         let options = browser.post("/approve/begin", &body).await;
         assert_eq!(options.status, 200, "{}", options.text);
-        let credential = person.authenticator.get(&options.json(), &self.origin).unwrap();
+        let credential = person
+            .authenticator
+            .get(&options.json(), &self.origin)
+            .unwrap();
         let body = json!({"person": person.name, "code": code, "credential": credential});
         browser.post("/approve/finish", &body).await.status
     }

@@ -116,7 +116,9 @@ impl World {
     pub fn know_key(&self, public_key: &str, terminal: &str) {
         let mut words = public_key.split_whitespace();
         let key = format!("{} {}", words.next().unwrap(), words.next().unwrap());
-        self.lock().keys.insert(key, TerminalId::new(terminal).unwrap());
+        self.lock()
+            .keys
+            .insert(key, TerminalId::new(terminal).unwrap());
     }
 
     pub fn know_certificate(&self, terminal: &str, identity: &Identity) {
@@ -127,7 +129,9 @@ impl World {
     }
 
     pub fn revoke(&self, terminal: &str) {
-        self.lock().terminals.remove(&TerminalId::new(terminal).unwrap());
+        self.lock()
+            .terminals
+            .remove(&TerminalId::new(terminal).unwrap());
     }
 
     pub fn end_all(&self, reason: EndReason) {
@@ -230,11 +234,13 @@ fn policy(world: &Arc<World>) -> Router {
             }
         })
         .call::<Decide, _, _>(|_, call| async move {
-            Ok(if call.person.as_str() == "ono" && call.terminal.as_str() == "desk" {
-                Decided::Allowed
-            } else {
-                Decided::Refused(EndReason::RoleNotAllowed)
-            })
+            Ok(
+                if call.person.as_str() == "ono" && call.terminal.as_str() == "desk" {
+                    Decided::Allowed
+                } else {
+                    Decided::Refused(EndReason::RoleNotAllowed)
+                },
+            )
         })
         .router()
 }

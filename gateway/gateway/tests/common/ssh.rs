@@ -43,7 +43,11 @@ impl Terminal {
         stage.world.know_key(&public, name);
         let port = stage.config.ssh.listen.port();
         let host = std::fs::read_to_string(stage.path("host_key.pub")).unwrap();
-        write(&dir.join("known_hosts"), &format!("[127.0.0.1]:{port} {host}"), 0o600);
+        write(
+            &dir.join("known_hosts"),
+            &format!("[127.0.0.1]:{port} {host}"),
+            0o600,
+        );
         Self { dir, port }
     }
 
@@ -58,12 +62,27 @@ impl Terminal {
         write(&askpass, &script, 0o700);
         let mut command = Command::new(program);
         command
-            .args(["-F", "none", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=no"])
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "IdentitiesOnly=yes",
+                "-o",
+                "BatchMode=no",
+            ])
             .arg("-o")
-            .arg(format!("UserKnownHostsFile={}/known_hosts", self.dir.display()))
+            .arg(format!(
+                "UserKnownHostsFile={}/known_hosts",
+                self.dir.display()
+            ))
             .arg("-o")
             .arg(format!("IdentityFile={}/key", self.dir.display()))
-            .args(["-o", "StrictHostKeyChecking=yes", "-o", "NumberOfPasswordPrompts=1"])
+            .args([
+                "-o",
+                "StrictHostKeyChecking=yes",
+                "-o",
+                "NumberOfPasswordPrompts=1",
+            ])
             .args(options)
             .env("SSH_ASKPASS", &askpass)
             .env("SSH_ASKPASS_REQUIRE", "force")
@@ -78,7 +97,10 @@ impl Terminal {
     }
 
     fn case(&self) -> PathBuf {
-        tempfile::Builder::new().tempdir_in(&self.dir).unwrap().keep()
+        tempfile::Builder::new()
+            .tempdir_in(&self.dir)
+            .unwrap()
+            .keep()
     }
 
     /// `ssh USER@gateway ARGUMENTS`
@@ -139,7 +161,12 @@ impl Terminal {
             .arg("-F")
             .arg(&config)
             .args(["-J", "gateway", "inner", "id"])
-            .envs(command.as_std_mut().get_envs().filter_map(|(k, v)| Some((k, v?))))
+            .envs(
+                command
+                    .as_std_mut()
+                    .get_envs()
+                    .filter_map(|(k, v)| Some((k, v?))),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -184,7 +211,9 @@ impl Running {
             let output = self.child.stderr.take();
             panic!("no prompt: {output:?}");
         };
-        let (_, rest) = prompt.split_once("Connection code: ").unwrap_or_else(|| panic!("{prompt}"));
+        let (_, rest) = prompt
+            .split_once("Connection code: ")
+            .unwrap_or_else(|| panic!("{prompt}"));
         rest.lines().next().unwrap().trim().to_owned()
     }
 
