@@ -105,6 +105,19 @@ async fn one_factor_alone_is_refused_recorded_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn approved_connection_that_is_never_answered_counts() {
+    let stage = Stage::new().await;
+    let mut sato = stage.enrol("sato").await;
+    let mut run = Terminal::new(&stage, "t1").ssh("sato", &[], &["status"]);
+    let code = run.code().await;
+    assert_eq!(stage.approve(&mut sato, "t1", &code).await, 200);
+    run.child().kill().await.unwrap();
+    wait_for(|| !stage.refusals().is_empty()).await;
+    let name = Some("sato".to_owned());
+    assert_eq!(stage.refusals(), [(name, SignInRefusal::TokenWrong, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn locked_person_stays_out_until_staff_unlocks() {
     let stage = Stage::new().await;
     let mut sato = stage.enrol("sato").await;

@@ -277,11 +277,34 @@ impl Door {
         }
     }
 
-    /// An attempt that begins again leaves no code behind.
+    /// An attempt that is given up leaves no code behind. One that was approved and never answered is a
+    /// finger without a token: it counts.
     fn abandon(&mut self) {
-        if let Stage::Asked { pending, .. } = std::mem::take(&mut self.stage) {
-            self.connection.gateway.signin.close_code(&pending);
-        }
+        let Stage::Asked {
+            proved, pending, ..
+        } = std::mem::take(&mut self.stage)
+        else {
+            return;
+        };
+        let gateway = self.connection.gateway.clone();
+        let approved = gateway
+            .signin
+            .take_approval(&proved, &pending, Timestamp::now());
+        gateway.signin.close_code(&pending);
+        // Without a runtime the process is ending.
+        let (Ok(Some(_)), Ok(runtime)) = (approved, tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let address = self.connection.address.clone();
+        runtime.spawn(async move {
+            let terminal = proved.terminal().clone();
+            let refused = gateway
+                .check(move |signin| signin.refuse(&proved, SignInRefusal::TokenWrong))
+                .await;
+            if let Ok(error) = refused {
+                gateway.closed(error, &terminal, &address).await;
+            }
+        });
     }
 
     /// Records, once a connection, that no registered terminal is there.
