@@ -83,6 +83,37 @@ fn copy_tool(world: &TestWorld, who: &str, tool: &str, args: &[String]) -> Strin
     said(&command.output().unwrap())
 }
 
+/// `ssh -J gateway inner`: what the jump needs to know has to stand in a file.
+fn jump(world: &TestWorld, who: &str, inner_port: u16) -> String {
+    let info = world.facts();
+    let person = info.person(who).unwrap();
+    let gateway = info.gateway.ssh.port();
+    let config = world.folder().join("jump.config");
+    let text = format!(
+        "Host gateway\n  HostName 127.0.0.1\n  Port {gateway}\n  User {who}\n\
+         Host inner\n  HostName 127.0.0.1\n  Port {inner_port}\n\
+         Host *\n  IdentitiesOnly yes\n  IdentityFile {}\n  UserKnownHostsFile {}\n\
+         \x20 StrictHostKeyChecking yes\n  NumberOfPasswordPrompts 1\n",
+        person.terminal.ssh_key.display(),
+        info.gateway.known_hosts.display(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let ssh = world.ssh_with(who, &Answer::Properly);
+    let mut command = Command::new("ssh");
+    for (name, value) in ssh.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+        .arg("-F")
+        .arg(&config)
+        .args(["-J", "gateway", "inner", "id"])
+        .stdin(Stdio::null());
+    said(&command.output().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     let world = world(14, false).await;
@@ -177,7 +208,10 @@ async fn nothing_but_the_console_passes_and_each_attempt_is_recorded() {
     let target_text = target.to_string();
     let text = ssh_for(&world, "r4", &["-W", &target_text], &[], limit);
     assert!(inside.accept().is_err(), "-W reached the listener");
-    expect_recorded("-W, as -J uses it", "direct-tcpip", &text);
+    expect_recorded("-W", "direct-tcpip", &text);
+    let text = jump(&world, "r2", target.port());
+    assert!(inside.accept().is_err(), "-J reached the listener: {text}");
+    expect_recorded("-J", &format!("direct-tcpip {target}"), &text);
 
     let mut child = world
         .ssh_with("r5", &Answer::Properly)
