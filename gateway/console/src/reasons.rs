@@ -289,7 +289,14 @@ pub fn sign_in_refusal(reason: SignInRefusal, lang: Lang) -> String {
 /// A refusal by another service. Codes are stable; one that isn't known here is shown as it is.
 pub fn refusal(refusal: &Refusal, lang: Lang) -> String {
     if let Some(reason) = parsed::<EndReason>(&refusal.code) {
-        return end_reason(reason, lang);
+        let text = end_reason(reason, lang);
+        let detail = clean(&refusal.detail);
+        // Which measurement differs is what the operator needs to hear.
+        let is_shown = reason == EndReason::ServerNotTrusted && !detail.is_empty();
+        return match text.split_once('\n') {
+            Some((what, next)) if is_shown => format!("{what}\n({detail})\n{next}"),
+            _ => text,
+        };
     }
     if let Some(reason) = parsed::<SignInRefusal>(&refusal.code) {
         return sign_in_refusal(reason, lang);

@@ -45,6 +45,18 @@ pub struct LiveSession {
 }
 
 impl LiveSession {
+    /// Ends the session here; whoever waits for [`ended`](Self::ended) closes it elsewhere. The first
+    /// reason that was found stays.
+    pub fn end(&self, reason: EndReason) {
+        self.ended.send_if_modified(|ended| {
+            let is_first = ended.is_none();
+            if is_first {
+                *ended = Some(reason);
+            }
+            is_first
+        });
+    }
+
     /// Resolves when the session ends, with the reason.
     pub async fn ended(&self) -> EndReason {
         let mut ended = self.ended.subscribe();
@@ -85,13 +97,7 @@ impl Sessions {
 
     fn end(&self, session: &SessionId, reason: EndReason) {
         if let Some(live) = self.map().get(session) {
-            live.ended.send_if_modified(|ended| {
-                let is_first = ended.is_none();
-                if is_first {
-                    *ended = Some(reason);
-                }
-                is_first
-            });
+            live.end(reason);
         }
     }
 

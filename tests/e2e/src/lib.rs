@@ -2,7 +2,7 @@
 //! client with prompts answered as a test wants.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use kekkai_demo::{Info, World, WorldOptions};
@@ -54,7 +54,8 @@ pub async fn world_with_planted(
     .await
 }
 
-async fn start(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
+/// Starts a world with other options than the usual ones.
+pub async fn start(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
     let folder = TempDir::with_prefix("kekkai-e2e-").expect("a temporary folder");
     let mut options = options(folder.path());
     change(&mut options);
@@ -209,6 +210,76 @@ impl TestWorld {
     /// The `kekkai` command.
     pub fn kekkai(&self) -> Command {
         Command::new(self.program("kekkai"))
+    }
+}
+
+/// One signed-in connection of the stock client, on which commands run one after the other.
+pub struct Connection {
+    master: Child,
+    socket: PathBuf,
+    login: String,
+}
+
+impl TestWorld {
+    /// Signs a person in once (`NAME` or `NAME+AGREEMENT`).
+    pub fn connect(&self, login: &str) -> Connection {
+        let who = login.split('+').next().expect("a name");
+        let socket = self.folder.path().join(format!("ssh-{login}"));
+        let mut command = self.ssh_with(who, &Answer::Properly);
+        let log = std::fs::File::create(self.folder.path().join(format!("ssh-{login}.log")))
+            .expect("a log");
+        command
+            .args(["-M", "-N", "-S"])
+            .arg(&socket)
+            .args(["-o", &format!("User={login}"), "-l", login, "127.0.0.1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let mut connection = Connection {
+            master: command.spawn().expect("ssh starts"),
+            socket,
+            login: login.to_owned(),
+        };
+        let start = Instant::now();
+        while !connection.socket.exists() {
+            let ended = connection.master.try_wait().expect("ssh runs");
+            assert!(
+                ended.is_none() && start.elapsed() < Duration::from_secs(90),
+                "{login} didn't get in: {}",
+                std::fs::read_to_string(self.folder.path().join(format!("ssh-{login}.log")))
+                    .unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        connection
+    }
+}
+
+impl Connection {
+    /// Runs a console command, as `ssh HOST COMMAND` does.
+    pub fn run(&self, command: &str) -> Output {
+        self.run_with(&[], command)
+    }
+
+    /// The same with more options of `ssh`.
+    pub fn run_with(&self, options: &[&str], command: &str) -> Output {
+        Command::new("ssh")
+            .args(["-F", "none", "-S"])
+            .arg(&self.socket)
+            // Without the master it would be another connection, and ask.
+            .args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"])
+            .args(options)
+            .args(["-l", &self.login, "127.0.0.1", command])
+            .stdin(Stdio::null())
+            .output()
+            .expect("ssh runs")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.master.kill();
+        let _ = self.master.wait();
     }
 }
 

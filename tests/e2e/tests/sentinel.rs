@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use kekkai_demo::Kind;
-use kekkai_e2e::{Answer, TestWorld, said, world};
+use kekkai_e2e::{Answer, TestWorld, said};
 use kekkai_policy_api::Event;
 use kekkai_types::{KeyText, WrappedKey};
 

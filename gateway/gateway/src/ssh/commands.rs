@@ -2,6 +2,7 @@
 
 use kekkai_analysis_api::{CancelJob, Job, JobState, ListJobs, StartQuery, SubmitOutput, WaitJob};
 use kekkai_console::{Command, Status, message, render};
+use kekkai_policy_api::EndReason;
 use kekkai_review_api::ListOutputs;
 use kekkai_service::CallError;
 use kekkai_types::{Call, JobId, Timestamp};
@@ -31,7 +32,7 @@ pub(super) async fn run(shell: &mut Shell, live: &LiveSession, command: Command)
             let start = StartQuery { session, sql };
             match shell.connection.gateway.analysis.call(&start).await {
                 Ok(job) => wait(shell, live, &job).await,
-                Err(error) => failed(shell, error).await,
+                Err(error) => server_failed(shell, live, error).await,
             }
         }
         Command::ShowJob(job) => wait(shell, live, &job).await,
@@ -161,7 +162,7 @@ async fn wait(shell: &mut Shell, live: &LiveSession, job: &JobId) -> u32 {
                             job: job.clone(),
                         };
                         if let Err(error) = analysis.call(&cancel).await {
-                            return failed(shell, error).await;
+                            return server_failed(shell, live, error).await;
                         }
                     }
                 }
@@ -171,7 +172,7 @@ async fn wait(shell: &mut Shell, live: &LiveSession, job: &JobId) -> u32 {
         shell.connection.touch();
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return failed(shell, error).await,
+            Err(error) => return server_failed(shell, live, error).await,
         };
         if let JobState::Running { .. } = answer.state {
             if shell.is_terminal() {
@@ -216,8 +217,17 @@ async fn analysis<C: Call>(shell: &Shell, live: &LiveSession, call: &C) -> Resul
     };
     match answer {
         Ok(reply) => Ok(reply),
-        Err(error) => Err(failed(shell, error).await),
+        Err(error) => Err(server_failed(shell, live, error).await),
     }
+}
+
+/// A call to the analysis server failed. A session lives in that server's memory: when the server
+/// is gone, so is the session, and waiting for another answer would only look like hope.
+async fn server_failed(shell: &Shell, live: &LiveSession, error: CallError) -> u32 {
+    if matches!(error, CallError::Unavailable { .. }) {
+        live.end(EndReason::ServerLost);
+    }
+    failed(shell, error).await
 }
 
 async fn failed(shell: &Shell, error: CallError) -> u32 {
