@@ -31,7 +31,7 @@ impl std::ops::Deref for TestWorld {
 
 /// Starts a world with some researchers `r1` … besides the named people.
 pub async fn world(extra_researchers: u32, gibleed: bool) -> TestWorld {
-    start(|options| {
+    world_with(|options| {
         options.extra_researchers = extra_researchers;
         options.gibleed = gibleed.then(|| repository().join("tests/data/gibleed"));
     })
@@ -44,7 +44,7 @@ pub async fn world_with_planted(
     planted: &[(&str, &str, &str)],
 ) -> TestWorld {
     let own = |text: &str| text.to_owned();
-    start(|options| {
+    world_with(|options| {
         options.extra_researchers = extra_researchers;
         options.planted = planted
             .iter()
@@ -55,7 +55,8 @@ pub async fn world_with_planted(
 }
 
 /// Starts a world with other options than the usual ones.
-pub async fn start(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
+pub /// Starts a world with options changed from [`options`].
+pub async fn world_with(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
     let folder = TempDir::with_prefix("kekkai-e2e-").expect("a temporary folder");
     let mut options = options(folder.path());
     change(&mut options);

@@ -227,3 +227,50 @@ fn no_test_is_ignored_and_nothing_names_a_registry_host() {
         }
     }
 }
+
+/// Every `.rs` file that git knows or would take.
+fn sources() -> Vec<String> {
+    let root = root();
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "*.rs",
+        ])
+        .current_dir(&root)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed
+        .lines()
+        .filter_map(|path| std::fs::read_to_string(root.join(path)).ok())
+        .collect()
+}
+
+#[test]
+fn every_test_that_the_specification_names_exists() {
+    let text = std::fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
+    let sources = sources();
+    let mut named = 0;
+    for name in text.split('`').skip(1).step_by(2) {
+        // Paths and programs have other characters.
+        let is_test = name.matches('_').count() >= 2
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if is_test {
+            named += 1;
+            let definition = format!("fn {name}(");
+            assert!(
+                sources.iter().any(|source| source.contains(&definition)),
+                "SPECIFICATION.md names a test that nobody wrote: {name}"
+            );
+        }
+    }
+    assert!(named > 50, "the control: only {named} names were found");
+    for id in 1..=17 {
+        assert!(text.contains(&format!("| R{id} ")), "R{id} has no row");
+    }
+}

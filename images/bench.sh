@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Prints each figure beside what it is compared with, in one run. The dev profile: our crates
+# unoptimised but for the engine and ingest, dependencies at level 1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bench() {
+  printf '\n== %s\n' "$1"
+  cargo bench --locked --quiet --workspace --profile dev --bench "$1" -- "${@:2}"
+}
+bench first_result
+bench ingest
+bench ledger
+bench sql
