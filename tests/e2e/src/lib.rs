@@ -1,5 +1,11 @@
 //! What the end-to-end tests share: a world of their own each, its ledger as events, the stock ssh
 //! client with prompts answered as a test wants.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -54,8 +60,7 @@ pub async fn world_with_planted(
     .await
 }
 
-/// Starts a world with other options than the usual ones.
-pub /// Starts a world with options changed from [`options`].
+/// Starts a world with options changed from [`options`].
 pub async fn world_with(change: impl FnOnce(&mut WorldOptions)) -> TestWorld {
     let folder = TempDir::with_prefix("kekkai-e2e-").expect("a temporary folder");
     let mut options = options(folder.path());
