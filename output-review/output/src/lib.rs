@@ -7,6 +7,6 @@
 mod table;
 
 pub use table::{
-    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression, Table,
-    TableError, Value, ValueType, TABLE_CELLS_MAX,
+    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression,
+    TABLE_CELLS_MAX, Table, TableError, Value, ValueType,
 };

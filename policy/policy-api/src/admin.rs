@@ -18,7 +18,12 @@ pub struct RegisterAgreement {
     /// TOML.
     pub toml: String,
 }
-call!(RegisterAgreement, "/v1/admin/agreement/register", AgreementId, [Admin]);
+call!(
+    RegisterAgreement,
+    "/v1/admin/agreement/register",
+    AgreementId,
+    [Admin]
+);
 
 /// Ends an agreement for good.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -136,7 +141,12 @@ pub struct WithdrawReference {
     /// From [`AddReference`].
     pub reference: Digest,
 }
-call!(WithdrawReference, "/v1/admin/reference/withdraw", (), [Admin]);
+call!(
+    WithdrawReference,
+    "/v1/admin/reference/withdraw",
+    (),
+    [Admin]
+);
 
 /// What is registered, for `kekkai status`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

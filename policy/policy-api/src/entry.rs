@@ -74,47 +74,202 @@ pub enum SignInRefusal {
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 #[allow(missing_docs, reason = "fields are named by their types")]
 pub enum Event {
-    ServiceStarted { version: String },
+    ServiceStarted {
+        version: String,
+    },
     ServiceStopped,
 
-    SignInRefused { person: Option<PersonId>, terminal: Option<TerminalId>, address: String, reason: SignInRefusal, failures: u32 },
-    SignInAccepted { person: PersonId, terminal: TerminalId, address: String, factors: Vec<Factor> },
-    AccountLocked { person: PersonId, failures: u32 },
-    AccountUnlocked { person: PersonId, by: PersonId },
-    CredentialEnrolled { person: PersonId, factor: Factor, model: String, by: PersonId },
-    RequestRefused { person: Option<PersonId>, session: Option<SessionId>, terminal: Option<TerminalId>, request: String },
+    SignInRefused {
+        person: Option<PersonId>,
+        terminal: Option<TerminalId>,
+        address: String,
+        reason: SignInRefusal,
+        failures: u32,
+    },
+    SignInAccepted {
+        person: PersonId,
+        terminal: TerminalId,
+        address: String,
+        factors: Vec<Factor>,
+    },
+    AccountLocked {
+        person: PersonId,
+        failures: u32,
+    },
+    AccountUnlocked {
+        person: PersonId,
+        by: PersonId,
+    },
+    CredentialEnrolled {
+        person: PersonId,
+        factor: Factor,
+        model: String,
+        by: PersonId,
+    },
+    RequestRefused {
+        person: Option<PersonId>,
+        session: Option<SessionId>,
+        terminal: Option<TerminalId>,
+        request: String,
+    },
 
-    SessionOpened { session: SessionId, person: PersonId, terminal: TerminalId, class: TerminalClass, agreement: AgreementId },
-    SessionRefused { person: PersonId, terminal: TerminalId, agreement: Option<AgreementId>, reason: EndReason },
-    SessionEnded { session: SessionId, reason: EndReason },
-    Decided { person: PersonId, action: Action, resource: String, allowed: bool, reason: Option<EndReason> },
+    SessionOpened {
+        session: SessionId,
+        person: PersonId,
+        terminal: TerminalId,
+        class: TerminalClass,
+        agreement: AgreementId,
+    },
+    SessionRefused {
+        person: PersonId,
+        terminal: TerminalId,
+        agreement: Option<AgreementId>,
+        reason: EndReason,
+    },
+    SessionEnded {
+        session: SessionId,
+        reason: EndReason,
+    },
+    Decided {
+        person: PersonId,
+        action: Action,
+        resource: String,
+        allowed: bool,
+        reason: Option<EndReason>,
+    },
 
-    ServerExpected { server: ServerId, by: PersonId },
-    ServerEnrolled { server: ServerId, ek_certificate: Digest, emulated: bool },
-    EnrolmentRefused { server: ServerId, reason: String },
-    KeysReleased { session: SessionId, server: ServerId, datasets: Vec<(DatasetId, u32)>, reference: Digest, emulated: bool },
-    KeysRefused { session: Option<SessionId>, server: ServerId, reason: String },
-    SessionLaunched { session: SessionId, server: ServerId, layers: Vec<String>, waived: Vec<String> },
+    ServerExpected {
+        server: ServerId,
+        by: PersonId,
+    },
+    ServerEnrolled {
+        server: ServerId,
+        ek_certificate: Digest,
+        emulated: bool,
+    },
+    EnrolmentRefused {
+        server: ServerId,
+        reason: String,
+    },
+    KeysReleased {
+        session: SessionId,
+        server: ServerId,
+        datasets: Vec<(DatasetId, u32)>,
+        reference: Digest,
+        emulated: bool,
+    },
+    KeysRefused {
+        session: Option<SessionId>,
+        server: ServerId,
+        reason: String,
+    },
+    SessionLaunched {
+        session: SessionId,
+        server: ServerId,
+        layers: Vec<String>,
+        waived: Vec<String>,
+    },
 
-    QueryStarted { session: SessionId, job: JobId, sql: String },
-    QueryEnded { session: SessionId, job: JobId, outcome: String, rows: u64, cells_suppressed: u64, groups_withheld: u64 },
+    QueryStarted {
+        session: SessionId,
+        job: JobId,
+        sql: String,
+    },
+    QueryEnded {
+        session: SessionId,
+        job: JobId,
+        outcome: String,
+        rows: u64,
+        cells_suppressed: u64,
+        groups_withheld: u64,
+    },
 
-    OutputSubmitted { output: OutputId, digest: Digest, author: PersonId, agreement: AgreementId, session: SessionId },
-    OutputVoted { output: OutputId, digest: Digest, reviewer: PersonId, accept: bool, round: u32 },
-    VoteRefused { output: OutputId, reviewer: PersonId, reason: String },
-    OutputReturned { output: OutputId, digest: Digest },
-    OutputRejected { output: OutputId, digest: Digest },
-    OutputReleased { output: OutputId, digest: Digest, bundle: Digest, reviewers: [PersonId; 2] },
-    BundleFetched { output: OutputId, bundle: Digest, person: PersonId, terminal: TerminalId },
+    OutputSubmitted {
+        output: OutputId,
+        digest: Digest,
+        author: PersonId,
+        agreement: AgreementId,
+        session: SessionId,
+    },
+    OutputVoted {
+        output: OutputId,
+        digest: Digest,
+        reviewer: PersonId,
+        accept: bool,
+        round: u32,
+    },
+    VoteRefused {
+        output: OutputId,
+        reviewer: PersonId,
+        reason: String,
+    },
+    OutputReturned {
+        output: OutputId,
+        digest: Digest,
+    },
+    OutputRejected {
+        output: OutputId,
+        digest: Digest,
+    },
+    OutputReleased {
+        output: OutputId,
+        digest: Digest,
+        bundle: Digest,
+        reviewers: [PersonId; 2],
+    },
+    BundleFetched {
+        output: OutputId,
+        bundle: Digest,
+        person: PersonId,
+        terminal: TerminalId,
+    },
 
-    AgreementRegistered { agreement: AgreementId, digest: Digest, by: PersonId },
-    AgreementEnded { agreement: AgreementId, reason: String, by: PersonId },
-    HandlerAdded { agreement: AgreementId, person: PersonId, by: PersonId },
-    HandlerRemoved { agreement: AgreementId, person: PersonId, by: PersonId },
-    PersonRegistered { person: PersonId, by: PersonId },
-    TerminalRegistered { terminal: TerminalId, class: TerminalClass, by: PersonId },
-    TerminalRevoked { terminal: TerminalId, by: PersonId },
-    DatasetRegistered { dataset: DatasetId, version: u32, digest: Digest, by: PersonId },
-    ReferenceAdded { reference: Digest, label: String, by: PersonId },
-    ReferenceWithdrawn { reference: Digest, by: PersonId },
+    AgreementRegistered {
+        agreement: AgreementId,
+        digest: Digest,
+        by: PersonId,
+    },
+    AgreementEnded {
+        agreement: AgreementId,
+        reason: String,
+        by: PersonId,
+    },
+    HandlerAdded {
+        agreement: AgreementId,
+        person: PersonId,
+        by: PersonId,
+    },
+    HandlerRemoved {
+        agreement: AgreementId,
+        person: PersonId,
+        by: PersonId,
+    },
+    PersonRegistered {
+        person: PersonId,
+        by: PersonId,
+    },
+    TerminalRegistered {
+        terminal: TerminalId,
+        class: TerminalClass,
+        by: PersonId,
+    },
+    TerminalRevoked {
+        terminal: TerminalId,
+        by: PersonId,
+    },
+    DatasetRegistered {
+        dataset: DatasetId,
+        version: u32,
+        digest: Digest,
+        by: PersonId,
+    },
+    ReferenceAdded {
+        reference: Digest,
+        label: String,
+        by: PersonId,
+    },
+    ReferenceWithdrawn {
+        reference: Digest,
+        by: PersonId,
+    },
 }

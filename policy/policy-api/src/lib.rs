@@ -9,10 +9,10 @@ pub use admin::{
     ExpectServer, ListState, RegisterAgreement, RegisterDataset, RemoveHandler, RevokeTerminal,
     StateSummary, WithdrawReference,
 };
-pub use entry::{Entry, Event, Factor, SignInRefusal, ENTRY_VERSION};
+pub use entry::{ENTRY_VERSION, Entry, Event, Factor, SignInRefusal};
 pub use session::{
-    AttestChallenge, BeginEnrolment, CloseSession, Decide, Action, Resource, Decided, EndReason,
-    EnrolmentChallenge, FinishEnrolment, GrantedTable, KnownPerson, KnownTerminal, LeaseState,
-    LookUpPerson, LookUpTerminal, Nonce, OpenSession, OpenedSession, Record, Recorded, ReleaseKeys,
-    RenewLeases, SessionTerms, ConsoleMode, GrantedDataset,
+    Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided, EndReason,
+    EnrolmentChallenge, FinishEnrolment, GrantedDataset, GrantedTable, KnownPerson, KnownTerminal,
+    LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession, OpenedSession, Record, Recorded,
+    ReleaseKeys, RenewLeases, Resource, SessionTerms,
 };

@@ -48,7 +48,12 @@ pub struct LookUpPerson {
     /// The person.
     pub person: PersonId,
 }
-call!(LookUpPerson, "/v1/person", Option<KnownPerson>, [Gateway, Review]);
+call!(
+    LookUpPerson,
+    "/v1/person",
+    Option<KnownPerson>,
+    [Gateway, Review]
+);
 
 /// A registered person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +80,12 @@ pub enum LookUpTerminal {
     /// The id that its client certificate names.
     Id(TerminalId),
 }
-call!(LookUpTerminal, "/v1/terminal", Option<KnownTerminal>, [Gateway]);
+call!(
+    LookUpTerminal,
+    "/v1/terminal",
+    Option<KnownTerminal>,
+    [Gateway]
+);
 
 /// A registered terminal that is not revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -291,7 +301,12 @@ pub struct BeginEnrolment {
     /// What the TPM says of itself.
     pub request: EnrolmentRequest,
 }
-call!(BeginEnrolment, "/v1/enrol/begin", EnrolmentChallenge, [Analysis]);
+call!(
+    BeginEnrolment,
+    "/v1/enrol/begin",
+    EnrolmentChallenge,
+    [Analysis]
+);
 
 /// For `TPM2_ActivateCredential`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
