@@ -184,9 +184,25 @@ impl TestWorld {
         command
     }
 
+    /// The stock client for a login: `NAME`, or `NAME+AGREEMENT` for a person with several.
+    pub fn ssh_as(&self, login: &str) -> Command {
+        let who = login.split('+').next().expect("a name");
+        let command = self.ssh_with(who, &Answer::Properly);
+        let mut own = Command::new(command.get_program());
+        // ssh takes the first name that it is given.
+        own.args(["-l", login]).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => own.env(name, value),
+                None => own.env_remove(name),
+            };
+        }
+        own
+    }
+
     /// Runs a console command by stock ssh.
-    pub fn ssh(&self, who: &str, command: &str) -> Output {
-        self.ssh_with(who, &Answer::Properly)
+    pub fn ssh(&self, login: &str, command: &str) -> Output {
+        self.ssh_as(login)
             .arg("127.0.0.1")
             .arg(command)
             .stdin(Stdio::null())
@@ -197,10 +213,9 @@ impl TestWorld {
     /// Runs console lines by stock ssh, in one session.
     pub fn ssh_lines(&self, login: &str, lines: &str) -> Output {
         use std::io::Write;
-        let who = login.split('+').next().expect("a name");
         let mut child = self
-            .ssh_with(who, &Answer::Properly)
-            .args(["-l", login, "127.0.0.1"])
+            .ssh_as(login)
+            .arg("127.0.0.1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -229,15 +244,14 @@ pub struct Connection {
 impl TestWorld {
     /// Signs a person in once (`NAME` or `NAME+AGREEMENT`).
     pub fn connect(&self, login: &str) -> Connection {
-        let who = login.split('+').next().expect("a name");
         let socket = self.folder.path().join(format!("ssh-{login}"));
-        let mut command = self.ssh_with(who, &Answer::Properly);
+        let mut command = self.ssh_as(login);
         let log = std::fs::File::create(self.folder.path().join(format!("ssh-{login}.log")))
             .expect("a log");
         command
             .args(["-M", "-N", "-S"])
             .arg(&socket)
-            .args(["-o", &format!("User={login}"), "-l", login, "127.0.0.1"])
+            .arg("127.0.0.1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
