@@ -249,7 +249,8 @@ impl TestWorld {
         let log = std::fs::File::create(self.folder.path().join(format!("ssh-{login}.log")))
             .expect("a log");
         command
-            .args(["-M", "-N", "-S"])
+            // The master, too, must be willing to send what its clients send.
+            .args(["-o", "SendEnv=LC_ALL", "-M", "-N", "-S"])
             .arg(&socket)
             .arg("127.0.0.1")
             .stdin(Stdio::null())
@@ -278,21 +279,27 @@ impl TestWorld {
 impl Connection {
     /// Runs a console command, as `ssh HOST COMMAND` does.
     pub fn run(&self, command: &str) -> Output {
-        self.run_with(&[], command)
+        let mut ssh = self.client();
+        ssh.args(["127.0.0.1", command]);
+        ssh.output().expect("ssh runs")
     }
 
-    /// The same with more options of `ssh`.
-    pub fn run_with(&self, options: &[&str], command: &str) -> Output {
-        Command::new("ssh")
-            .args(["-F", "none", "-S"])
+    /// The same at a terminal with a locale: stock clients send it where they are configured so.
+    pub fn run_in(&self, locale: &str, command: &str) -> Output {
+        let mut ssh = self.client();
+        ssh.args(["-o", "SendEnv=LC_ALL", "127.0.0.1", command]);
+        ssh.env("LC_ALL", locale).output().expect("ssh runs")
+    }
+
+    fn client(&self) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-S"])
             .arg(&self.socket)
             // Without the master it would be another connection, and ask.
             .args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"])
-            .args(options)
-            .args(["-l", &self.login, "127.0.0.1", command])
-            .stdin(Stdio::null())
-            .output()
-            .expect("ssh runs")
+            .args(["-l", &self.login])
+            .stdin(Stdio::null());
+        ssh
     }
 }
 

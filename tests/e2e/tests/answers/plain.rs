@@ -13,39 +13,39 @@ const THRESHOLD: usize = 10;
 const DOMINANCE_PERMILLE: f64 = 850.0;
 
 /// A plain table, its cells as texts; empty is NULL.
-pub struct Plain {
+pub(crate) struct Plain {
     columns: Vec<String>,
     rows: Vec<Vec<Option<String>>>,
 }
 
 /// One row.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     columns: &'a [String],
     cells: &'a [Option<String>],
 }
 
 impl Row<'_> {
     /// A cell's text; `NULL` where there is none, as the console writes it.
-    pub fn text(&self, column: &str) -> String {
+    pub(crate) fn text(&self, column: &str) -> String {
         self.get(column).unwrap_or("NULL").to_owned()
     }
 
     /// A cell, if it is not NULL.
-    pub fn get(&self, column: &str) -> Option<&str> {
+    pub(crate) fn get(&self, column: &str) -> Option<&str> {
         let at = self.columns.iter().position(|name| name == column);
         self.cells[at.unwrap_or_else(|| panic!("no column {column}"))].as_deref()
     }
 
     /// A cell's number, if it is not NULL.
-    pub fn number(&self, column: &str) -> Option<f64> {
+    pub(crate) fn number(&self, column: &str) -> Option<f64> {
         self.get(column).map(|text| text.parse().unwrap())
     }
 }
 
 impl Plain {
     /// A raw CSV file in UTF-8.
-    pub fn csv(path: &Path) -> Self {
+    pub(crate) fn csv(path: &Path) -> Self {
         let mut reader = csv::Reader::from_path(path).unwrap();
         let columns = reader.headers().unwrap().iter().map(str::to_owned);
         let columns = columns.collect();
@@ -58,7 +58,7 @@ impl Plain {
     }
 
     /// Some columns of a plain Parquet file, by parquet's own record reader.
-    pub fn parquet(path: &Path, wanted: &[&str]) -> Self {
+    pub(crate) fn parquet(path: &Path, wanted: &[&str]) -> Self {
         let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
         let columns: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
         let mut rows = Vec::new();
@@ -81,7 +81,7 @@ impl Plain {
     }
 
     /// All rows.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|cells| Row {
             columns: &self.columns,
             cells,
@@ -89,7 +89,7 @@ impl Plain {
     }
 
     /// Rows by the text of a column.
-    pub fn by(&self, column: &str) -> BTreeMap<&str, Vec<Row<'_>>> {
+    pub(crate) fn by(&self, column: &str) -> BTreeMap<&str, Vec<Row<'_>>> {
         let at = self.columns.iter().position(|name| name == column).unwrap();
         let mut found: BTreeMap<&str, Vec<Row<'_>>> = BTreeMap::new();
         for (row, cells) in self.rows().zip(&self.rows) {
@@ -127,7 +127,7 @@ fn day(days: i32) -> String {
 }
 
 /// What the sample's manifest makes of a date of birth: full years at 2025-03-31, in fives.
-pub fn age_band(birth: &str) -> String {
+pub(crate) fn age_band(birth: &str) -> String {
     let mut parts = birth.split('-').map(|part| part.parse::<i32>().unwrap());
     let (year, month, day) = (
         parts.next().unwrap(),
@@ -142,7 +142,7 @@ pub fn age_band(birth: &str) -> String {
 }
 
 /// What it makes of an address: everything up to the first 都, 道, 府 or 県 that ends a prefecture.
-pub fn prefecture(address: &str) -> String {
+pub(crate) fn prefecture(address: &str) -> String {
     let letters: Vec<char> = address.chars().collect();
     // 京都府 has a 都 that ends nothing; four letters only in 神奈川県, 和歌山県, 鹿児島県.
     let length = if letters[2] == '県' || "都道府".contains(letters[2]) {
@@ -154,18 +154,18 @@ pub fn prefecture(address: &str) -> String {
 }
 
 /// One row of what is counted: its group, whose it is, its values.
-pub struct Fact {
+pub(crate) struct Fact {
     /// The group's texts.
-    pub key: Vec<String>,
+    pub(crate) key: Vec<String>,
     /// The raw person.
-    pub person: String,
+    pub(crate) person: String,
     /// What aggregates take.
-    pub values: Vec<Option<f64>>,
+    pub(crate) values: Vec<Option<f64>>,
 }
 
 /// An aggregate over facts.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Agg {
+pub(crate) enum Agg {
     /// `count(*)`
     Rows,
     /// `count(DISTINCT person_id)`
@@ -182,7 +182,7 @@ pub enum Agg {
 
 /// What a cell must be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// Exactly.
     Count(u64),
     /// But for the last of six decimals.
@@ -194,17 +194,17 @@ pub enum Cell {
 }
 
 /// The table that must be shown.
-pub struct Expected {
+pub(crate) struct Expected {
     /// Groups with enough persons.
-    pub shown: BTreeMap<Vec<String>, Vec<Cell>>,
+    pub(crate) shown: BTreeMap<Vec<String>, Vec<Cell>>,
     /// Groups with too few.
-    pub withheld: BTreeSet<Vec<String>>,
+    pub(crate) withheld: BTreeSet<Vec<String>>,
     /// What the legend says of them; 0 where even that would be about too few.
-    pub withheld_said: usize,
+    pub(crate) withheld_said: usize,
 }
 
 /// Groups the facts and computes each cell.
-pub fn expected(facts: &[Fact], columns: &[Agg]) -> Expected {
+pub(crate) fn expected(facts: &[Fact], columns: &[Agg]) -> Expected {
     let mut groups: BTreeMap<&[String], Vec<&Fact>> = BTreeMap::new();
     for fact in facts {
         groups.entry(&fact.key).or_default().push(fact);

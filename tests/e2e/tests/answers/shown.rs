@@ -8,11 +8,11 @@ use kekkai_e2e::said;
 use crate::plain::{Cell, Expected};
 
 /// A printed table: its rows, then the lines below them.
-pub struct Shown {
+pub(crate) struct Shown {
     /// Rows of cells, as printed.
-    pub rows: Vec<Vec<String>>,
+    pub(crate) rows: Vec<Vec<String>>,
     /// The legend.
-    pub below: Vec<String>,
+    pub(crate) below: Vec<String>,
 }
 
 /// Cells stand at least two blanks apart.
@@ -30,7 +30,7 @@ fn cells(line: &str) -> Vec<String> {
 }
 
 /// Reads a successful one-shot query's output.
-pub fn read(output: &Output) -> Shown {
+pub(crate) fn read(output: &Output) -> Shown {
     assert!(output.status.success(), "{}", said(output));
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let mut lines = text.lines();
@@ -61,7 +61,7 @@ fn is(cell: &Cell, printed: &str) -> bool {
 }
 
 /// Compares a printed table, in English, with what must be shown: each group, each cell, the legend.
-pub fn compare(what: &str, output: &Output, keys: usize, expected: &Expected) {
+pub(crate) fn compare(what: &str, output: &Output, keys: usize, expected: &Expected) {
     let shown = read(output);
     let text = said(output);
     let mut groups: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
