@@ -94,7 +94,8 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    set(header::REFERRER_POLICY, "no-referrer");
+    // Not "no-referrer": browsers then send `Origin: null` with our own forms.
+    set(header::REFERRER_POLICY, "same-origin");
     set(
         header::STRICT_TRANSPORT_SECURITY,
         "max-age=63072000; includeSubDomains",

@@ -102,6 +102,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/static/kekkai.js", get(assets::script))
         .route("/static/kekkai.css", get(assets::style))
+        .route("/favicon.ico", get(assets::icon))
         .merge(pages)
         .layer(axum::middleware::from_fn(guard::headers))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
