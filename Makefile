@@ -14,7 +14,7 @@ STATE ?= $(CURDIR)/artefacts/demo
 PATIENTS ?= 100000
 
 # What the daemons need to build and run, and what plays the story.
-DEMO_PACKAGES := gcc pkg-config libtss2-dev swtpm swtpm-tools openssh-client
+DEMO_PACKAGES := gcc make pkg-config libtss2-dev libtss2-tcti-swtpm0 swtpm swtpm-tools gnutls-bin openssh-client
 # What the tests need besides: real clients and peers.
 TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-sftp-server chromium chromium-driver \
   libnss3-tools openssl tpm2-tools fonts-ipaexfont-gothic

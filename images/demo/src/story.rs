@@ -1,7 +1,7 @@
 //! The story of the main path, played step by step; each step says what it proves.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kekkai_policy_api::{EndAgreement, ListState};
@@ -80,7 +80,7 @@ pub async fn play(world: &World, options: StoryOptions) -> Result<(), DemoError>
     doors_stay_shut(world, &info, &mut tell)?;
     reviewers_vote(&info, &mut tell, &output).await?;
     investigator_fetches(world, &info, &mut tell, &output).await?;
-    auditor_verifies(&info, &mut tell)?;
+    auditor_verifies(world, &info, &mut tell)?;
     agreement_ends(world, &info, &mut tell).await?;
     Ok(())
 }
@@ -288,7 +288,7 @@ async fn investigator_fetches(
     Ok(())
 }
 
-fn auditor_verifies(info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
+fn auditor_verifies(world: &World, info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
     const STEP: &str = "the ledger";
     let start = tell.begin(
         "監査者が台帳を検証する(公開鍵だけを信頼)",
@@ -312,7 +312,65 @@ fn auditor_verifies(info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
         ),
         &format!("{} entries, none missing, none changed.", report.size),
     );
+    let start = tell.begin(
+        "台帳の写しの一バイトを書き換えて、もう一度検証する",
+        "the same for a copy of the ledger in which one byte was changed",
+    );
+    let copy = world.dir().join("changed-ledger");
+    copy_folder(&info.ledger.dir, &copy)?;
+    change_one_byte(&copy)?;
+    let found = kekkai_ledger::verify(&copy, &info.ledger.vkey, Some(&info.ledger.witness));
+    let Err(found) = found else {
+        return expect(
+            STEP,
+            false,
+            "the change to be found",
+            "a ledger that verifies",
+        );
+    };
+    tell.end(
+        start,
+        "改変は見つかり、場所が示された。",
+        "The change was found, and its place named.",
+    );
+    Teller::show(&found.to_string());
     Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), DemoError> {
+    let failed = || crate::io("the ledger can't be copied");
+    std::fs::create_dir_all(to).map_err(failed())?;
+    for entry in std::fs::read_dir(from).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().map_err(failed())?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target).map_err(failed())?;
+        }
+    }
+    Ok(())
+}
+
+/// In the first file of entries that is found: somewhere in the middle of what was recorded.
+fn change_one_byte(ledger: &Path) -> Result<(), DemoError> {
+    let failed = || crate::io("the copy can't be changed");
+    let mut open = vec![ledger.join("tile/entries")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(failed())? {
+                open.push(entry.map_err(failed())?.path());
+            }
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).map_err(failed())?;
+        let middle = bytes.len() / 2;
+        if let Some(byte) = bytes.get_mut(middle) {
+            *byte ^= 1;
+            return std::fs::write(&path, bytes).map_err(failed());
+        }
+    }
+    Err(DemoError::Bug("a ledger without entries"))
 }
 
 async fn agreement_ends(world: &World, info: &Info, tell: &mut Teller) -> Result<(), DemoError> {
