@@ -48,6 +48,10 @@ build: ## Build the daemons and the kekkai command
 demo: build ## Play the whole story: sign in, ask, submit, review, release, audit
 	"$(BIN)/kekkai" demo --state "$(STATE)" --patients $(PATIENTS)
 
+.PHONY: env
+env: ## Print what puts the built programs on your PATH: eval "$$(make -s env)"
+	@echo 'export PATH="$(BIN):$$PATH"'
+
 .PHONY: lint
 lint: setup ## Formatting and lints, as errors
 	cargo fmt --all --check
