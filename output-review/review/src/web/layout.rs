@@ -81,6 +81,10 @@ pub(super) fn page(
     body: &Markup,
 ) -> Response {
     let lang = visitor.lang;
+    let other = match lang {
+        Lang::Ja => ("en", "English"),
+        Lang::En => ("ja", "日本語"),
+    };
     let markup = html! {
         (DOCTYPE)
         html lang=(lang.as_str()) {
@@ -97,12 +101,15 @@ pub(super) fn page(
                     p.demo role="note" { (text::DEMO.get(lang)) }
                 }
                 header.top {
-                    div.brand {
+                    // The gateway's own first page, where one signs out.
+                    a.brand href="/" {
                         span.mark aria-hidden="true" { "結" }
                         span { (text::PRODUCT.get(lang)) }
                     }
                     nav { a href=(part.home()) { (part.name().get(lang)) } }
                     p.who { (text::SIGNED_IN.get(lang)) " " strong { (visitor.actor.person) } }
+                    // The gateway reads it on any page and remembers.
+                    a href={ "?lang=" (other.0) } hreflang=(other.0) lang=(other.0) { (other.1) }
                 }
                 main #content tabindex="-1" {
                     h1 { (title) }
