@@ -14,6 +14,8 @@ use crate::{DemoError, io};
 
 /// Seconds of an OATH time step.
 const STEP_S: i64 = 30;
+/// Seconds that a code is on its way, at most.
+const TYPING_S: i64 = 10;
 
 /// A code that was not used yet.
 pub struct TokenCode {
@@ -33,13 +35,20 @@ pub fn token_code(person: &Person) -> Result<TokenCode, DemoError> {
     let token = Token::new(secret)?;
     let memory = person.authenticator.with_extension("step");
     loop {
-        let now = Timestamp::now().0 / 1000 / STEP_S;
+        let second = Timestamp::now().0 / 1000;
+        let now = second / STEP_S;
         let last: i64 = std::fs::read_to_string(&memory)
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0);
-        // The gateway allows one step of skew to either side.
-        let step = (last + 1).max(now - 1);
+        // The gateway allows one step of skew to either side. Late in a step, the one before would be
+        // too old by the time that a person has typed its code.
+        let oldest = if second % STEP_S < STEP_S - TYPING_S {
+            now - 1
+        } else {
+            now
+        };
+        let step = (last + 1).max(oldest);
         if step <= now + 1 {
             std::fs::write(&memory, step.to_string()).map_err(io("the token's memory"))?;
             let at = u64::try_from(step * STEP_S).map_err(|_| DemoError::Bug("clock"))?;
