@@ -29,7 +29,8 @@ pub(crate) enum Reads {
 }
 
 impl Reads {
-    const fn tag(self) -> &'static str {
+    /// As in `lang` and `hreflang`.
+    pub(crate) const fn tag(self) -> &'static str {
         match self {
             Self::Japanese => "ja",
             Self::English => "en",
@@ -46,11 +47,13 @@ pub(crate) struct Chromium {
     who: String,
     shots: u32,
     requests: Vec<Value>,
-    home: TempDir,
+    // In this order: whoever writes into the home is gone before it is.
     process: Process,
+    home: TempDir,
 }
 
-/// `chromedriver`, which kills its Chromium with itself; the kernel kills it when we die.
+/// `chromedriver` and its Chromium in a process namespace of their own: the kernel ends the whole of
+/// it with us, and with this. A chromedriver that is killed leaves its Chromium running.
 struct Process(Child);
 
 impl Drop for Process {
@@ -106,7 +109,9 @@ fn start_driver(home: &Path) -> (Process, u16) {
     let log = home.join("chromedriver.log");
     let out = std::fs::File::create(&log).unwrap();
     let child = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--", "chromedriver", "--port=0"])
+        .args(["--pdeathsig", "KILL", "--", "unshare", "--user"])
+        .args(["--map-root-user", "--pid", "--mount-proc", "--fork"])
+        .args(["--kill-child", "chromedriver", "--port=0"])
         .env("HOME", home)
         .env_remove("XDG_DATA_HOME")
         .stdin(Stdio::null())
@@ -234,8 +239,8 @@ impl Chromium {
             who: who.to_owned(),
             shots: 0,
             requests: Vec::new(),
-            home,
             process,
+            home,
         }
     }
 
@@ -322,6 +327,15 @@ impl Chromium {
     pub(crate) async fn path(&self) -> String {
         let url = self.driver.current_url().await.unwrap().to_string();
         url.strip_prefix(&self.origin).unwrap_or(&url).to_owned()
+    }
+
+    /// The same in dark colours.
+    pub(crate) async fn shoot_dark(&mut self, name: &str, reads: Reads) {
+        let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        self.command("Emulation.setEmulatedMedia", dark).await;
+        self.shoot(name, reads).await;
+        let light = json!({ "features": [] });
+        self.command("Emulation.setEmulatedMedia", light).await;
     }
 
     /// Looks the page over and keeps a picture of the whole of it.
@@ -451,18 +465,27 @@ impl Chromium {
 
     /// Closes the browser; nothing of it may stay.
     pub(crate) async fn end(self) {
-        let profile = self.home.path().join("profile").display().to_string();
+        let Self {
+            driver,
+            process,
+            home,
+            who,
+            ..
+        } = self;
+        let profile = home.path().join("profile").display().to_string();
         assert!(
             processes_with(&profile) > 0,
             "the control: a browser that runs is seen"
         );
-        self.driver.quit().await.unwrap();
-        drop(self.process);
+        // As a test that fails does: without a word to the browser.
+        std::mem::forget(driver);
+        drop(process);
         let start = Instant::now();
         while processes_with(&profile) > 0 {
-            assert!(start.elapsed() < LIMIT, "{}: Chromium stays", self.who);
-            std::thread::sleep(Duration::from_millis(50));
+            assert!(start.elapsed() < LIMIT, "{who}: Chromium stays");
+            std::thread::sleep(Duration::from_millis(20));
         }
+        drop(home);
     }
 }
 

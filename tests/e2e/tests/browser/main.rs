@@ -356,6 +356,8 @@ async fn reviewer(world: &TestWorld, who: &str, output: &str, reads: Reads, word
     chromium.click("a[href*='counts=1']").await;
     chromium.find("a[href*='counts=0'], a[href$='/']").await;
     chromium.shoot("contributors", reads).await;
+    chromium.shoot_dark("dark", reads).await;
+    other_language_and_back(&mut chromium, reads).await;
 
     chromium.click("input[name=vote][value=accept]").await;
     chromium
@@ -373,6 +375,21 @@ async fn reviewer(world: &TestWorld, who: &str, output: &str, reads: Reads, word
     assert!(!chromium.has("form.vote").await, "one vote each");
     chromium.shoot("voted", reads).await;
     chromium.close().await;
+}
+
+/// The page's own switch, there and back.
+async fn other_language_and_back(chromium: &mut Chromium, reads: Reads) {
+    let other = match reads {
+        Reads::Japanese => Reads::English,
+        Reads::English => Reads::Japanese,
+    };
+    for reads in [other, reads] {
+        chromium
+            .click(&format!("a[hreflang={}]", reads.tag()))
+            .await;
+        chromium.find(&format!("html[lang={}]", reads.tag())).await;
+        chromium.shoot(&format!("in-{}", reads.tag()), reads).await;
+    }
 }
 
 /// The principal investigator finds the release, fetches it, and it verifies.
@@ -404,7 +421,7 @@ async fn investigator(world: &TestWorld, output: &str) {
         .unwrap();
     assert!(verified.status.success(), "{}", said(&verified));
 
-    chromium.go("/").await;
+    chromium.click("a.brand").await;
     chromium.click("header form button").await;
     chromium.find("input[name=person]").await;
     chromium.go("/release/").await;
