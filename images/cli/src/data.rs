@@ -167,7 +167,8 @@ pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
             };
             bar.set_message(format!("{doing} {}", progress.table));
         },
-    )?;
+    )
+    .map_err(|error| error.message(lang))?;
     bar.finish_and_clear();
     println!("{}: {}", lang.pick("人数", "persons"), done.report.persons);
     for table in &done.report.tables {
