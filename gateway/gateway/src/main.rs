@@ -27,7 +27,7 @@ fn main() -> ExitCode {
                 message.push_str(&error.to_string());
                 cause = error.source();
             }
-            tracing::error!(message, "not started");
+            tracing::error!(error = message, "not started");
             ExitCode::FAILURE
         }
     }
