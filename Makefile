@@ -17,7 +17,7 @@ PATIENTS ?= 100000
 DEMO_PACKAGES := gcc make pkg-config libtss2-dev libtss2-tcti-swtpm0 swtpm swtpm-tools gnutls-bin openssh-client
 # What the tests need besides: real clients and peers.
 TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-sftp-server chromium chromium-driver \
-  libnss3-tools openssl tpm2-tools fonts-ipaexfont-gothic
+  libnss3-tools libssl-dev openssl tpm2-tools fonts-ipaexfont-gothic
 
 .PHONY: help
 help: ## Say what can be made
