@@ -45,6 +45,7 @@ pub(crate) struct Chromium {
     tools: ChromeDevTools,
     origin: String,
     who: String,
+    authenticator: Value,
     shots: u32,
     requests: Vec<Value>,
     // In this order: whoever writes into the home is gone before it is.
@@ -199,7 +200,7 @@ impl FormatRequestData for TakeLog {
 impl Chromium {
     /// The browser of a person's terminal, which has a fingerprint reader of Chromium's own.
     pub(crate) async fn at_terminal_of(world: &TestWorld, who: &str, reads: Reads) -> Self {
-        let chromium = Self::start(world, Some(who), who, reads).await;
+        let mut chromium = Self::start(world, Some(who), who, reads).await;
         chromium
             .command("WebAuthn.enable", json!({ "enableUI": false }))
             .await;
@@ -212,10 +213,17 @@ impl Chromium {
             "isUserVerified": true,
             "automaticPresenceSimulation": true,
         }});
-        chromium
+        let added = chromium
             .command("WebAuthn.addVirtualAuthenticator", authenticator)
             .await;
+        chromium.authenticator = added["authenticatorId"].clone();
         chromium
+    }
+
+    /// The finger on the authenticator from now on: its owner's, or not.
+    pub(crate) async fn finger_is_owners(&self, yes: bool) {
+        let finger = json!({ "authenticatorId": self.authenticator, "isUserVerified": yes });
+        self.command("WebAuthn.setUserVerified", finger).await;
     }
 
     /// A browser without a terminal's certificate.
@@ -237,6 +245,7 @@ impl Chromium {
             driver,
             origin,
             who: who.to_owned(),
+            authenticator: Value::Null,
             shots: 0,
             requests: Vec::new(),
             process,

@@ -241,6 +241,11 @@ async fn approve_and_submit(world: &TestWorld, chromium: &mut Chromium, reads: R
     chromium.write("input[name=person]", "r1").await;
     chromium.write("input[name=code]", &connection).await;
     chromium.shoot("approve", reads).await;
+    chromium.finger_is_owners(false).await;
+    chromium.click("main form button").await;
+    let told = chromium.outcome("refused").await;
+    assert!(told.contains("cancelled"), "another's finger: {told}");
+    chromium.finger_is_owners(true).await;
     chromium.click("main form button").await;
     chromium.outcome("done").await;
     chromium.shoot("approved", reads).await;
