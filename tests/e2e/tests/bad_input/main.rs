@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod moved;
 mod run;
 mod sources;
 mod texts;
@@ -35,4 +36,9 @@ fn bad_data_is_refused_without_its_values_and_leaves_nothing() {
     scene.accepts();
     sources::encodings(&Scene::new(dir.path().join("cp932"), "csv-cp932"));
     sources::parquet(&Scene::new(dir.path().join("parquet"), "parquet"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moved_or_foreign_files_are_never_read_and_bad_input_is_never_registered() {
+    moved::nothing_moved_is_read_and_nothing_bad_is_registered().await;
 }
