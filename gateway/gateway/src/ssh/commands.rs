@@ -25,8 +25,18 @@ pub(super) async fn run(shell: &mut Shell, live: &LiveSession, command: Command)
         Command::Schema(table) => {
             let catalogs = &live.launched.catalogs;
             let text = render::schema(catalogs, table.as_deref(), lang, shell.width());
-            shell.out(&text).await;
-            OK
+            // A script must be able to tell a table from a suggestion.
+            let is_there = |name: &str| {
+                let mut tables = catalogs.iter().flat_map(|dataset| &dataset.tables);
+                tables.any(|found| found.name.eq_ignore_ascii_case(name))
+            };
+            if table.as_deref().is_none_or(is_there) {
+                shell.out(&text).await;
+                OK
+            } else {
+                shell.err(&text).await;
+                REFUSED
+            }
         }
         Command::Sql(sql) => {
             let start = StartQuery { session, sql };
