@@ -3,6 +3,7 @@
 mod admin;
 mod data;
 mod demo;
+mod doctor;
 mod ledger;
 mod reference;
 mod release;
@@ -55,6 +56,8 @@ enum Command {
     /// Releases: verify.
     #[command(subcommand)]
     Release(release::Release),
+    /// Say what this machine can enforce, and how to mend what it can't.
+    Doctor,
     /// Play the whole story on loopback, or act as a person of a demo that runs.
     Demo(demo::Demo),
 }
@@ -65,6 +68,9 @@ pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let lang = cli.lang.unwrap_or_else(lang_of_locale);
+    if matches!(cli.command, Command::Doctor) {
+        return doctor::run(lang);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -103,6 +109,8 @@ async fn run(command: Command, lang: Lang) -> Outcome {
         Command::Ledger(ledger) => ledger::run(ledger, lang),
         Command::Release(release) => release::run(release, lang),
         Command::Demo(demo) => demo::run(demo, lang).await,
+        // Answered in `main`, before there are threads.
+        Command::Doctor => Ok(()),
     }
 }
 

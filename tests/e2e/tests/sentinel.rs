@@ -16,10 +16,18 @@ use kekkai_e2e::{Answer, TestWorld, said};
 use kekkai_policy_api::Event;
 use kekkai_types::{KeyText, WrappedKey};
 
-/// In a column that is kept: one person's, so no statistic may name it.
-const SENTINEL: &str = "センチネル奇病ZQXJ";
-/// In a column that is dropped.
-const NAME: &str = "ゼブラ 九十九ZQXJ";
+/// A text of this run's own: not even this source holds it.
+fn marker() -> String {
+    let time = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
+    // Letters only: digits could be taken for somebody's number.
+    format!("{time:x}{:x}", std::process::id())
+        .chars()
+        .map(|c| char::from(b'A' + u8::try_from(c.to_digit(16).unwrap()).unwrap()))
+        .collect()
+}
 
 /// The ways in which a text may lie in a file.
 fn spellings(text: &str) -> Vec<Vec<u8>> {
@@ -127,13 +135,18 @@ fn dataset_key(world: &TestWorld) -> KeyText {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_text_and_the_keys_stay_where_they_belong() {
-    let world = kekkai_e2e::world_with_planted(
-        3,
-        &[("dpc", "傷病名", SENTINEL), ("patients", "氏名", NAME)],
-    )
-    .await;
+    let marker = marker();
+    println!("this run's text: {marker}");
+    // In a column that is kept: one person's, so no statistic may name it. And in one that is dropped.
+    let disease = format!("センチネル奇病{marker}");
+    let name = format!("ゼブラ 九十九{marker}");
+    let planted = [
+        ("dpc", "傷病名", disease.as_str()),
+        ("patients", "氏名", name.as_str()),
+    ];
+    let world = kekkai_e2e::world_with_planted(3, &planted).await;
     let info = world.facts();
-    let needles: Vec<Vec<u8>> = [SENTINEL, NAME, "ZQXJ"]
+    let needles: Vec<Vec<u8>> = [&disease, &name, &marker]
         .iter()
         .flat_map(|t| spellings(t))
         .collect();
@@ -154,7 +167,7 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
          submit 1 --title \"diseases\" --purpose \"sentinel\"\nexit\n",
     );
     let text = said(&output);
-    assert!(!text.contains("ZQXJ"), "the console showed it: {text}");
+    assert!(!text.contains(&marker), "the console showed it: {text}");
     assert!(
         world
             .events()
@@ -234,17 +247,8 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
         PathBuf::from("/var/lib/systemd/coredump"),
     ] {
         if folder.exists() {
-            let others: Vec<PathBuf> = std::fs::read_dir(&folder)
-                .unwrap()
-                .filter_map(Result::ok)
-                .map(|e| e.path())
-                // Other tests' worlds plant the same texts in their raw data.
-                .filter(|path| {
-                    path.file_name()
-                        .is_some_and(|n| n.to_string_lossy().starts_with("kekkai-e2e-"))
-                })
-                .collect();
-            let found = files_with(&folder, &spellings("ZQXJ"), &others);
+            // The raw data lies in the test's own folder, which was searched above.
+            let found = files_with(&folder, &spellings(&marker), &[world.folder().to_owned()]);
             assert!(found.is_empty(), "the planted text lies in {found:?}");
         }
     }

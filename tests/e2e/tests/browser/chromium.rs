@@ -295,10 +295,17 @@ impl Chromium {
 
     /// What a person reads there.
     pub(crate) async fn text(&self, css: &str) -> String {
-        match self.driver.find(By::Css(css)).await {
-            Ok(element) => element.text().await.unwrap(),
-            Err(_) => String::new(),
+        // A page that is just being replaced takes its elements with it: then look again.
+        for _ in 0..5 {
+            let Ok(element) = self.driver.find(By::Css(css)).await else {
+                return String::new();
+            };
+            if let Ok(text) = element.text().await {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        panic!("{}: \"{css}\" never stood still", self.who);
     }
 
     /// Clicks it.
