@@ -92,7 +92,9 @@ fn broker() {
         .spawn(image, &args, theirs, log, &spec.waived)
         .unwrap();
     let mut hello = [0; 512];
-    assert!(UnixStream::from(ours).read(&mut hello).unwrap() > 0);
+    // Kept open: a worker that reads the end of its socket leaves.
+    let mut ours = UnixStream::from(ours);
+    assert!(ours.read(&mut hello).unwrap() > 0);
     kekkai_sys::verify::verify_from_outside(child.pid(), &spec.waived).unwrap();
     println!("{}", child.pid());
     std::thread::sleep(Duration::from_secs(60));
