@@ -188,6 +188,7 @@ impl Gateway {
     async fn end_elsewhere(&self, session: &SessionId, reason: EndReason) {
         let end = End {
             session: session.clone(),
+            reason,
         };
         let close = CloseSession {
             session: session.clone(),

@@ -129,11 +129,27 @@ impl Drop for Daemon {
 }
 
 /// A loopback port that is free now.
+///
+/// It lies below 32768, where the kernel begins to take ports for outgoing connections: none of those can
+/// take it away before the service listens. Where to begin is random, so that worlds made side by side
+/// rarely meet.
 pub fn free_address() -> Result<SocketAddr, DemoError> {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map_err(|source| DemoError::Io {
-            what: "no loopback port is free".to_owned(),
-            source,
-        })
+    use std::hash::{BuildHasher as _, Hasher as _};
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 22_000;
+    let start = std::hash::RandomState::new().build_hasher().finish() % u64::from(COUNT);
+    let mut error = None;
+    for n in 0..COUNT {
+        let at = (start + u64::from(n)) % u64::from(COUNT);
+        let port = FIRST + u16::try_from(at).unwrap_or(0);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        match std::net::TcpListener::bind(address) {
+            Ok(_) => return Ok(address),
+            Err(source) => error = Some(source),
+        }
+    }
+    Err(DemoError::Io {
+        what: "no loopback port is free".to_owned(),
+        source: error.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into()),
+    })
 }

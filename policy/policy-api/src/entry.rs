@@ -1,12 +1,12 @@
 //! Ledger entries: typed, versioned, with as little personal data as serves the auditor.
 
 use kekkai_types::{
-    AgreementId, DatasetId, Digest, JobId, OutputId, PersonId, ServerId, SessionId, TerminalClass,
-    TerminalId, Timestamp,
+    AgreementId, DatasetId, Digest, EndReason, JobId, OutputId, PersonId, ServerId, SessionId,
+    TerminalClass, TerminalId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::session::{Action, EndReason};
+use crate::session::Action;
 
 /// The version of [`Entry`] that this build writes.
 pub const ENTRY_VERSION: u32 = 1;

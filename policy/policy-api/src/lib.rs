@@ -10,8 +10,9 @@ pub use admin::{
     StateSummary, WithdrawReference,
 };
 pub use entry::{ENTRY_VERSION, Entry, Event, Factor, SignInRefusal};
+pub use kekkai_types::EndReason;
 pub use session::{
-    Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided, EndReason,
+    Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided,
     EnrolmentChallenge, FinishEnrolment, GrantedDataset, GrantedTable, KnownPerson, KnownTerminal,
     LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession, OpenedSession, Record, Recorded,
     ReleaseKeys, RenewLeases, Resource, SessionTerms,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kekkai_attest::{EnrolmentRequest, Evidence, ReferenceValues};
 use kekkai_types::{
-    AgreementId, Call, DatasetCatalog, Digest, DisplayClass, Lang, OutputId, PeerKind, PersonId,
-    Role, ServerId, SessionId, TerminalClass, TerminalId, WrappedKey,
+    AgreementId, Call, DatasetCatalog, Digest, DisplayClass, EndReason, Lang, OutputId, PeerKind,
+    PersonId, Role, ServerId, SessionId, TerminalClass, TerminalId, WrappedKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -166,46 +166,6 @@ pub enum LeaseState {
     Live,
     /// It is over; the holder stops it at once.
     Ended(EndReason),
-}
-
-/// Why a session ends or never begins; also why an action is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndReason {
-    /// The person left.
-    ClosedByUser,
-    /// No input for too long.
-    Idle,
-    /// Connection lost or gateway stopped.
-    Disconnected,
-    /// There is no such agreement, or the person may not know.
-    NoAgreement,
-    /// Several agreements fit; name one.
-    AmbiguousAgreement,
-    /// The agreement was ended.
-    AgreementEnded,
-    /// Before or after its period.
-    OutsidePeriod,
-    /// Outside its hours or days.
-    OutsideHours,
-    /// Not, or no longer, on the roster.
-    NotOnRoster,
-    /// The terminal is unknown, revoked, another's, or of a class that the agreement doesn't name.
-    TerminalNotAllowed,
-    /// The agreement lets the console show nothing.
-    ConsoleOff,
-    /// A factor is missing.
-    FactorMissing,
-    /// The role may not do that.
-    RoleNotAllowed,
-    /// Nobody may do that to their own output.
-    OwnOutput,
-    /// The server's attestation failed, or its reference value was withdrawn.
-    ServerNotTrusted,
-    /// The session's process ended or the server lost it.
-    ServerLost,
-    /// A service that must answer did not.
-    ServiceUnavailable,
 }
 
 /// Ends a session.

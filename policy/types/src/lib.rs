@@ -4,6 +4,7 @@
 
 mod catalog;
 mod digest;
+mod end;
 mod id;
 mod lang;
 mod people;
@@ -15,6 +16,7 @@ pub use catalog::{
     ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, Recipient, TableCatalog, WrappedKey,
 };
 pub use digest::{Digest, DigestParseError};
+pub use end::EndReason;
 pub use id::{
     AgreementId, DatasetId, ID_MAX, IdError, JobId, OutputId, PersonId, ServerId, SessionId,
     TerminalId,

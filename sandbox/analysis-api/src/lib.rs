@@ -2,7 +2,9 @@
 //! is a catalogue, a state, or a statistic that passed the automatic checks; never a row.
 
 use kekkai_output::Table;
-use kekkai_types::{Call, DatasetCatalog, JobId, Lang, OutputId, PeerKind, ServerId, SessionId};
+use kekkai_types::{
+    Call, DatasetCatalog, EndReason, JobId, Lang, OutputId, PeerKind, ServerId, SessionId,
+};
 use serde::{Deserialize, Serialize};
 
 /// The longest SQL text, in bytes.
@@ -52,6 +54,8 @@ pub struct Launched {
 pub struct End {
     /// Which.
     pub session: SessionId,
+    /// Why, as the gateway saw it.
+    pub reason: EndReason,
 }
 call!(End, "/v1/session/end", ());
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kekkai_analysis_api::{CancelJob, End, Launch, ListJobs, StartQuery, SubmitOutput, WaitJob};
-use kekkai_policy_api::EndReason;
 use kekkai_review_api::Submit;
 use kekkai_service::{CallError, Routes};
 use kekkai_types::{OutputId, Refusal};
@@ -47,7 +46,7 @@ pub fn routes(server: &Server) -> Routes {
     });
     let routes = on(routes, broker, |broker, call: End| async move {
         let session = broker.session(&call.session)?;
-        session.end(EndReason::ClosedByUser).await;
+        session.end(call.reason).await;
         Ok(())
     });
     let routes = on(routes, broker, |broker, call: StartQuery| async move {

@@ -65,6 +65,8 @@ struct State {
     last_input: Instant,
     last_channel: Instant,
     had_channel: bool,
+    /// Consoles that their person has not finished.
+    at_work: u32,
 }
 
 impl Connection {
@@ -83,6 +85,7 @@ impl Connection {
                 last_input: now,
                 last_channel: now,
                 had_channel: false,
+                at_work: 0,
             }),
             session: OnceCell::new(),
             refusals: AtomicU32::new(0),
@@ -197,7 +200,10 @@ impl Connection {
                 (n < CHANNELS_MAX).then_some(n.saturating_add(1))
             })
             .ok()?;
-        self.state().had_channel = true;
+        let mut state = self.state();
+        state.had_channel = true;
+        state.at_work = state.at_work.saturating_add(1);
+        drop(state);
         Some(Slot(self.clone()))
     }
 
@@ -302,8 +308,19 @@ impl Connection {
         }
     }
 
+    /// A console came to its end, and not because the client vanished. Said before the client hears of
+    /// it: it may hang up at once.
+    pub(super) fn finished(&self) {
+        let mut state = self.state();
+        state.at_work = state.at_work.saturating_sub(1);
+    }
+
     /// The client is gone.
     pub(super) async fn close(&self) {
-        self.end(EndReason::Disconnected).await;
+        let reason = match self.state().at_work {
+            0 => EndReason::ClosedByUser,
+            _ => EndReason::Disconnected,
+        };
+        self.end(reason).await;
     }
 }

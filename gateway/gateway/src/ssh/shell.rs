@@ -89,6 +89,9 @@ pub(super) async fn run(
         Mode::Interactive => shell.interact().await,
         Mode::Command(line) => shell.once(&line).await,
     };
+    if !shell.is_closed {
+        shell.connection.finished();
+    }
     // The client may be gone; then nobody is there to be told.
     let _ = shell.handle.exit_status_request(channel, status).await;
     let _ = shell.handle.eof(channel).await;

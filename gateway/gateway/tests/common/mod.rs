@@ -50,8 +50,14 @@ impl Person {
                 .duration_since(std::time::UNIX_EPOCH)
                 .unwrap()
                 .as_secs();
-            // The gateway accepts the neighbouring steps, so three codes fit in any moment.
-            for step in [now / 30 - 1, now / 30, now / 30 + 1] {
+            // The gateway accepts the neighbouring steps, so three codes fit in any moment; the oldest
+            // one only while its time is not about to end.
+            let oldest = if now % 30 < 20 {
+                now / 30 - 1
+            } else {
+                now / 30
+            };
+            for step in oldest..=now / 30 + 1 {
                 if step > self.used_step {
                     self.used_step = step;
                     return self.token.code(step * 30);
@@ -72,11 +78,17 @@ pub async fn wait_for(mut holds: impl FnMut() -> bool) {
     panic!("it never holds");
 }
 
+/// A port below those that the kernel gives to outgoing connections: none of them can take it away.
 pub fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    use std::hash::{BuildHasher as _, Hasher as _};
+    loop {
+        let random = std::hash::RandomState::new().build_hasher().finish() % 22_000;
+        let port = 10_000 + u16::try_from(random).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 fn write(path: &Path, text: &str, mode: u32) {
