@@ -4,7 +4,13 @@
 //! [`Table::released_csv`], and an [`OutputDigest`] names those bytes together with the
 //! evidence that reviewers saw, so that a vote is about both.
 
+mod program;
 mod table;
+
+pub use program::{
+    Content, Figure, FigureKind, Model, Parameter, ProgramBody, ProgramLineage, ProgramOutput,
+    Read, Series,
+};
 
 pub use table::{
     Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression,

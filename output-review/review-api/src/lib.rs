@@ -3,7 +3,7 @@
 //! Staff pages are HTML: the gateway forwards `/review/…` and `/release/…` over the same mutual TLS,
 //! with the headers named in [`header`]. A browser's own headers of these names never pass.
 
-use kekkai_output::{OutputDigest, Table};
+use kekkai_output::{Content, OutputDigest};
 use kekkai_types::{
     AgreementId, Call, JobId, Lang, OutputId, PeerKind, PersonId, SessionId, Timestamp,
 };
@@ -46,7 +46,7 @@ pub struct Submit {
     /// The author's language.
     pub lang: Lang,
     /// With evidence.
-    pub table: Table,
+    pub content: Content,
 }
 
 impl Call for Submit {

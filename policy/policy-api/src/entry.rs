@@ -184,6 +184,83 @@ pub enum Event {
         groups_withheld: u64,
     },
 
+    /// `digest` is that of the script's text or of the tool's component.
+    RunStarted {
+        session: SessionId,
+        job: JobId,
+        program: String,
+        digest: Digest,
+    },
+    /// A statement of a program; `query` counts from 1 in its run. `parameters` is their digest.
+    RunQueried {
+        session: SessionId,
+        job: JobId,
+        query: u32,
+        sql: String,
+        parameters: Option<Digest>,
+        rows: bool,
+    },
+    RunEnded {
+        session: SessionId,
+        job: JobId,
+        outcome: String,
+        queries: u32,
+        outputs: u32,
+        log_bytes: u64,
+        lines_withheld: u64,
+    },
+    /// A jailed process did what none of ours does, and was killed.
+    ProcessKilled {
+        session: Option<SessionId>,
+        process: String,
+        reason: String,
+    },
+    /// A stored file of this server's is not what it wrote.
+    ArtefactRefused {
+        server: ServerId,
+        digest: Digest,
+        reason: String,
+    },
+
+    ToolSubmitted {
+        agreement: AgreementId,
+        tool: String,
+        digest: Digest,
+        author: PersonId,
+        by: PersonId,
+    },
+    ToolRefused {
+        agreement: AgreementId,
+        tool: String,
+        digest: Digest,
+        author: Option<PersonId>,
+        reason: String,
+    },
+    ToolVoted {
+        agreement: AgreementId,
+        tool: String,
+        digest: Digest,
+        reviewer: PersonId,
+        accept: bool,
+    },
+    ToolAdmitted {
+        agreement: AgreementId,
+        tool: String,
+        digest: Digest,
+        reviewers: [PersonId; 2],
+    },
+    ToolRejected {
+        agreement: AgreementId,
+        tool: String,
+        digest: Digest,
+    },
+    ToolWithdrawn {
+        agreement: AgreementId,
+        tool: String,
+        digest: Digest,
+        by: PersonId,
+    },
+
     OutputSubmitted {
         output: OutputId,
         digest: Digest,

@@ -14,6 +14,6 @@ pub use kekkai_types::EndReason;
 pub use session::{
     Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided,
     EnrolmentChallenge, FinishEnrolment, GrantedDataset, GrantedTable, KnownPerson, KnownTerminal,
-    LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession, OpenedSession, Record, Recorded,
-    ReleaseKeys, RenewLeases, Resource, SessionTerms,
+    LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession, OpenedSession, ProgramTerms,
+    Record, Recorded, ReleaseKeys, RenewLeases, Resource, SessionTerms,
 };

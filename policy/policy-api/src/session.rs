@@ -329,8 +329,40 @@ pub struct SessionTerms {
     pub query_limit_s: u32,
     /// Memory of the session's processes, in MiB.
     pub memory_limit_mib: u32,
+    /// What the session's programs may do; `None`: it runs no programs.
+    pub programs: Option<ProgramTerms>,
     /// The reference values that the quote met: their signature satisfies the TPM's policy.
     pub reference: ReferenceValues,
+}
+
+/// What the programs of a session may do: the agreement's `[programs]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramTerms {
+    /// Python scripts that are typed in the session.
+    pub python: bool,
+    /// Tools by name; each enters through review.
+    pub tools: Vec<String>,
+    /// Whether programs may read rows; without, they get statistics only. Rows are never shown for it.
+    pub rows: bool,
+    /// A program that runs longer is stopped, in seconds.
+    pub time_limit_s: u32,
+    /// Linear memory of a program, in MiB.
+    pub memory_limit_mib: u32,
+    /// Elements of a program's tables.
+    pub table_elements_max: u32,
+    /// Core instances of one program.
+    pub instances_max: u32,
+    /// Outputs that one run may submit.
+    pub outputs_max: u32,
+    /// Size of one output, in KiB.
+    pub output_kib_max: u32,
+    /// What one run may log, in KiB; the rest is dropped and counted.
+    pub log_kib_max: u32,
+    /// What one run may keep in its scratch, in KiB.
+    pub scratch_kib_max: u32,
+    /// The smallest step of a program's clocks, in milliseconds.
+    pub clock_ms: u32,
 }
 
 /// A dataset that a session may read.

@@ -34,7 +34,7 @@ pub enum ServeError {
 
 /// Speaks with the broker until it closes the channel. `layers` is what holds this process.
 pub fn serve(socket: OwnedFd, layers: BTreeMap<String, String>) -> Result<(), ServeError> {
-    let (sender, mut receiver) = worker_channel(socket);
+    let (sender, mut receiver) = worker_channel::<FromWorker, ToWorker>(socket);
     sender.send(&FromWorker::Jailed { layers })?;
     let Some((message, descriptors)) = receiver.receive()? else {
         return Ok(());

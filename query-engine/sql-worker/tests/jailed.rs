@@ -130,7 +130,7 @@ async fn start() -> Worker {
     let child = spawner
         .spawn(image.as_fd(), &args, theirs, OwnedFd::from(log_end), &none)
         .unwrap();
-    let (sender, mut receiver) = broker_channel(ours).unwrap();
+    let (sender, mut receiver) = broker_channel::<ToWorker, FromWorker>(ours).unwrap();
     let Some(FromWorker::Jailed { layers }) = receive(&mut receiver).await else {
         panic!("not jailed: {}", text(log));
     };

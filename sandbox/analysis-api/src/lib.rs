@@ -3,12 +3,22 @@
 
 use kekkai_output::Table;
 use kekkai_types::{
-    Call, DatasetCatalog, EndReason, JobId, Lang, OutputId, PeerKind, ServerId, SessionId,
+    Call, DatasetCatalog, Digest, EndReason, JobId, Lang, OutputId, PeerKind, ServerId, SessionId,
 };
 use serde::{Deserialize, Serialize};
 
 /// The longest SQL text, in bytes.
 pub const SQL_MAX: usize = 64 * 1024;
+/// The longest script, in bytes.
+pub const SOURCE_MAX: usize = 256 * 1024;
+/// The longest name of a script.
+pub const SCRIPT_NAME_MAX: usize = 64;
+/// Arguments of a program.
+pub const ARGS_MAX: usize = 64;
+/// The longest argument of a program, in bytes.
+pub const ARG_MAX: usize = 1024;
+/// The longest line of a program's log, in bytes; longer ones are cut.
+pub const LOG_LINE_MAX: usize = 4096;
 /// Jobs that a session may have running or waiting at once.
 pub const JOBS_ACTIVE_MAX: usize = 4;
 
@@ -70,6 +80,113 @@ pub struct StartQuery {
 }
 call!(StartQuery, "/v1/job/start", JobId);
 
+/// Starts a program as a job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartRun {
+    /// Where.
+    pub session: SessionId,
+    /// Which.
+    pub program: Program,
+    /// What it is started with: at most [`ARGS_MAX`], of [`ARG_MAX`] bytes each.
+    pub args: Vec<String>,
+}
+call!(StartRun, "/v1/run/start", JobId);
+
+/// A program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Program {
+    /// A Python script, typed just now: at most [`SOURCE_MAX`] bytes.
+    Python {
+        /// What tracebacks call it.
+        name: String,
+        /// Its text.
+        source: String,
+    },
+    /// A Python script that the session keeps.
+    Script {
+        /// Its name.
+        name: String,
+    },
+    /// A tool that came through review.
+    Tool {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Keeps a script, encrypted, for this person and project: there again at the next session. Replaces one of
+/// the same name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutScript {
+    /// Where.
+    pub session: SessionId,
+    /// Its name: letters, digits, `.`, `_`, `-`; at most [`SCRIPT_NAME_MAX`].
+    pub name: String,
+    /// Its text, at most [`SOURCE_MAX`] bytes.
+    pub source: String,
+}
+call!(PutScript, "/v1/script/put", ());
+
+/// A script's text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GetScript {
+    /// Where.
+    pub session: SessionId,
+    /// Which.
+    pub name: String,
+}
+call!(GetScript, "/v1/script/get", String);
+
+/// Erases a script.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveScript {
+    /// Where.
+    pub session: SessionId,
+    /// Which.
+    pub name: String,
+}
+call!(RemoveScript, "/v1/script/remove", ());
+
+/// What programs the session may run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListPrograms {
+    /// Where.
+    pub session: SessionId,
+}
+call!(ListPrograms, "/v1/run/programs", Programs);
+
+/// What programs a session may run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programs {
+    /// Whether Python scripts may be run.
+    pub python: bool,
+    /// Whether programs may read rows.
+    pub rows: bool,
+    /// Scripts that are kept: name, bytes.
+    pub scripts: Vec<(String, u64)>,
+    /// Tools that came through review.
+    pub tools: Vec<ToolEntry>,
+}
+
+/// A tool that came through review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolEntry {
+    /// Its name in the project.
+    pub name: String,
+    /// The digest of its component.
+    pub digest: Digest,
+    /// What its author says of it.
+    pub description: String,
+}
+
 /// Waits for a job, at most `wait_ms` (at most 20,000); call again while it is running.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +197,8 @@ pub struct WaitJob {
     pub job: JobId,
     /// Milliseconds.
     pub wait_ms: u32,
+    /// Lines of the job's log that the caller has: those after them come. A new line ends the wait.
+    pub log_from: u64,
 }
 call!(WaitJob, "/v1/job/wait", Job);
 
@@ -109,12 +228,57 @@ call!(CancelJob, "/v1/job/cancel", ());
 pub struct Job {
     /// Counts from 1 in its session.
     pub job: JobId,
-    /// The statement.
-    pub sql: String,
+    /// What it does.
+    pub work: Work,
     /// Since its start, or how long it ran.
     pub elapsed_ms: u64,
     /// Where it stands.
     pub state: JobState,
+    /// What it printed; empty in lists and for statements.
+    pub log: LogPart,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// A statement.
+    Query(String),
+    /// A program: `python study.py`, `tool riskratio --year 2024`.
+    Run(String),
+}
+
+impl Work {
+    /// The statement, or the program as it was started.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Query(text) | Self::Run(text) => text,
+        }
+    }
+}
+
+/// A part of a program's log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogPart {
+    /// Lines, oldest first.
+    pub lines: Vec<LogLine>,
+    /// What to send as `log_from` for those that follow.
+    pub next: u64,
+    /// Lines that this terminal may not show, since the program had read rows.
+    pub withheld: u64,
+    /// Lines over the agreement's limit, which nobody has.
+    pub dropped: u64,
+}
+
+/// A line of a program's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLine {
+    /// Whether it was written as an error.
+    pub is_error: bool,
+    /// Without control characters; at most [`LOG_LINE_MAX`] bytes.
+    pub text: String,
 }
 
 /// Where a job stands.
@@ -128,8 +292,27 @@ pub enum JobState {
         /// Rows in the tables that it reads.
         rows_total: u64,
     },
+    /// A program runs.
+    RunningProgram {
+        /// How far it says that it is, in permille.
+        permille: u16,
+        /// What it is doing, as it says; empty where it may not be shown.
+        note: String,
+    },
     /// The result; `None` in lists.
     Done(Option<Table>),
+    /// The program ended well.
+    Ran {
+        /// What it submitted.
+        outputs: Vec<OutputId>,
+    },
+    /// The program did not end well. What it had submitted stays submitted.
+    RunFailed {
+        /// Why.
+        error: RunError,
+        /// What it submitted.
+        outputs: Vec<OutputId>,
+    },
     /// Why it failed.
     Failed(SqlError),
     /// Cancelled, by the person or by the time limit.
@@ -137,6 +320,56 @@ pub enum JobState {
         /// True when the agreement's time limit did it.
         by_limit: bool,
     },
+}
+
+/// Why a program stopped. Holds no value of the data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {name}")]
+#[serde(deny_unknown_fields)]
+pub struct RunError {
+    /// Stable.
+    pub code: RunErrorCode,
+    /// For limits: the limit's size with its unit. For scripts: the kind of error, where it is one of
+    /// Python's own. Else the offending name.
+    pub name: String,
+    /// The script's line, from 1; 0 where there is none.
+    pub line: u32,
+}
+
+/// Stable codes of [`RunError`]; each limit is a term of the agreement's `[programs]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunErrorCode {
+    /// The script or tool says that it failed.
+    Failed,
+    /// It did what WebAssembly forbids: out of bounds, unreachable, indirect call of a wrong type.
+    Trap,
+    /// Its calls are nested too deep.
+    StackLimit,
+    /// `time_limit_s`.
+    TimeLimit,
+    /// `memory_limit_mib`.
+    MemoryLimit,
+    /// `table_elements_max`.
+    TableLimit,
+    /// `instances_max`.
+    InstanceLimit,
+    /// `outputs_max`.
+    OutputsLimit,
+    /// `output_kib_max`.
+    OutputSizeLimit,
+    /// `scratch_kib_max`.
+    ScratchLimit,
+    /// More calls to Kekkai than a program may make in a second.
+    CallsLimit,
+    /// Not a component, or too large or malformed.
+    NotAComponent,
+    /// It imports what a session doesn't offer.
+    ImportNotAllowed,
+    /// The component is not the one that was admitted.
+    ToolChanged,
+    /// A bug of ours, or the process was lost; the ledger knows the job.
+    Internal,
 }
 
 /// What is wrong with a statement, and where. Holds names from the statement or the catalogue,
@@ -199,13 +432,20 @@ pub enum SqlErrorCode {
 
 impl std::fmt::Display for SqlErrorCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        serde_json::to_value(self)
-            .ok()
-            .as_ref()
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or("internal")
-            .fmt(f)
+        show_code(self, f)
     }
+}
+
+impl std::fmt::Display for RunErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        show_code(self, f)
+    }
+}
+
+/// A code is written as its wire name.
+fn show_code(code: &impl Serialize, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    let value = serde_json::to_value(code).unwrap_or_default();
+    f.write_str(value.as_str().unwrap_or("internal"))
 }
 
 /// Asks to take a job's result out. Refused unless the job is done and has a result.

@@ -122,7 +122,8 @@ pub async fn start(
 ) -> Result<JailedWorker, WorkerError> {
     let (ours, theirs) = scm::stream_pair().map_err(WorkerError::Channel)?;
     let (log, log_end) = std::io::pipe().map_err(WorkerError::Channel)?;
-    let (sender, mut receiver) = broker_channel(ours).map_err(WorkerError::Channel)?;
+    let (sender, mut receiver) =
+        broker_channel::<ToWorker, FromWorker>(ours).map_err(WorkerError::Channel)?;
     let child = {
         let spawner = spawner.clone();
         let image = image.try_clone().map_err(WorkerError::Channel)?;

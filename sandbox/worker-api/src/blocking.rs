@@ -1,61 +1,77 @@
 //! The worker's end: blocking, one thread reads, others write.
 
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kekkai_sys::scm;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::frame::{Body, Bounds, Frame, FrameError, HEADER_BYTES, Header, TO_WORKER};
+use crate::frame::{Body, Frame, FrameError, HEADER_BYTES, Header, Message};
 use crate::{FromWorker, ToWorker};
 
 /// Receives what the broker sends.
 #[derive(Debug)]
-pub struct Receiver {
+pub struct Receiver<M = ToWorker> {
     socket: Arc<OwnedFd>,
+    message: PhantomData<fn() -> M>,
 }
 
 /// Sends to the broker. Cheap to clone; frames of several threads don't mix.
-#[derive(Debug, Clone)]
-pub struct Sender {
+#[derive(Debug)]
+pub struct Sender<M = FromWorker> {
     socket: Arc<OwnedFd>,
     turn: Arc<Mutex<()>>,
+    message: PhantomData<fn(M)>,
+}
+
+impl<M> Clone for Sender<M> {
+    fn clone(&self) -> Self {
+        Self {
+            socket: self.socket.clone(),
+            turn: self.turn.clone(),
+            message: PhantomData,
+        }
+    }
 }
 
 /// The worker's channel over its socket: [`kekkai_sys::jail::take_socket`] gives it, once.
-pub fn worker_channel(socket: OwnedFd) -> (Sender, Receiver) {
+pub fn worker_channel<S: Message, R: Message>(socket: OwnedFd) -> (Sender<S>, Receiver<R>) {
     let socket = Arc::new(socket);
     let sender = Sender {
         socket: socket.clone(),
         turn: Arc::default(),
+        message: PhantomData,
     };
-    (sender, Receiver { socket })
+    let receiver = Receiver {
+        socket,
+        message: PhantomData,
+    };
+    (sender, receiver)
 }
 
-impl Receiver {
+impl<M: Message> Receiver<M> {
     /// Waits for the next message and its descriptors. `None`: the broker closed the channel; the
-    /// worker has nothing left to do. The frame's memory is locked, and wiped before this returns.
-    pub fn receive(&mut self) -> Result<Option<(ToWorker, Vec<OwnedFd>)>, FrameError> {
-        receive(self.socket.as_fd(), TO_WORKER, true)
+    /// process has nothing left to do. The frame's memory is wiped before this returns; where it may hold keys,
+    /// it is locked.
+    pub fn receive(&mut self) -> Result<Option<(M, Vec<OwnedFd>)>, FrameError> {
+        receive(self.socket.as_fd())
     }
 }
 
-impl Sender {
+impl<M: Message> Sender<M> {
     /// Sends a message whole.
-    pub fn send(&self, message: &FromWorker) -> Result<(), FrameError> {
+    pub fn send(&self, message: &M) -> Result<(), FrameError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        send(self.socket.as_fd(), message, &[], false)
+        send(self.socket.as_fd(), message, &[])
     }
 }
 
-pub(crate) fn send<T: Serialize>(
+pub(crate) fn send<M: Message>(
     socket: BorrowedFd<'_>,
-    message: &T,
+    message: &M,
     fds: &[BorrowedFd<'_>],
-    secret: bool,
 ) -> Result<(), FrameError> {
-    let frame = Frame::of(message, fds.len(), secret)?;
+    let frame = Frame::of(message, fds.len())?;
     send_all(socket, &frame.header)?;
     for group in fds.chunks(scm::MESSAGE_FDS_MAX) {
         scm::send(socket, &[0], group)?;
@@ -71,16 +87,14 @@ fn send_all(socket: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), FrameError> 
     Ok(())
 }
 
-pub(crate) fn receive<T: DeserializeOwned>(
+pub(crate) fn receive<M: Message>(
     socket: BorrowedFd<'_>,
-    bounds: Bounds,
-    secret: bool,
-) -> Result<Option<(T, Vec<OwnedFd>)>, FrameError> {
+) -> Result<Option<(M, Vec<OwnedFd>)>, FrameError> {
     let mut header = [0; HEADER_BYTES];
     if !receive_all(socket, &mut header)? {
         return Ok(None);
     }
-    let header = Header::parse(header, bounds)?;
+    let header = Header::parse::<M>(header)?;
     let mut fds = Vec::with_capacity(header.fds);
     while fds.len() < header.fds {
         let expected = (header.fds - fds.len()).min(scm::MESSAGE_FDS_MAX);
@@ -90,7 +104,7 @@ pub(crate) fn receive<T: DeserializeOwned>(
         }
         fds.append(&mut group);
     }
-    let mut body = Body::with_len(header.bytes, secret)?;
+    let mut body = Body::with_len(header.bytes, M::SECRET)?;
     if !receive_all(socket, body.bytes_mut())? && header.bytes > 0 {
         return Err(FrameError::Truncated);
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::FRAME_MAX;
+use crate::{FRAME_MAX, FromCompiler, FromProgram, FromWorker, ToCompiler, ToProgram, ToWorker};
 
 /// Descriptors that one frame may bring.
 pub const FRAME_FDS_MAX: usize = 1_000;
@@ -55,23 +55,43 @@ pub enum FrameError {
     Socket(#[from] io::Error),
 }
 
-/// What a peer may send.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    pub(crate) bytes: usize,
-    pub(crate) fds: usize,
+/// A message that a frame carries, with the bounds that its receiver keeps.
+pub trait Message: Serialize + DeserializeOwned {
+    /// It may hold keys: its frames lie in locked memory.
+    const SECRET: bool = false;
+    /// The longest frame, in bytes.
+    const BYTES_MAX: usize;
+    /// Descriptors that may come with it.
+    const FDS_MAX: usize = 0;
 }
 
-/// The broker's: long results, no descriptor.
-pub(crate) const FROM_WORKER: Bounds = Bounds {
-    bytes: FRAME_MAX,
-    fds: 0,
-};
-/// The worker's: terms, keys and files.
-pub(crate) const TO_WORKER: Bounds = Bounds {
-    bytes: SECRET_FRAME_MAX,
-    fds: FRAME_FDS_MAX,
-};
+impl Message for FromWorker {
+    const BYTES_MAX: usize = FRAME_MAX;
+}
+
+impl Message for ToWorker {
+    const SECRET: bool = true;
+    const BYTES_MAX: usize = SECRET_FRAME_MAX;
+    const FDS_MAX: usize = FRAME_FDS_MAX;
+}
+
+impl Message for ToProgram {
+    const BYTES_MAX: usize = 4 * 1024 * 1024;
+    const FDS_MAX: usize = 1;
+}
+
+impl Message for FromProgram {
+    const BYTES_MAX: usize = 16 * 1024 * 1024;
+}
+
+impl Message for ToCompiler {
+    const BYTES_MAX: usize = 1024;
+    const FDS_MAX: usize = 2;
+}
+
+impl Message for FromCompiler {
+    const BYTES_MAX: usize = 16 * 1024;
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -80,14 +100,14 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) fn parse(bytes: [u8; HEADER_BYTES], bounds: Bounds) -> Result<Self, FrameError> {
+    pub(crate) fn parse<M: Message>(bytes: [u8; HEADER_BYTES]) -> Result<Self, FrameError> {
         let [a, b, c, d, e, f, g, h] = bytes;
         let number = |bytes| usize::try_from(u32::from_be_bytes(bytes)).unwrap_or(usize::MAX);
         let header = Self {
             bytes: number([a, b, c, d]),
             fds: number([e, f, g, h]),
         };
-        if header.bytes > bounds.bytes || header.fds > bounds.fds {
+        if header.bytes > M::BYTES_MAX || header.fds > M::FDS_MAX {
             return Err(FrameError::TooLarge {
                 bytes: header.bytes,
                 fds: header.fds,
@@ -159,19 +179,14 @@ impl Body {
 
 impl Frame {
     /// Writes a message. Twice: first to know the length.
-    pub(crate) fn of<T: Serialize>(
-        message: &T,
-        fds: usize,
-        secret: bool,
-    ) -> Result<Self, FrameError> {
+    pub(crate) fn of<M: Message>(message: &M, fds: usize) -> Result<Self, FrameError> {
         let mut counter = Counter(0);
         serde_json::to_writer(&mut counter, message).map_err(|_| FrameError::Serialize)?;
         let bytes = counter.0;
-        let bytes_max = if secret { SECRET_FRAME_MAX } else { FRAME_MAX };
-        if bytes > bytes_max || fds > FRAME_FDS_MAX {
+        if bytes > M::BYTES_MAX || fds > M::FDS_MAX {
             return Err(FrameError::OursTooLarge { bytes, fds });
         }
-        let mut body = Body::with_len(bytes, secret)?;
+        let mut body = Body::with_len(bytes, M::SECRET)?;
         serde_json::to_writer(body.bytes_mut(), message).map_err(|_| FrameError::Serialize)?;
         Ok(Self {
             header: Header { bytes, fds }.to_bytes()?,

@@ -1,8 +1,8 @@
-//! What the broker and a jailed SQL worker say to each other over an inherited socket pair.
+//! What the broker and its jailed processes say to each other over inherited socket pairs.
 //!
 //! Frames: the length of the JSON and the number of descriptors, 4 bytes each, big-endian; then the
 //! descriptors as `SCM_RIGHTS` with one zero byte for every 250 of them; then the JSON. Descriptors
-//! travel with [`ToWorker::Load`] only. A worker is not trusted: the broker bounds every frame, takes
+//! travel to a process only, with the messages that say so. A worker is not trusted: the broker bounds every frame, takes
 //! no descriptor, and checks every table.
 #![cfg_attr(
     test,
@@ -17,15 +17,19 @@
 mod blocking;
 mod frame;
 mod non_blocking;
+mod program;
 
 pub use blocking::{Receiver, Sender, worker_channel};
-pub use frame::{FRAME_FDS_MAX, FrameError, SECRET_FRAME_MAX};
+pub use frame::{FRAME_FDS_MAX, FrameError, Message, SECRET_FRAME_MAX};
 pub use non_blocking::{AsyncReceiver, AsyncSender, broker_channel};
+pub use program::{
+    COMPONENT_MAX, FromCompiler, FromProgram, ROWS_PIECE_MAX, Run, RunLimits, ToCompiler, ToProgram,
+};
 
 use std::collections::BTreeMap;
 
 use kekkai_analysis_api::SqlError;
-use kekkai_output::Table;
+use kekkai_output::{Table, Value};
 use kekkai_types::{DatasetCatalog, DatasetId, JobId};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +50,18 @@ pub enum ToWorker {
         job: JobId,
         /// The statement.
         sql: String,
+    },
+    /// Run a statement for a program. The writing end of a pipe comes with the frame: an Arrow IPC stream
+    /// goes there.
+    Rows {
+        /// The run's job and the query's number: `3.1`.
+        job: JobId,
+        /// The statement.
+        sql: String,
+        /// For its `?`.
+        parameters: Vec<Value>,
+        /// Rows as they are; otherwise a statistic, suppressed, with null for what is suppressed.
+        rows: bool,
     },
     /// Stop a job.
     Cancel {
@@ -134,6 +150,21 @@ pub enum FromWorker {
         job: JobId,
         /// Suppressed already.
         table: Box<Table>,
+    },
+    /// The answer to [`ToWorker::Rows`]: the statement is one that may run, and its first rows are about to
+    /// come. Otherwise [`FromWorker::Failed`] comes at once.
+    RowsBegin {
+        /// The job.
+        job: JobId,
+    },
+    /// The stream is whole and its pipe closed.
+    RowsDone {
+        /// The job.
+        job: JobId,
+        /// Rows sent.
+        rows: u64,
+        /// Distinct persons among them; `None` where the engine can't say.
+        persons: Option<u64>,
     },
     /// A failure.
     Failed {

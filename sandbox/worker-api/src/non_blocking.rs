@@ -1,6 +1,7 @@
 //! The broker's end: on tokio, and suspicious.
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -8,41 +9,46 @@ use kekkai_sys::scm;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use crate::frame::{Body, FROM_WORKER, Frame, FrameError, HEADER_BYTES, Header};
+use crate::frame::{Body, Frame, FrameError, HEADER_BYTES, Header, Message};
 use crate::{FromWorker, ToWorker};
 
 /// Receives what a worker sends: bounded, without descriptors.
 #[derive(Debug)]
-pub struct AsyncReceiver {
+pub struct AsyncReceiver<M = FromWorker> {
     socket: Arc<UnixStream>,
+    message: PhantomData<fn() -> M>,
 }
 
 /// Sends to a worker.
 #[derive(Debug)]
-pub struct AsyncSender {
+pub struct AsyncSender<M = ToWorker> {
     socket: Arc<UnixStream>,
+    message: PhantomData<fn(M)>,
 }
 
 /// The broker's channel over its end of a socket pair. Within a tokio runtime.
-pub fn broker_channel(socket: OwnedFd) -> io::Result<(AsyncSender, AsyncReceiver)> {
+pub fn broker_channel<S: Message, R: Message>(
+    socket: OwnedFd,
+) -> io::Result<(AsyncSender<S>, AsyncReceiver<R>)> {
     let stream = std::os::unix::net::UnixStream::from(socket);
     stream.set_nonblocking(true)?;
     let socket = Arc::new(UnixStream::from_std(stream)?);
     let sender = AsyncSender {
         socket: socket.clone(),
+        message: PhantomData,
     };
-    Ok((sender, AsyncReceiver { socket }))
+    let receiver = AsyncReceiver {
+        socket,
+        message: PhantomData,
+    };
+    Ok((sender, receiver))
 }
 
-impl AsyncSender {
-    /// Sends a message whole, with its descriptors. The frame is in locked memory and wiped after.
+impl<M: Message> AsyncSender<M> {
+    /// Sends a message whole, with its descriptors. The frame is wiped after.
     /// Not to be dropped halfway: the channel is then of no use.
-    pub async fn send(
-        &mut self,
-        message: &ToWorker,
-        fds: &[BorrowedFd<'_>],
-    ) -> Result<(), FrameError> {
-        let frame = Frame::of(message, fds.len(), true)?;
+    pub async fn send(&mut self, message: &M, fds: &[BorrowedFd<'_>]) -> Result<(), FrameError> {
+        let frame = Frame::of(message, fds.len())?;
         self.send_all(&frame.header).await?;
         for group in fds.chunks(scm::MESSAGE_FDS_MAX) {
             self.send_some(&[0], group).await?;
@@ -64,16 +70,16 @@ impl AsyncSender {
     }
 }
 
-impl AsyncReceiver {
+impl<M: Message> AsyncReceiver<M> {
     /// Waits for the next message. `None`: the worker closed the channel. Not to be dropped halfway,
     /// unless the session ends with it.
-    pub async fn receive(&mut self) -> Result<Option<FromWorker>, FrameError> {
+    pub async fn receive(&mut self) -> Result<Option<M>, FrameError> {
         let mut header = [0; HEADER_BYTES];
         if !self.receive_all(&mut header).await? {
             return Ok(None);
         }
-        let header = Header::parse(header, FROM_WORKER)?;
-        let mut body = Body::with_len(header.bytes, false)?;
+        let header = Header::parse::<M>(header)?;
+        let mut body = Body::with_len(header.bytes, M::SECRET)?;
         if !self.receive_all(body.bytes_mut()).await? && header.bytes > 0 {
             return Err(FrameError::Truncated);
         }

@@ -37,7 +37,7 @@ fn main() {
     }
     let socket = jail::take_socket().unwrap();
     let raw = socket.try_clone().unwrap();
-    let (sender, mut receiver) = worker_channel(socket);
+    let (sender, mut receiver) = worker_channel::<FromWorker, ToWorker>(socket);
     if how == 103 {
         sender.send(&FromWorker::Loaded).unwrap();
     }

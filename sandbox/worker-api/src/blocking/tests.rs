@@ -1,6 +1,5 @@
 use super::*;
-use crate::frame::FROM_WORKER;
-use crate::{FRAME_MAX, broker_channel};
+use crate::{FRAME_MAX, FromWorker, ToWorker, broker_channel};
 use kekkai_types::JobId;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -30,8 +29,8 @@ fn message_and_descriptors_arrive_in_order() {
     fds.push(pipe_write.as_fd());
     let message = query("SELECT 1");
     std::thread::scope(|scope| {
-        scope.spawn(|| send(ours.as_fd(), &message, &fds, true).unwrap());
-        let (_, mut receiver) = worker_channel(theirs);
+        scope.spawn(|| send(ours.as_fd(), &message, &fds).unwrap());
+        let (_, mut receiver) = worker_channel::<FromWorker, ToWorker>(theirs);
         let (message, mut got) = receiver.receive().unwrap().unwrap();
         assert!(matches!(message, ToWorker::Query { sql, .. } if sql == "SELECT 1"));
         assert_eq!(got.len(), 601);
@@ -47,9 +46,9 @@ fn message_and_descriptors_arrive_in_order() {
 #[tokio::test]
 async fn broker_and_worker_talk() {
     let (ours, theirs) = pair();
-    let (mut to, mut from) = broker_channel(ours).unwrap();
+    let (mut to, mut from) = broker_channel::<ToWorker, FromWorker>(ours).unwrap();
     let worker = std::thread::spawn(move || {
-        let (sender, mut receiver) = worker_channel(theirs);
+        let (sender, mut receiver) = worker_channel::<FromWorker, ToWorker>(theirs);
         let layers = BTreeMap::from([("seccomp".to_owned(), "yes".to_owned())]);
         sender.send(&FromWorker::Jailed { layers }).unwrap();
         while let Some((message, _)) = receiver.receive().unwrap() {
@@ -76,7 +75,7 @@ async fn broker_and_worker_talk() {
 #[tokio::test]
 async fn broker_refuses_oversized_frames_before_reading_them() {
     let (ours, theirs) = pair();
-    let (_to, mut from) = broker_channel(ours).unwrap();
+    let (_to, mut from) = broker_channel::<ToWorker, FromWorker>(ours).unwrap();
     let mut theirs = UnixStream::from(theirs);
     let length = u32::try_from(FRAME_MAX + 1).unwrap().to_be_bytes();
     theirs.write_all(&length).unwrap();
@@ -90,7 +89,7 @@ async fn broker_refuses_oversized_frames_before_reading_them() {
 #[tokio::test]
 async fn broker_refuses_announced_descriptors_and_never_holds_hidden_ones() {
     let (ours, theirs) = pair();
-    let (_to, mut from) = broker_channel(ours).unwrap();
+    let (_to, mut from) = broker_channel::<ToWorker, FromWorker>(ours).unwrap();
     let (read_end, write_end) = std::io::pipe().unwrap();
     let message = serde_json::to_vec(&FromWorker::Loaded).unwrap();
     let mut frame = u32::try_from(message.len()).unwrap().to_be_bytes().to_vec();
@@ -117,7 +116,7 @@ async fn broker_refuses_announced_descriptors_and_never_holds_hidden_ones() {
 #[test]
 fn worker_refuses_other_descriptors_than_announced() {
     let (ours, theirs) = pair();
-    let (_, mut receiver) = worker_channel(theirs);
+    let (_, mut receiver) = worker_channel::<FromWorker, ToWorker>(theirs);
     let null = std::fs::File::open("/dev/null").unwrap();
     scm::send(ours.as_fd(), &[0, 0, 0, 2, 0, 0, 0, 2], &[]).unwrap();
     scm::send(ours.as_fd(), &[0], &[null.as_fd()]).unwrap();
@@ -132,7 +131,7 @@ fn malformed_frames_are_not_quoted() {
     frame.extend_from_slice(&[0; 4]);
     frame.extend_from_slice(text);
     scm::send(ours.as_fd(), &frame, &[]).unwrap();
-    let (_, mut receiver) = worker_channel(theirs);
+    let (_, mut receiver) = worker_channel::<FromWorker, ToWorker>(theirs);
     let error = receiver.receive().err().unwrap();
     assert_eq!(error.to_string(), "the peer's frame is no message");
     assert!(std::error::Error::source(&error).is_none());
@@ -144,7 +143,7 @@ proptest! {
     fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let (ours, theirs) = pair();
         UnixStream::from(ours).write_all(&bytes).unwrap();
-        let result = receive::<FromWorker>(theirs.as_fd(), FROM_WORKER, false);
+        let result = receive::<FromWorker>(theirs.as_fd());
         prop_assert!(!matches!(result, Ok(Some(_))));
     }
 
@@ -156,7 +155,7 @@ proptest! {
         frame.extend_from_slice(&[0; 4]);
         frame.extend_from_slice(text.as_bytes());
         UnixStream::from(ours).write_all(&frame).unwrap();
-        let result = receive::<FromWorker>(theirs.as_fd(), FROM_WORKER, false);
+        let result = receive::<FromWorker>(theirs.as_fd());
         prop_assert!(matches!(result, Err(FrameError::Malformed) | Ok(Some((FromWorker::Loaded, _)))));
     }
 
@@ -168,7 +167,7 @@ proptest! {
         let mut bytes = frame.header.to_vec();
         bytes.extend_from_slice(frame.body.bytes());
         UnixStream::from(ours).write_all(&bytes[..cut]).unwrap();
-        let result = receive::<ToWorker>(theirs.as_fd(), TO_WORKER, true);
+        let result = receive::<ToWorker>(theirs.as_fd());
         let refused = match cut {
             0 => matches!(result, Ok(None)),
             _ => matches!(result, Err(FrameError::Truncated)),

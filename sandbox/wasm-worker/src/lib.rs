@@ -1,0 +1,1 @@
+//! The jailed processes that compile and run programs.
