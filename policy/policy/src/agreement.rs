@@ -9,7 +9,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use kekkai_policy_api::ConsoleMode;
+use kekkai_policy_api::{ConsoleMode, ProgramTerms};
 use kekkai_types::{
     AgreementId, DatasetCatalog, DatasetId, DisplayClass, PersonId, TerminalClass, Text, Timestamp,
 };
@@ -59,6 +59,8 @@ pub struct Agreement {
     pub query_limit_s: u32,
     /// Memory of a session's processes.
     pub memory_limit_mib: u32,
+    /// What a session's programs may do; `None`: it runs none.
+    pub programs: Option<ProgramTerms>,
     /// Statistical disclosure control.
     pub sdc: Sdc,
     /// What follows from a breach (違反時の措置).
@@ -131,7 +133,7 @@ pub struct TableItem {
 pub struct Provision {
     /// At least one.
     pub methods: BTreeSet<ProvisionMethod>,
-    /// Tools of the user organisation, by name; each enters through review.
+    /// Tools of the user organisation, by name (an id's alphabet); each enters through review.
     pub own_tools: Vec<String>,
     /// Data of the user organisation, by name; each enters through review.
     pub own_data: Vec<String>,
@@ -260,6 +262,7 @@ impl Agreement {
             && self.idle_limit_s == other.idle_limit_s
             && self.query_limit_s == other.query_limit_s
             && self.memory_limit_mib == other.memory_limit_mib
+            && self.programs == other.programs
     }
 
     /// Does it run on this day?

@@ -138,6 +138,10 @@ id!(
     /// An analysis server.
     ServerId
 );
+id!(
+    /// A tool that a project brings in through review.
+    ToolName
+);
 random_id!(SessionId, "s", 16);
 random_id!(OutputId, "o", 8);
 

@@ -19,7 +19,7 @@ pub use digest::{Digest, DigestParseError};
 pub use end::EndReason;
 pub use id::{
     AgreementId, DatasetId, ID_MAX, IdError, JobId, OutputId, PersonId, ServerId, SessionId,
-    TerminalId,
+    TerminalId, ToolName,
 };
 pub use lang::{Lang, Text};
 pub use people::{DisplayClass, Role, TerminalClass};

@@ -1,5 +1,7 @@
 //! From text to terms. Each refusal points at the key that caused it.
 
+mod programs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
@@ -174,12 +176,22 @@ pub(super) fn parse(text: &str, known: Option<&Known<'_>>) -> Result<Agreement, 
     let people = people(&at, raw.people, known)?;
     let provision = Provision {
         methods: at.set(&raw.provision.methods, "\"methods\"")?,
-        own_tools: names(&at, raw.provision.own_tools, "a tool's name")?,
+        own_tools: programs::tools(&at, raw.provision.own_tools)?,
         own_data: names(&at, raw.provision.own_data, "a data item's name")?,
     };
     let places = places(&at, raw.places, &provision.methods)?;
     let data = data(&at, raw.data, &raw.data_classes, known)?;
     let (period, end_measures) = period(&at, &raw.period)?;
+    let memory_limit_mib = at.within(
+        &raw.session.memory_limit_mib,
+        "\"memory_limit_mib\"",
+        &MEMORY_LIMIT_MIB,
+        "MiB",
+    )?;
+    let programs = raw
+        .programs
+        .map(|raw| programs::programs(&at, &raw, &provision.own_tools, memory_limit_mib))
+        .transpose()?;
     Ok(Agreement {
         id: raw.id,
         title: at.text(raw.title, "\"title\"")?,
@@ -207,12 +219,8 @@ pub(super) fn parse(text: &str, known: Option<&Known<'_>>) -> Result<Agreement, 
             &QUERY_LIMIT_S,
             "s",
         )?,
-        memory_limit_mib: at.within(
-            &raw.session.memory_limit_mib,
-            "\"memory_limit_mib\"",
-            &MEMORY_LIMIT_MIB,
-            "MiB",
-        )?,
+        memory_limit_mib,
+        programs,
         sdc: sdc(&at, raw.sdc)?,
         sanctions: at.text(raw.sanctions, "\"sanctions\"")?,
     })

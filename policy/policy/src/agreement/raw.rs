@@ -27,6 +27,9 @@ pub(super) struct RawAgreement {
     pub(super) period: RawPeriod,
     pub(super) hours: RawHours,
     pub(super) session: RawSession,
+    /// Without it, sessions run no programs.
+    #[serde(default)]
+    pub(super) programs: Option<RawPrograms>,
     pub(super) sdc: RawSdc,
     pub(super) sanctions: Spanned<Text>,
 }
@@ -118,6 +121,22 @@ pub(super) struct RawSession {
     pub(super) idle_limit_s: Spanned<u32>,
     pub(super) query_limit_s: Spanned<u32>,
     pub(super) memory_limit_mib: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrograms {
+    pub(super) python: bool,
+    pub(super) rows: bool,
+    pub(super) time_limit_s: Spanned<u32>,
+    pub(super) memory_limit_mib: Spanned<u32>,
+    pub(super) table_elements_max: Spanned<u32>,
+    pub(super) instances_max: Spanned<u32>,
+    pub(super) outputs_max: Spanned<u32>,
+    pub(super) output_kib_max: Spanned<u32>,
+    pub(super) log_kib_max: Spanned<u32>,
+    pub(super) scratch_kib_max: Spanned<u32>,
+    pub(super) clock_ms: Spanned<u32>,
 }
 
 #[derive(Deserialize)]

@@ -96,6 +96,42 @@ fn threshold_is_ten_where_the_text_is_silent() {
 }
 
 #[test]
+fn programs_run_only_where_the_agreement_says_so() {
+    let programs = parse_known(EXAMPLE).unwrap().programs.unwrap();
+    assert!(programs.python && programs.rows);
+    assert_eq!(programs.tools, ["riskratio"]);
+    assert_eq!((programs.time_limit_s, programs.clock_ms), (600, 10));
+    // The table is cut out, up to the next one's comment.
+    let (before, rest) = EXAMPLE.split_once("[programs]").unwrap();
+    let (_, after) = rest.split_once("# Statistical").unwrap();
+    let without = parse_known(&format!("{before}# Statistical{after}")).unwrap();
+    assert_eq!(without.programs, None);
+    assert_eq!(without.provision.own_tools, ["riskratio"]);
+}
+
+#[test]
+fn session_does_not_outlive_a_change_of_any_term_of_programs() {
+    let before = parse_known(EXAMPLE).unwrap();
+    #[rustfmt::skip]
+    let changes = [
+        ("python = true", "python = false"), ("rows = true", "rows = false"),
+        ("own_tools = [\"riskratio\"]", "own_tools = []"),
+        ("time_limit_s = 600", "time_limit_s = 601"),
+        ("memory_limit_mib = 1024", "memory_limit_mib = 1023"),
+        ("table_elements_max = 100000", "table_elements_max = 100001"),
+        ("instances_max = 100", "instances_max = 101"), ("outputs_max = 20", "outputs_max = 21"),
+        ("output_kib_max = 256", "output_kib_max = 257"), ("log_kib_max = 1024", "log_kib_max = 1025"),
+        ("scratch_kib_max = 16384", "scratch_kib_max = 16385"), ("clock_ms = 10 ", "clock_ms = 11 "),
+    ];
+    for (old, new) in changes {
+        assert!(EXAMPLE.contains(old), "{old}");
+        let after = parse_known(&EXAMPLE.replacen(old, new, 1)).unwrap();
+        assert!(!before.same_in_session(&after), "{new}");
+    }
+    assert!(before.same_in_session(&parse_known(EXAMPLE).unwrap()));
+}
+
+#[test]
 fn unregistered_dataset_is_not_looked_into() {
     let text = EXAMPLE.replace("dataset = \"sample\"", "dataset = \"later\"");
     assert!(parse_known(&text).is_ok());
@@ -146,6 +182,21 @@ fn malformed_agreement_is_refused_with_its_place_and_what_was_expected() {
         ("profile = \"strict\"", "profile = \"lax\"", "profile = \"lax\"", 11, "no disclosure control profile is called \"lax\"", "\"strict\""),
         ("threshold = 10", "threshold = 0", "threshold = 0", 13, "\"threshold\" is 0", "1 to 1000 persons"),
         ("dominance_permille = 850", "dominance_permille = 8500", "dominance_permille = 8500", 22, "\"dominance_permille\" is 8500", "1 to 1000 permille"),
+        ("own_tools = [\"riskratio\"]", "own_tools = [\"../x\"]", "own_tools = ", 14, "\"../x\" is no tool's name", "1 to 64 of a-z"),
+        ("own_tools = [\"riskratio\"]", "own_tools = [\"x\", \"x\"]", "own_tools = ", 19, "tool \"x\" is named twice", "each tool once"),
+        ("python = true", "python = 1", "python = 1", 10, "invalid type: integer \"1\"", "boolean"),
+        ("rows = true", "row = true", "row = true", 1, "unknown field \"row\"", "\"rows\""),
+        ("clock_ms = 10 ", "# ", "[programs]", 1, "missing field \"clock_ms\"", "that key"),
+        ("time_limit_s = 600", "time_limit_s = 0", "time_limit_s = 0", 16, "\"time_limit_s\" is 0", "1 to 86400 s"),
+        ("memory_limit_mib = 1024", "memory_limit_mib = 5000", "memory_limit_mib = 5000", 20, "\"memory_limit_mib\" is 5000", "1 to 4096 MiB"),
+        ("memory_limit_mib = 1024", "memory_limit_mib = 4096", "memory_limit_mib = 4096", 20, "a program's \"memory_limit_mib\" is 4096", "at most 2048 MiB, which its session has"),
+        ("table_elements_max = 100000", "table_elements_max = 1000001", "table_elements_max = ", 22, "\"table_elements_max\" is 1000001", "1 to 1000000 elements"),
+        ("instances_max = 100", "instances_max = 0", "instances_max = 0", 17, "\"instances_max\" is 0", "1 to 1000 instances"),
+        ("outputs_max = 20", "outputs_max = 1001", "outputs_max = 1001", 15, "\"outputs_max\" is 1001", "0 to 1000 outputs"),
+        ("output_kib_max = 256", "output_kib_max = 0", "output_kib_max = 0", 18, "\"output_kib_max\" is 0", "1 to 16384 KiB"),
+        ("log_kib_max = 1024", "log_kib_max = 99999", "log_kib_max = 99999", 15, "\"log_kib_max\" is 99999", "1 to 16384 KiB"),
+        ("scratch_kib_max = 16384", "scratch_kib_max = -1", "scratch_kib_max = -1", 19, "invalid value: integer \"-1\"", "u32"),
+        ("clock_ms = 10 ", "clock_ms = 0 ", "clock_ms = 0", 12, "\"clock_ms\" is 0", "1 to 60000 ms"),
         ("[sdc]", "[sdc", "[sdc", 5, "unclosed table", "]"),
         ("[sdc]", "[session]", "memory_limit_mib = 2048", 0, "duplicate key", "each key once"),
     ];

@@ -275,7 +275,7 @@ impl State {
             sdc_profile: terms.sdc.profile.clone(),
             query_limit_s: terms.query_limit_s,
             memory_limit_mib: terms.memory_limit_mib,
-            programs: None,
+            programs: terms.programs.clone(),
             reference: reference.clone(),
         };
         Ok((released, enrolled.ak_public.clone()))

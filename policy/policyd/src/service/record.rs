@@ -31,9 +31,20 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::AccountUnlocked { .. }
         | Event::CredentialEnrolled { .. } => &[PeerKind::Gateway],
         Event::RequestRefused { .. } => &[PeerKind::Gateway, PeerKind::Analysis, PeerKind::Review],
-        Event::SessionLaunched { .. } | Event::QueryStarted { .. } | Event::QueryEnded { .. } => {
-            &[PeerKind::Analysis]
-        }
+        Event::SessionLaunched { .. }
+        | Event::QueryStarted { .. }
+        | Event::QueryEnded { .. }
+        | Event::RunStarted { .. }
+        | Event::RunQueried { .. }
+        | Event::RunEnded { .. }
+        | Event::ProcessKilled { .. }
+        | Event::ArtefactRefused { .. } => &[PeerKind::Analysis],
+        Event::ToolSubmitted { .. }
+        | Event::ToolRefused { .. }
+        | Event::ToolVoted { .. }
+        | Event::ToolAdmitted { .. }
+        | Event::ToolRejected { .. }
+        | Event::ToolWithdrawn { .. } => &[PeerKind::Review],
         Event::OutputSubmitted { .. }
         | Event::OutputVoted { .. }
         | Event::VoteRefused { .. }
@@ -77,9 +88,20 @@ impl State {
                 }
                 self.runs_on(from, session, true)
             }
-            // No query begins in a session that is over, even if its holder did not hear it yet.
-            Event::QueryStarted { session, .. } => self.runs_on(from, session, true),
-            Event::QueryEnded { session, .. } => self.runs_on(from, session, false),
+            // Nothing begins in a session that is over, even if its holder did not hear it yet.
+            Event::QueryStarted { session, .. }
+            | Event::RunStarted { session, .. }
+            | Event::RunQueried { session, .. } => self.runs_on(from, session, true),
+            Event::QueryEnded { session, .. }
+            | Event::RunEnded { session, .. }
+            // A process of the pool has no session yet.
+            | Event::ProcessKilled {
+                session: Some(session),
+                ..
+            } => self.runs_on(from, session, false),
+            Event::ArtefactRefused { server, .. } if *from != Peer::Analysis(server.clone()) => {
+                Err(Refusal::new("event-not-allowed", from.to_uri()))
+            }
             Event::OutputSubmitted {
                 author,
                 agreement,
@@ -98,6 +120,11 @@ impl State {
                 output,
                 ..
             } if one == other => Err(Refusal::new("same-reviewer-twice", output.as_str())),
+            Event::ToolAdmitted {
+                reviewers: [one, other],
+                tool,
+                ..
+            } if one == other => Err(Refusal::new("same-reviewer-twice", tool)),
             _ => Ok(()),
         }
     }
