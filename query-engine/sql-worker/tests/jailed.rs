@@ -128,14 +128,14 @@ async fn start() -> Worker {
     args.extend(spec.to_args());
     let none = BTreeSet::new();
     let child = spawner
-        .spawn(image.as_fd(), &args, theirs, OwnedFd::from(log_end), &none)
+        .spawn(spec.kind, image.as_fd(), &args, theirs, OwnedFd::from(log_end), &none)
         .unwrap();
     let (sender, mut receiver) = broker_channel::<ToWorker, FromWorker>(ours).unwrap();
     let Some(FromWorker::Jailed { layers }) = receive(&mut receiver).await else {
         panic!("not jailed: {}", text(log));
     };
     assert_eq!(layers.len(), 8, "{layers:?}");
-    verify_from_outside(child.pid(), &none).unwrap();
+    verify_from_outside(child.pid(), ProcessKind::SqlWorker, &none).unwrap();
     Worker {
         child,
         sender,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use crate::spawn::{SpawnError, Spawner};
-use crate::{Layer, LockedKey, jail, scm};
+use crate::{Layer, LockedKey, ProcessKind, jail, scm};
 
 /// What was found of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,8 @@ fn try_namespaces() -> Result<String, String> {
     let (socket, _peer) = scm::stream_pair().map_err(text)?;
     let (log, _other) = scm::stream_pair().map_err(text)?;
     let args = ["doctor".to_owned()];
-    match spawner.spawn(image.as_fd(), &args, socket, log, &BTreeSet::new()) {
+    let (kind, none) = (ProcessKind::SqlWorker, BTreeSet::new());
+    match spawner.spawn(kind, image.as_fd(), &args, socket, log, &none) {
         Err(SpawnError::Step { what, .. }) if what == crate::zygote::Step::Execute.what() => {
             Ok("user, mount, pid, net, ipc, uts, cgroup".to_owned())
         }

@@ -12,15 +12,14 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::seccomp::SeccompError;
-use crate::{JailReport, JailSpec, Layer, harden, seccomp};
+use crate::{JailReport, JailSpec, Layer, ProcessKind, harden, seccomp};
 
 /// Descriptors that a jailed process may hold.
 pub const JAIL_FDS_MAX: u64 = 1_280;
 /// Threads that a jailed process may have.
 pub const JAIL_THREADS_MAX: u64 = 256;
-/// Address space beyond the limit on private memory, in MiB: reserved, never touched (allocator
-/// arenas), or a file's mapping.
-const ADDRESS_SLACK_MIB: u64 = 16 * 1024;
+/// The stack of the first thread, in bytes. It doesn't count as private memory.
+const STACK_MAX: u64 = 8 * 1024 * 1024;
 /// Memory that a jailed process may lock, in bytes: keys, and the frame that brings them.
 const LOCKED_MAX: u64 = 4 * 1024 * 1024;
 
@@ -30,6 +29,9 @@ pub enum JailError {
     /// Another thread would stay outside.
     #[error("bug: the jail is entered with {0} threads, it must be one")]
     Threads(usize),
+    /// The broker lives outside: it opens files and connects.
+    #[error("bug: the broker has no jail to enter")]
+    Broker,
     /// A layer can't be enforced and is not waived.
     #[error("layer \"{layer}\" can't be enforced: {what} ({})", .layer.remedy().1)]
     Layer {
@@ -42,11 +44,22 @@ pub enum JailError {
 
 /// What holds now, or why it doesn't.
 type Enforced = Result<String, String>;
-type Step = fn(&JailSpec) -> Enforced;
 
 /// Enters the jail, for good, and says what holds. Any error is final: the process must end
 /// without reading its socket.
 pub fn enter(spec: &JailSpec) -> Result<JailReport, JailError> {
+    enter_with(spec, None)
+}
+
+/// As [`enter`], with one line less in the list of system calls. For tests that show what needs it.
+pub fn enter_without(spec: &JailSpec, line: &str) -> Result<JailReport, JailError> {
+    enter_with(spec, Some(line))
+}
+
+fn enter_with(spec: &JailSpec, without: Option<&str>) -> Result<JailReport, JailError> {
+    if spec.kind == ProcessKind::Broker {
+        return Err(JailError::Broker);
+    }
     let threads = threads().map_err(|e| JailError::Layer {
         layer: Layer::Seccomp,
         what: format!("the threads can't be counted: {e}"),
@@ -56,15 +69,16 @@ pub fn enter(spec: &JailSpec) -> Result<JailReport, JailError> {
     }
     // Landlock forbids mounts, capabilities are needed for them, seccomp forbids all the rest:
     // the order matters.
-    let steps: [(Layer, Step); 8] = [
-        (Layer::Namespaces, |_| namespaces()),
-        (Layer::NoNewPrivileges, |_| no_new_privileges()),
-        (Layer::EmptyRoot, |_| empty_root()),
-        (Layer::Limits, limits),
-        (Layer::Landlock, |_| restrict_paths()),
-        (Layer::Capabilities, |_| capabilities()),
-        (Layer::NotDumpable, |_| not_dumpable()),
-        (Layer::Seccomp, |spec| filter(spec)),
+    let filter = |spec: &JailSpec| filter(spec, without);
+    let steps: [(Layer, &dyn Fn(&JailSpec) -> Enforced); 8] = [
+        (Layer::Namespaces, &|_| namespaces()),
+        (Layer::NoNewPrivileges, &|_| no_new_privileges()),
+        (Layer::EmptyRoot, &|_| empty_root()),
+        (Layer::Limits, &limits),
+        (Layer::Landlock, &|_| restrict_paths()),
+        (Layer::Capabilities, &|_| capabilities()),
+        (Layer::NotDumpable, &|_| not_dumpable()),
+        (Layer::Seccomp, &filter),
     ];
     let mut report = JailReport::default();
     for (layer, enforce) in steps {
@@ -142,14 +156,18 @@ fn limits(spec: &JailSpec) -> Enforced {
     let data = u64::from(spec.memory_mib) * MIB;
     let bounds = [
         (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_FSIZE, 0),
+        (Resource::RLIMIT_FSIZE, spec.kind.file_bytes_max()),
         (Resource::RLIMIT_MSGQUEUE, 0),
         (Resource::RLIMIT_SIGPENDING, 64),
         (Resource::RLIMIT_NOFILE, JAIL_FDS_MAX),
         (Resource::RLIMIT_NPROC, JAIL_THREADS_MAX),
         (Resource::RLIMIT_MEMLOCK, LOCKED_MAX),
+        (Resource::RLIMIT_STACK, STACK_MAX),
         (Resource::RLIMIT_DATA, data),
-        (Resource::RLIMIT_AS, data + ADDRESS_SLACK_MIB * MIB),
+        (
+            Resource::RLIMIT_AS,
+            data + spec.kind.address_slack_mib() * MIB,
+        ),
     ];
     for (resource, bound) in bounds {
         // A service's own limit may be lower already: lower is fine.
@@ -157,8 +175,12 @@ fn limits(spec: &JailSpec) -> Enforced {
         let bound = bound.min(hard);
         named("setrlimit", setrlimit(resource, bound, bound))?;
     }
+    let files = match spec.kind.file_bytes_max() {
+        0 => "no files".to_owned(),
+        bytes => format!("one file of {} MiB", bytes / MIB),
+    };
     Ok(format!(
-        "memory {} MiB, {JAIL_FDS_MAX} descriptors, {JAIL_THREADS_MAX} threads, no files, no core",
+        "memory {} MiB, {JAIL_FDS_MAX} descriptors, {JAIL_THREADS_MAX} threads, {files}, no core",
         spec.memory_mib
     ))
 }
@@ -225,12 +247,16 @@ fn not_dumpable() -> Enforced {
     }
 }
 
-fn filter(spec: &JailSpec) -> Enforced {
+fn filter(spec: &JailSpec, without: Option<&str>) -> Enforced {
     let chain = |error: &SeccompError| match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    let allowed = seccomp::install(spec.kind).map_err(|error| chain(&error))?;
+    let installed = match without {
+        None => seccomp::install(spec.kind),
+        Some(line) => seccomp::install_without(spec.kind, line),
+    };
+    let allowed = installed.map_err(|error| chain(&error))?;
     Ok(format!(
         "allow-list of {allowed} system calls, all others kill"
     ))

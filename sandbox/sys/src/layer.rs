@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ProcessKind;
+
 /// A layer of the jail. Each is there to hold when the others don't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,13 +115,6 @@ impl FromStr for Layer {
             .find(|layer| layer.as_str() == text)
             .ok_or_else(|| UnknownLayer(text.to_owned()))
     }
-}
-
-/// What kind of process is jailed: each has its own list of system calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProcessKind {
-    /// Runs SQL over descriptors that it is given.
-    SqlWorker,
 }
 
 /// From what a jail is made. The broker turns it into arguments, the worker reads it back.

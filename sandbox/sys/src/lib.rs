@@ -26,12 +26,13 @@ pub mod seccomp;
 pub mod spawn;
 pub mod verify;
 
+mod kind;
 mod layer;
 mod zygote;
 
+pub use kind::{ProcessKind, Share};
 pub use layer::{
-    ArgsError, JAIL_ARG_MEMORY, JAIL_ARG_WAIVE, JailReport, JailSpec, Layer, ProcessKind,
-    UnknownLayer,
+    ArgsError, JAIL_ARG_MEMORY, JAIL_ARG_WAIVE, JailReport, JailSpec, Layer, UnknownLayer,
 };
 pub use locked::{LockedBytes, LockedKey};
 pub use spawn::{Child, Exit, SpawnError, Spawner, WORKER_FD};

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use crate::{Layer, scm, zygote};
+use crate::{Layer, ProcessKind, Share, scm, zygote};
 
 /// The descriptor that a jailed process finds its socket at.
 pub const WORKER_FD: i32 = 3;
@@ -100,10 +100,12 @@ impl Spawner {
     }
 
     /// Starts `image` with `args` (the first is `argv[0]`), its socket at [`WORKER_FD`], its standard
-    /// output and error at `log`, an empty environment, and nothing else. `waived` may name
-    /// [`Layer::Namespaces`]; all other layers are the process's own work.
+    /// output and error at `log`, an empty environment, the share of the processor that is due to its
+    /// kind, and nothing else. `waived` may name [`Layer::Namespaces`]; all other layers are the
+    /// process's own work.
     pub fn spawn(
         &self,
+        kind: ProcessKind,
         image: BorrowedFd<'_>,
         args: &[String],
         socket: OwnedFd,
@@ -113,6 +115,7 @@ impl Spawner {
         let mut request = vec![
             zygote::OP_SPAWN,
             u8::from(waived.contains(&Layer::Namespaces)),
+            u8::from(kind.share() == Share::Background),
         ];
         for arg in args {
             if arg.contains('\0') {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use crate::Layer;
+use crate::{Layer, ProcessKind};
 
 /// Why a process is not taken for jailed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,7 @@ const FIRST_FDS_MAX: usize = 32;
 /// Returns the layers that were seen to hold.
 pub fn verify_from_outside(
     pid: i32,
+    kind: ProcessKind,
     waived: &BTreeSet<Layer>,
 ) -> Result<BTreeSet<Layer>, VerifyError> {
     let proc = format!("/proc/{pid}");
@@ -54,7 +55,7 @@ pub fn verify_from_outside(
     check(Layer::Namespaces, namespaces(&proc))?;
     check(Layer::EmptyRoot, empty_root(&proc))?;
     check(Layer::NotDumpable, not_dumpable(&proc))?;
-    check(Layer::Limits, limits(&proc))?;
+    check(Layer::Limits, limits(&proc, kind))?;
     for status in &tasks {
         check(
             Layer::Seccomp,
@@ -170,19 +171,37 @@ fn not_dumpable(proc: &str) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn limits(proc: &str) -> Result<(), VerifyError> {
+fn limits(proc: &str, kind: ProcessKind) -> Result<(), VerifyError> {
+    let missing = |what: String| VerifyError::Missing {
+        layer: Layer::Limits,
+        what,
+    };
     let text = fs::read_to_string(format!("{proc}/limits")).map_err(unseen("limits"))?;
-    for name in ["Max core file size", "Max file size"] {
-        let none = text
+    let file_bytes = kind.file_bytes_max().to_string();
+    for (name, wanted) in [
+        ("Max core file size", "0"),
+        ("Max file size", &file_bytes),
+    ] {
+        let is_so = text
             .lines()
             .find_map(|line| line.strip_prefix(name))
-            .is_some_and(|rest| rest.split_whitespace().take(2).eq(["0", "0"]));
-        if !none {
-            return Err(VerifyError::Missing {
-                layer: Layer::Limits,
-                what: format!("\"{name}\" is not 0"),
-            });
+            .is_some_and(|rest| rest.split_whitespace().take(2).eq([wanted, wanted]));
+        if !is_so {
+            return Err(missing(format!("\"{name}\" is not {wanted}")));
         }
+    }
+    // Of proc_pid_stat(5); the second field is a name in parentheses, which may hold spaces.
+    const NICE_AFTER_NAME: usize = 16;
+    let stat = fs::read_to_string(format!("{proc}/stat")).map_err(unseen("stat"))?;
+    let nice = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_whitespace().nth(NICE_AFTER_NAME))
+        .and_then(|text| text.parse::<i32>().ok());
+    let wanted = kind.share().nice();
+    // The service's own may be higher.
+    if nice.is_none_or(|nice| nice < wanted) {
+        return Err(missing(format!("its nice value is less than {wanted}")));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid};
 
 use crate::harden::{Capability, raise_ambient};
 use crate::spawn::{REQUEST_MAX, WORKER_FD};
-use crate::{Layer, NOBODY, scm};
+use crate::{Layer, NOBODY, Share, scm};
 
 pub(crate) const OP_SPAWN: u8 = b'S';
 pub(crate) const OP_REAP: u8 = b'R';
@@ -40,11 +40,12 @@ pub(crate) enum Step {
     Capabilities,
     Descriptors,
     Session,
+    Share,
     Execute,
 }
 
 impl Step {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Request,
         Self::Groups,
         Self::Clone,
@@ -57,6 +58,7 @@ impl Step {
         Self::Capabilities,
         Self::Descriptors,
         Self::Session,
+        Self::Share,
         Self::Execute,
     ];
 
@@ -74,6 +76,7 @@ impl Step {
             Self::Capabilities => "the namespace's capabilities can't be kept",
             Self::Descriptors => "descriptors can't be arranged",
             Self::Session => "no session of its own",
+            Self::Share => "its share of the processor can't be lowered",
             Self::Execute => "the image can't be executed",
         }
     }
@@ -239,12 +242,14 @@ struct Plan<'a> {
     null: &'a OwnedFd,
     args: Vec<CString>,
     namespaces: bool,
+    share: Share,
     change_user: bool,
 }
 
 fn start(request: &[u8], fds: Vec<OwnedFd>, null: &OwnedFd) -> Result<(i32, OwnedFd), Failure> {
     let malformed = (Step::Request, Errno::EINVAL);
-    let (&waive_namespaces, args) = request.split_first().ok_or(malformed)?;
+    let (&[waive_namespaces, background], args) =
+        request.split_first_chunk().ok_or(malformed)?;
     let args = parse_args(args).ok_or(malformed)?;
     let [image, socket, log]: [OwnedFd; 3] = fds.try_into().map_err(|_| malformed)?;
     let lift = |fd: OwnedFd| {
@@ -263,6 +268,10 @@ fn start(request: &[u8], fds: Vec<OwnedFd>, null: &OwnedFd) -> Result<(i32, Owne
         null,
         args,
         namespaces: waive_namespaces == 0,
+        share: match background {
+            0 => Share::Normal,
+            _ => Share::Background,
+        },
         change_user: is_root,
     };
     if is_root {
@@ -286,7 +295,7 @@ fn start(request: &[u8], fds: Vec<OwnedFd>, null: &OwnedFd) -> Result<(i32, Owne
         }
     };
     drop(theirs);
-    let outcome = write_maps(pid, &plan).and_then(|()| follow(&ours));
+    let outcome = write_maps(pid, &plan).and_then(|()| follow(pid, &plan, &ours));
     match outcome {
         Ok(()) => Ok((pid, pidfd)),
         Err(failure) => {
@@ -376,7 +385,7 @@ fn write_maps(pid: i32, plan: &Plan<'_>) -> Result<(), Failure> {
 }
 
 /// Lets the child go on twice, then waits until it has become the worker or says why not.
-fn follow(ours: &OwnedFd) -> Result<(), Failure> {
+fn follow(pid: i32, plan: &Plan<'_>, ours: &OwnedFd) -> Result<(), Failure> {
     let lost = (Step::Handshake, Errno::EPIPE);
     let mut bytes = [0; 16];
     scm::send(ours.as_fd(), b"maps", &[]).map_err(|_| lost)?;
@@ -386,6 +395,9 @@ fn follow(ours: &OwnedFd) -> Result<(), Failure> {
             // The end of the stream: executed.
             Some([]) => return Ok(()),
             Some(b"ready") => {
+                if plan.share == Share::Background {
+                    lower_session(pid, plan.share);
+                }
                 scm::send(ours.as_fd(), b"go", &[]).map_err(|_| lost)?;
             }
             Some(report) => {
@@ -397,6 +409,34 @@ fn follow(ours: &OwnedFd) -> Result<(), Failure> {
             None => return Err(lost),
         }
     }
+}
+
+/// Where the kernel shares the processor among sessions (`sched_autogroup_enabled`), a nice value only
+/// counts within one, and the session has one of its own. Best effort: without it a session of programs
+/// still has no more than the share of one session.
+fn lower_session(pid: i32, share: Share) {
+    // Of everybody but the host's root the kernel takes one change in 100 ms.
+    const TRIES: u32 = 6;
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+    for _ in 0..TRIES {
+        let path = format!("/proc/{pid}/autogroup");
+        match std::fs::write(path, share.nice().to_string()) {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => std::thread::sleep(PAUSE),
+            _ => return,
+        }
+    }
+}
+
+/// In the child: all its later threads inherit it, and without capabilities none can take it back.
+fn lower_process(share: Share) -> nix::Result<()> {
+    let who = libc::id_t::default();
+    // SAFETY: setpriority takes plain numbers; 0 is the calling process.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, who, share.nice()) };
+    Errno::result(result)?;
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a sched_param that lives through the call and is only read.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameter) };
+    Errno::result(result).map(drop)
 }
 
 /// In the child: waits for its maps, gives up what it has, executes.
@@ -411,10 +451,13 @@ fn become_worker(plan: &Plan<'_>, theirs: &OwnedFd) -> Result<Infallible, Failur
     // parent died in between.
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
         .map_err(at(Step::ParentDeath))?;
+    nix::unistd::setsid().map_err(at(Step::Session))?;
     scm::send(theirs.as_fd(), b"ready", &[]).map_err(|_| (Step::Handshake, Errno::EPIPE))?;
     expect(theirs, b"go")?;
 
-    nix::unistd::setsid().map_err(at(Step::Session))?;
+    if plan.share == Share::Background {
+        lower_process(plan.share).map_err(at(Step::Share))?;
+    }
     nix::sys::stat::umask(Mode::from_bits_truncate(0o777));
     if plan.namespaces {
         // Kept over execve for jail::enter, which drops them for good.

@@ -89,13 +89,13 @@ fn broker() {
     args.extend(spec.to_args());
     let (image, log) = (std::os::fd::AsFd::as_fd(&image), log_end.into());
     let child = spawner
-        .spawn(image, &args, theirs, log, &spec.waived)
+        .spawn(spec.kind, image, &args, theirs, log, &spec.waived)
         .unwrap();
     let mut hello = [0; 512];
     // Kept open: a worker that reads the end of its socket leaves.
     let mut ours = UnixStream::from(ours);
     assert!(ours.read(&mut hello).unwrap() > 0);
-    kekkai_sys::verify::verify_from_outside(child.pid(), &spec.waived).unwrap();
+    kekkai_sys::verify::verify_from_outside(child.pid(), spec.kind, &spec.waived).unwrap();
     println!("{}", child.pid());
     std::thread::sleep(Duration::from_secs(60));
 }
