@@ -183,6 +183,19 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
             ),
             "put the table's name before it: TABLE.COLUMN.",
         ),
+        SqlErrorCode::Parameters => (
+            ja(
+                "に当てる値の数が合いません。",
+                "文の ? と、渡された値の数が違います。",
+            ),
+            "? と同じ数の値を、同じ順に渡してください。",
+            en(
+                "the values given are more or fewer than ",
+                ".",
+                "the statement has another number of ? than values were given.",
+            ),
+            "give one value for each ?, in their order.",
+        ),
         SqlErrorCode::Type => (
             ja("の型が合いません。", "型が合いません。"),
             "schema 表名 で列の型を確かめ、必要なら CAST してください。",
@@ -275,7 +288,7 @@ mod tests {
     fn every_code_is_explained_in_both_languages() {
         let codes = all!(SqlErrorCode: Syntax, TooLong, SeveralStatements, StatementNotAllowed,
             ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, ColumnUnknown,
-            ColumnAmbiguous, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
+            ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
             Memory, Internal);
         let mut seen = std::collections::BTreeSet::new();
         for code in codes {

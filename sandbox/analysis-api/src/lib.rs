@@ -412,6 +412,8 @@ pub enum SqlErrorCode {
     ColumnUnknown,
     /// A column name that several tables have.
     ColumnAmbiguous,
+    /// Other parameters than the statement has `?` for.
+    Parameters,
     /// Types don't fit.
     Type,
     /// A column is neither grouped nor aggregated.
