@@ -54,6 +54,11 @@ pub fn seal(
     Ok(file.into())
 }
 
+/// Memory that a jailed process writes to, to be copied into sealed memory when it is gone.
+pub fn unsealed(name: &str) -> io::Result<OwnedFd> {
+    Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
+}
+
 /// Whether a descriptor is memory that nobody can change any more.
 pub fn is_sealed(fd: BorrowedFd<'_>) -> bool {
     fcntl(fd.as_fd(), FcntlArg::F_GET_SEALS)

@@ -178,10 +178,7 @@ fn limits(proc: &str, kind: ProcessKind) -> Result<(), VerifyError> {
     };
     let text = fs::read_to_string(format!("{proc}/limits")).map_err(unseen("limits"))?;
     let file_bytes = kind.file_bytes_max().to_string();
-    for (name, wanted) in [
-        ("Max core file size", "0"),
-        ("Max file size", &file_bytes),
-    ] {
+    for (name, wanted) in [("Max core file size", "0"), ("Max file size", &file_bytes)] {
         let is_so = text
             .lines()
             .find_map(|line| line.strip_prefix(name))

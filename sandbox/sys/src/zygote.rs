@@ -248,8 +248,7 @@ struct Plan<'a> {
 
 fn start(request: &[u8], fds: Vec<OwnedFd>, null: &OwnedFd) -> Result<(i32, OwnedFd), Failure> {
     let malformed = (Step::Request, Errno::EINVAL);
-    let (&[waive_namespaces, background], args) =
-        request.split_first_chunk().ok_or(malformed)?;
+    let (&[waive_namespaces, background], args) = request.split_first_chunk().ok_or(malformed)?;
     let args = parse_args(args).ok_or(malformed)?;
     let [image, socket, log]: [OwnedFd; 3] = fds.try_into().map_err(|_| malformed)?;
     let lift = |fd: OwnedFd| {

@@ -50,7 +50,14 @@ fn start(spawner: &Spawner, more: &[&str]) -> Jailed {
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
     let none = BTreeSet::new();
     let child = spawner
-        .spawn(spec().kind, image.as_fd(), &args, theirs, OwnedFd::from(log_end), &none)
+        .spawn(
+            spec().kind,
+            image.as_fd(),
+            &args,
+            theirs,
+            OwnedFd::from(log_end),
+            &none,
+        )
         .unwrap();
     let socket = UnixStream::from(ours);
     socket.set_read_timeout(Some(LIMIT)).unwrap();
@@ -220,7 +227,8 @@ fn what_a_worker_needs_works_inside() {
     for name in ["threads", "timers", "randomness", "memory", "cpus"] {
         assert_eq!(jailed.ask(name), Outcome::Done, "{name}");
     }
-    let held = verify_from_outside(jailed.child.pid(), ProcessKind::SqlWorker, &BTreeSet::new()).unwrap();
+    let held =
+        verify_from_outside(jailed.child.pid(), ProcessKind::SqlWorker, &BTreeSet::new()).unwrap();
     assert_eq!(
         held.len(),
         Layer::ALL.len() - 1,
@@ -242,7 +250,8 @@ fn abort_leaves_no_core() {
 fn process_that_is_not_jailed_is_found_out() {
     let spawner = Spawner::start().unwrap();
     let jailed = start(&spawner, &["--no-jail"]);
-    let error = verify_from_outside(jailed.child.pid(), ProcessKind::SqlWorker, &BTreeSet::new()).unwrap_err();
+    let error = verify_from_outside(jailed.child.pid(), ProcessKind::SqlWorker, &BTreeSet::new())
+        .unwrap_err();
     assert!(error.to_string().contains("does not hold"), "{error}");
     // Neither is this one, in any layer.
     let ours = i32::try_from(std::process::id()).unwrap();

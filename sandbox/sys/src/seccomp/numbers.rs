@@ -137,7 +137,8 @@ fn legacy_number_of(name: &str) -> Known {
     };
     #[cfg(not(target_arch = "x86_64"))]
     let number = match name {
-        "access" | "epoll_wait" | "getrlimit" | "lstat" | "mkdir" | "open" | "poll" | "readlink" | "rmdir" | "stat" | "time" => Known::Elsewhere,
+        "access" | "epoll_wait" | "getrlimit" | "lstat" | "mkdir" | "open" | "poll"
+        | "readlink" | "rmdir" | "stat" | "time" => Known::Elsewhere,
         _ => Known::Nowhere,
     };
     number
