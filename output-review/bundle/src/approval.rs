@@ -3,8 +3,7 @@
 //! Invariant: two distinct reviewers, neither the author, accepted these bytes.
 
 use kekkai_checks::Report;
-use kekkai_output::Table;
-use kekkai_output::{OutputDigest, TableError};
+use kekkai_output::{Content, OutputDigest, TableError};
 use kekkai_types::{AgreementId, OutputId, PersonId, Timestamp};
 
 /// An output that asks to leave, as it is stored at this moment.
@@ -18,9 +17,9 @@ pub struct Candidate<'a> {
     pub author: &'a PersonId,
     /// When.
     pub submitted: Timestamp,
-    /// With evidence; its digest is computed here, never taken from anybody.
-    pub table: &'a Table,
-    /// What the checks said of that table.
+    /// Everything that reviewers see; its digest is computed here, never taken from anybody.
+    pub content: &'a Content,
+    /// What the checks said of it.
     pub report: &'a Report,
 }
 
@@ -55,8 +54,8 @@ pub enum ApprovalError {
     /// The checks refuse it: no vote can overrule them.
     #[error("output \"{0}\" failed its checks")]
     FailedChecks(OutputId),
-    /// The table could not be hashed: a bug.
-    #[error("the table has no digest")]
+    /// The output could not be hashed: a bug.
+    #[error("the output has no digest")]
     Table(#[from] TableError),
 }
 
@@ -73,7 +72,7 @@ pub struct Approval {
 impl Approval {
     /// The only constructor: its callers are every way out.
     pub fn grant(candidate: &Candidate<'_>, votes: [&Accept; 2]) -> Result<Self, ApprovalError> {
-        let digest = candidate.table.digest()?;
+        let digest = candidate.content.digest()?;
         let [first, second] = votes;
         if first.reviewer == second.reviewer {
             return Err(ApprovalError::SameReviewerTwice(first.reviewer.clone()));

@@ -1,18 +1,18 @@
 //! What a bundle is made of.
 
 use kekkai_checks::Report;
-use kekkai_output::{Lineage, OutputDigest};
+use kekkai_output::OutputDigest;
 use kekkai_types::{AgreementId, Digest, OutputId, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::subject::Subject;
+
 /// The format that this build writes and reads.
-pub const FORMAT: &str = "kekkai-release/1";
+pub const FORMAT: &str = "kekkai-release/2";
 /// The largest bundle, in bytes.
 pub const BUNDLE_MAX: usize = 256 * 1024 * 1024;
-/// The files of a bundle, in order.
-pub(crate) const FILES: [&str; 3] = [OUTPUT, "README.md", "README.ja.md"];
-/// The released table.
-pub(crate) const OUTPUT: &str = "output.csv";
+/// What explains a bundle to its reader; after the output's own files.
+pub(crate) const READMES: [&str; 2] = ["README.md", "README.ja.md"];
 
 /// What was decided, by whom, on what grounds. No evidence: contributor counts of cells stay inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,16 +22,10 @@ pub struct Record {
     pub output: OutputId,
     /// Its project.
     pub agreement: AgreementId,
-    /// What both reviewers voted on: the table with its evidence.
+    /// What both reviewers voted on: the output with its evidence and lineage.
     pub digest: OutputDigest,
-    /// SHA-256 of `output.csv`.
-    pub csv_sha256: Digest,
-    /// Rows below the header.
-    pub rows: usize,
-    /// Columns.
-    pub columns: usize,
-    /// Where the table comes from.
-    pub lineage: Lineage,
+    /// What left, and where it comes from.
+    pub subject: Subject,
     /// The profile, its hash, and what the checks found.
     pub checks: Report,
     /// Who accepted it, in the order of their votes.
@@ -106,8 +100,8 @@ pub enum BundleError {
     /// The stored release is not the one that the approval is about.
     #[error("the approval is about another release")]
     OtherApproval,
-    /// The table could not be hashed: a bug.
-    #[error("the table has no digest")]
+    /// The output could not be hashed: a bug.
+    #[error("the output has no digest")]
     Table(#[from] kekkai_output::TableError),
     /// The bundle could not be written as JSON: a bug.
     #[error("bug: the bundle can't be serialized")]

@@ -6,10 +6,11 @@ use kekkai_types::Digest;
 
 use crate::approval::{Approval, Candidate};
 use crate::document::{
-    BundleError, Document, FORMAT, File, OUTPUT, Payload, Record, malformed, signed_bytes,
+    BundleError, Document, FORMAT, File, Payload, READMES, Record, malformed, signed_bytes,
 };
 use crate::key::ReleaseSigner;
 use crate::readme;
+use crate::subject::{self, Subject};
 
 /// Every byte that will leave, before the ledger has said so.
 #[derive(Debug)]
@@ -22,29 +23,35 @@ pub struct Release {
 impl Release {
     /// Spends an approval. Fails unless it is about this very candidate.
     pub fn prepare(approval: Approval, candidate: &Candidate<'_>) -> Result<Self, BundleError> {
-        let digest = candidate.table.digest()?;
+        let digest = candidate.content.digest()?;
         if approval.output != *candidate.output || approval.digest != digest {
             return Err(BundleError::OtherApproval);
         }
-        let csv = candidate.table.released_csv();
         let record = Record {
             output: approval.output,
             agreement: candidate.agreement.clone(),
             digest,
-            csv_sha256: Digest::of(&csv),
-            rows: candidate.table.rows.len(),
-            columns: candidate.table.columns.len(),
-            lineage: candidate.table.lineage.clone(),
+            subject: Subject::of(candidate.content)?,
             checks: candidate.report.clone(),
             reviewers: approval.reviewers,
             submitted: candidate.submitted,
             accepted: approval.voted,
         };
-        let files = vec![
-            file(OUTPUT, &csv),
-            file("README.md", readme::english(&record).as_bytes()),
-            file("README.ja.md", readme::japanese(&record).as_bytes()),
+        let contents = subject::contents(candidate.content)?;
+        let mut files: Vec<File> = record
+            .subject
+            .files()
+            .iter()
+            .zip(&contents)
+            .map(|(name, bytes)| file(name, bytes))
+            .collect();
+        let readmes = [
+            readme::english(&record, &files),
+            readme::japanese(&record, &files),
         ];
+        for (name, text) in READMES.iter().zip(&readmes) {
+            files.push(file(name, text.as_bytes()));
+        }
         let payload = Payload {
             format: FORMAT.to_owned(),
             files,

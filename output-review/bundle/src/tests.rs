@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kekkai_checks::{ProfileName, Report, check};
 use kekkai_output::{
-    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression, Table,
-    Value, ValueType,
+    Aggregate, Cell, Column, ColumnKind, Content, Evidence, Lineage, OutputDigest, Suppression,
+    Table, Value, ValueType,
 };
 use kekkai_types::{AgreementId, DatasetId, Digest, OutputId, PersonId, Timestamp};
 
@@ -18,7 +18,7 @@ struct Case {
     output: OutputId,
     agreement: AgreementId,
     author: PersonId,
-    table: Table,
+    content: Content,
     report: Report,
 }
 
@@ -69,7 +69,14 @@ impl Case {
             agreement: AgreementId::new("a1").unwrap(),
             author: PersonId::new("sato").unwrap(),
             report: check(&table, &ProfileName::Strict.profile()),
-            table,
+            content: Content::Table(table),
+        }
+    }
+
+    fn table(&mut self) -> &mut Table {
+        match &mut self.content {
+            Content::Table(table) => table,
+            Content::Program(_) => panic!("a program's output"),
         }
     }
 
@@ -79,7 +86,7 @@ impl Case {
             agreement: &self.agreement,
             author: &self.author,
             submitted: Timestamp(1_000),
-            table: &self.table,
+            content: &self.content,
             report: &self.report,
         }
     }
@@ -88,7 +95,7 @@ impl Case {
         Accept {
             output: self.output.clone(),
             reviewer: PersonId::new(reviewer).unwrap(),
-            digest: self.table.digest().unwrap(),
+            digest: self.content.digest().unwrap(),
             at: Timestamp(2_000),
         }
     }
@@ -144,7 +151,7 @@ fn vote_on_other_bytes_or_another_output_approves_nothing() {
 #[test]
 fn table_that_failed_its_checks_is_not_approved_by_anybody() {
     let mut case = Case::new();
-    case.table.rows[0][1] = Cell::Shown {
+    case.table().rows[0][1] = Cell::Shown {
         value: Value::Int(9),
         evidence: Evidence {
             contributors: 9,
@@ -152,7 +159,7 @@ fn table_that_failed_its_checks_is_not_approved_by_anybody() {
             second_permille: 0,
         },
     };
-    case.report = check(&case.table, &ProfileName::Strict.profile());
+    case.report = check(case.table(), &ProfileName::Strict.profile());
     let refused =
         Approval::grant(&case.candidate(), [&case.vote("mori"), &case.vote("ueda")]).unwrap_err();
     assert!(matches!(refused, ApprovalError::FailedChecks(_)));
@@ -163,17 +170,17 @@ fn approval_of_one_table_releases_no_other() {
     let case = Case::new();
     let approval = case.approval();
     let mut other = Case::new();
-    other.table.lineage.sql.push(' ');
+    other.table().lineage.sql.push(' ');
     let refused = Release::prepare(approval, &other.candidate()).unwrap_err();
     assert!(matches!(refused, BundleError::OtherApproval));
 }
 
 #[test]
 fn released_bytes_are_the_approved_bytes() {
-    let case = Case::new();
+    let mut case = Case::new();
     let verified = verify(&case.bundle(), &signer().public()).unwrap();
-    assert_eq!(verified.csv(), case.table.released_csv());
-    assert_eq!(verified.record.digest, case.table.digest().unwrap());
+    assert_eq!(verified.csv(), case.table().released_csv());
+    assert_eq!(verified.record.digest, case.content.digest().unwrap());
     assert_eq!(verified.ledger_index, 77);
     assert_eq!(
         verified.record.reviewers.each_ref().map(|p| p.as_str()),
@@ -270,8 +277,8 @@ fn release_is_the_same_after_a_restart() {
     );
 
     let mut other = Case::new();
-    other.table.rows.pop();
-    other.report = check(&other.table, &ProfileName::Strict.profile());
+    other.table().rows.pop();
+    other.report = check(other.table(), &ProfileName::Strict.profile());
     assert!(matches!(
         Release::resume(other.approval(), &kept),
         Err(BundleError::OtherApproval)

@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use kekkai_types::Digest;
 
 use crate::document::{
-    BUNDLE_MAX, BundleError, Document, FILES, FORMAT, OUTPUT, Payload, Record, malformed,
-    signed_bytes,
+    BUNDLE_MAX, BundleError, Document, FORMAT, Payload, READMES, Record, malformed, signed_bytes,
 };
 use crate::key::ReleaseKey;
 
@@ -19,18 +18,23 @@ pub struct Verified {
     pub digest: Digest,
     /// Where that entry stands.
     pub ledger_index: u64,
-    /// Names and contents: `output.csv`, `README.md`, `README.ja.md`.
+    /// Names and contents: the output's files (`output.csv`, say), then `README.md`, `README.ja.md`.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
 impl Verified {
-    /// The released table.
-    pub fn csv(&self) -> &[u8] {
+    /// The bytes of a file; empty where there is none of that name.
+    pub fn file(&self, name: &str) -> &[u8] {
         self.files
             .iter()
-            .find(|(name, _)| name == OUTPUT)
+            .find(|(known, _)| known == name)
             .map(|(_, bytes)| bytes.as_slice())
             .unwrap_or_default()
+    }
+
+    /// The released table; empty where something else was released.
+    pub fn csv(&self) -> &[u8] {
+        self.file("output.csv")
     }
 }
 
@@ -68,7 +72,12 @@ pub fn verify(bytes: &[u8], public_key: &ReleaseKey) -> Result<Verified, BundleE
         return Err(BundleError::Signature);
     }
     let Payload { files, record, .. } = payload;
-    if !files.iter().map(|file| file.name.as_str()).eq(FILES) {
+    let expected = record.subject.files().iter().chain(&READMES);
+    if !files
+        .iter()
+        .map(|file| file.name.as_str())
+        .eq(expected.copied())
+    {
         return Err(BundleError::Files);
     }
     let mut contents = Vec::with_capacity(files.len());
@@ -86,9 +95,6 @@ pub fn verify(bytes: &[u8], public_key: &ReleaseKey) -> Result<Verified, BundleE
         ledger_index,
         files: contents,
     };
-    if Digest::of(verified.csv()) != verified.record.csv_sha256 {
-        return Err(BundleError::Record("output.csv has another digest"));
-    }
     let [first, second] = &verified.record.reviewers;
     if first == second {
         return Err(BundleError::Record("one person reviewed twice"));

@@ -58,11 +58,27 @@ pub enum Rule {
     ActiveText,
     /// The number of cells.
     Size,
+    /// Numbers of a program: no cell has contributors that the engine counted.
+    Uncounted,
+    /// A program's output that read nothing.
+    NothingRead,
+    /// A program that read few persons, or rows whose persons nobody could count.
+    FewRead,
+    /// A small number that looks like a count of persons.
+    SmallCount,
+    /// One row, point or word for each person, by its looks.
+    RowLevel,
+    /// A smallest or largest value: it is one person's.
+    Extreme,
+    /// Data in another notation.
+    Encoded,
+    /// A model with too many parameters for its observations.
+    ModelSize,
 }
 
 impl Rule {
     /// Every rule, in the order of reports.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 24] = [
         Self::Shape,
         Self::Threshold,
         Self::GroupName,
@@ -79,6 +95,14 @@ impl Rule {
         Self::FreeText,
         Self::ActiveText,
         Self::Size,
+        Self::Uncounted,
+        Self::NothingRead,
+        Self::FewRead,
+        Self::SmallCount,
+        Self::RowLevel,
+        Self::Extreme,
+        Self::Encoded,
+        Self::ModelSize,
     ];
 
     /// A short name for people.
@@ -99,13 +123,22 @@ impl Rule {
             Self::Identifier => ("識別子らしき文字列", "Looks like an identifier"),
             Self::FreeText => ("自由記述らしき文字列", "Looks like free text"),
             Self::ActiveText => ("危険な文字列", "Active or hidden text"),
-            Self::Size => ("表の大きさ", "Size"),
+            Self::Size => ("大きさ", "Size"),
+            Self::Uncounted => ("寄与者数の根拠なし", "Not counted"),
+            Self::NothingRead => ("データの読取りなし", "Nothing read"),
+            Self::FewRead => ("読み取った人数", "Persons read"),
+            Self::SmallCount => ("小さな件数", "Small count"),
+            Self::RowLevel => ("行単位のデータ", "Row-level data"),
+            Self::Extreme => ("最小値・最大値", "Smallest or largest value"),
+            Self::Encoded => ("符号化されたデータ", "Encoded data"),
+            Self::ModelSize => ("モデルの規模", "Size of the model"),
         };
         lang.pick(ja, en)
     }
 }
 
-/// Where: a cell, a row, a column or the whole table. Both count from 0, as in the table.
+/// Where: a cell, a row, a column or the whole output. Both count from 0, as in the table, or in the
+/// grid ([`kekkai_output::ProgramBody::grid`]) of what is no table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
@@ -116,7 +149,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The whole table.
+    /// The whole output.
     pub const TABLE: Self = Self {
         row: None,
         column: None,
@@ -156,8 +189,8 @@ impl Place {
             (Some(r), None, Lang::En) => format!("row {r}"),
             (None, Some(c), Lang::Ja) => format!("{c}列目"),
             (None, Some(c), Lang::En) => format!("column {c}"),
-            (None, None, Lang::Ja) => "表全体".to_owned(),
-            (None, None, Lang::En) => "whole table".to_owned(),
+            (None, None, Lang::Ja) => "全体".to_owned(),
+            (None, None, Lang::En) => "as a whole".to_owned(),
         }
     }
 }

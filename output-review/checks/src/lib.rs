@@ -26,11 +26,12 @@ mod difference;
 mod finding;
 mod names;
 mod profile;
+mod program;
 
 pub use finding::{FINDINGS_PER_RULE_MAX, Finding, Place, Report, Rule, Verdict};
 pub use profile::{Profile, ProfileName, RULES_VERSION, UnknownProfile};
 
-use kekkai_output::Table;
+use kekkai_output::{Content, Table};
 
 /// Applies every rule of a profile to a table whose shape was checked.
 ///
@@ -51,6 +52,15 @@ pub fn check(table: &Table, profile: &Profile) -> Report {
     difference::check(table, profile, &mut found);
     names::check(table, profile, &mut found);
     found.into_report(profile)
+}
+
+/// Applies every rule to an output of any kind. A program's never passes: nothing but the program
+/// counted, so that people must look.
+pub fn check_content(content: &Content, profile: &Profile) -> Report {
+    match content {
+        Content::Table(table) => check(table, profile),
+        Content::Program(output) => program::check(output, profile),
+    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,31 @@
 //! [`Table::released_csv`], and an [`OutputDigest`] names those bytes together with the
 //! evidence that reviewers saw, so that a vote is about both.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )
+)]
+
+mod grid;
 mod program;
+mod shape;
 mod table;
 
+pub use grid::{BodyKind, Grid};
 pub use program::{
     Content, Figure, FigureKind, Model, Parameter, ProgramBody, ProgramLineage, ProgramOutput,
     Read, Series,
 };
-
+pub use shape::{
+    COLUMNS_MAX, LABEL_MAX, LINEAGE_MAX, PARAMETERS_MAX, POINTS_MAX, PROGRAM_CELLS_MAX, READS_MAX,
+    SERIES_MAX, ShapeError, TEXT_MAX,
+};
 pub use table::{
     Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression,
     TABLE_CELLS_MAX, Table, TableError, Value, ValueType,

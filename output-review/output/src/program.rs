@@ -38,7 +38,17 @@ pub enum ProgramBody {
     Model(Model),
 }
 
-/// How a figure is drawn.
+/// How a figure is drawn, and which lists its series need ([`ProgramBody::check_shape`] enforces it).
+///
+/// | kind | lists |
+/// |---|---|
+/// | bar | `labels`, `y`; or also `low`, `high` |
+/// | line | `x`, `y`; or also `low`, `high` |
+/// | scatter | `x`, `y` |
+/// | histogram | `low`, `high`: the bins' edges; `y`: their heights |
+/// | box | `labels`; `low`, `y`, `high`: the quartiles. No whiskers: they end at single persons |
+/// | Kaplan–Meier | `x`: times, rising; `y`: survival from 0 to 1; or also `low`, `high` |
+/// | forest | `labels`, `x`: estimates; `low`, `high` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(
@@ -77,7 +87,7 @@ pub struct Series {
     pub name: String,
     /// Names of bars, boxes or studies.
     pub labels: Vec<String>,
-    /// Horizontal places, finite.
+    /// Horizontal places, finite; of a forest, the estimates.
     pub x: Vec<f64>,
     /// Vertical places, finite.
     pub y: Vec<f64>,

@@ -233,7 +233,7 @@ impl Value {
     }
 }
 
-fn push_record(text: &mut String, fields: impl Iterator<Item = String>) {
+pub(crate) fn push_record(text: &mut String, fields: impl Iterator<Item = String>) {
     for (i, field) in fields.enumerate() {
         if i > 0 {
             text.push(',');

@@ -2,18 +2,18 @@
 
 use kekkai_bundle::Accept;
 use kekkai_checks::Report;
-use kekkai_output::{OutputDigest, Table};
+use kekkai_output::{Content, OutputDigest};
 use kekkai_review_api::OutputState;
 use kekkai_types::{AgreementId, JobId, Lang, OutputId, PersonId, ServerId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What lists need, without the table. Sealed as one value: none of it can be changed alone.
+/// What lists need, without the content. Sealed as one value: none of it can be changed alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// The output.
     pub output: OutputId,
-    /// Which server's engine counted.
+    /// On which server the session was.
     pub server: ServerId,
     /// In which session.
     pub session: SessionId,
@@ -31,13 +31,13 @@ pub struct Head {
     pub lang: Lang,
     /// When it arrived.
     pub submitted: Timestamp,
-    /// Of the table, evidence included.
+    /// Of the content, evidence and lineage included.
     pub digest: OutputDigest,
     /// What the checks said.
     pub report: Report,
 }
 
-/// An output without its table.
+/// An output without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// What was submitted, and what the checks said.
@@ -52,13 +52,13 @@ pub struct Listed {
     pub votes: Vec<Vote>,
 }
 
-/// An output with its table, whose digest was computed again from the stored bytes.
+/// An output with its content, whose digest was computed again from the stored bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// Everything but the table.
+    /// Everything but the content.
     pub listed: Listed,
-    /// With evidence.
-    pub table: Table,
+    /// Everything that reviewers see.
+    pub content: Content,
 }
 
 /// One reviewer's vote in one round.

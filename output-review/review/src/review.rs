@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 pub use conclude::CONCLUDE_INTERVAL;
 pub use fetch::FetchError;
-pub use submit::{AUTHOR_WAITING_MAX, COLUMNS_MAX, PURPOSE_MAX, TITLE_MAX};
+pub use submit::{AUTHOR_WAITING_MAX, PURPOSE_MAX, TITLE_MAX};
 pub use vote::{Ballot, COMMENT_MAX, VoteError};
 
 use crate::model::Head;

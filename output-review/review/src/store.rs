@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kekkai_output::Table;
+use kekkai_output::Content;
 use kekkai_review_api::OutputState;
 use kekkai_types::{KeyText, OutputId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -166,11 +166,11 @@ impl Store {
     }
 
     /// Stores an output that arrived; the ledger knows it already.
-    pub fn insert(&self, head: &Head, table: &Table, step: Step) -> Result<(), StoreError> {
+    pub fn insert(&self, head: &Head, content: &Content, step: Step) -> Result<(), StoreError> {
         let id = &head.output;
         let to = state::next(None, step).ok_or_else(|| refused(id, step))?;
         let sealed_head = self.seal(&head_place(id.as_str()), head)?;
-        let sealed_body = self.seal(&body_place(id.as_str()), table)?;
+        let sealed_body = self.seal(&body_place(id.as_str()), content)?;
         self.lock().execute(
             "INSERT INTO outputs (id, state, round, submitted, changed, head, body)
              VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5)",
@@ -185,7 +185,7 @@ impl Store {
         Ok(())
     }
 
-    /// An output without its table; `None` where there is none.
+    /// An output without its content; `None` where there is none.
     pub fn find(&self, output: &OutputId) -> Result<Option<Listed>, StoreError> {
         let raw = self
             .lock()
@@ -198,7 +198,7 @@ impl Store {
         raw.map(|raw| self.listed(raw)).transpose()
     }
 
-    /// An output with its table, whose digest is computed anew and compared.
+    /// An output with its content, whose digest is computed anew and compared.
     pub fn load(&self, output: &OutputId) -> Result<Option<Stored>, StoreError> {
         let Some(listed) = self.find(output)? else {
             return Ok(None);
@@ -209,12 +209,12 @@ impl Store {
             |row| row.get(0),
         )?;
         let id = output.as_str();
-        let table: Table = self.unseal(id, &body_place(id), &sealed)?;
+        let content: Content = self.unseal(id, &body_place(id), &sealed)?;
         // The seal already says so; the digest is what people vote on, so it is asked again.
-        if table.digest().ok() != Some(listed.head.digest) {
+        if content.digest().ok() != Some(listed.head.digest) {
             return Err(altered(id, SealError::Altered));
         }
-        Ok(Some(Stored { listed, table }))
+        Ok(Some(Stored { listed, content }))
     }
 
     /// Outputs that take votes, the oldest first, or decided ones, the newest first.

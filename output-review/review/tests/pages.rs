@@ -10,7 +10,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{MARKUP, Stage, cell, submission, table};
+use common::{MARKUP, Stage, cell, submission, table, table_of};
 use kekkai_output::{Cell, Value};
 use kekkai_review_api::header;
 use kekkai_service::tls::SERVICE_NAME;
@@ -26,11 +26,11 @@ async fn no_text_of_an_output_becomes_markup() {
     let mut submit = submission("sato", table());
     submit.title = format!("title {MARKUP}");
     submit.purpose = format!("purpose {MARKUP}");
-    submit.table.columns[0].name = format!("column {MARKUP}");
-    submit.table.columns[1].name = "\" onmouseover=\"x".to_owned();
-    submit.table.rows[0][0] = Cell::Key(Value::Text(format!("group {MARKUP}")));
-    submit.table.lineage.sql = format!("SELECT '{MARKUP}'");
-    submit.table.lineage.engine = MARKUP.to_owned();
+    table_of(&mut submit).columns[0].name = format!("column {MARKUP}");
+    table_of(&mut submit).columns[1].name = "\" onmouseover=\"x".to_owned();
+    table_of(&mut submit).rows[0][0] = Cell::Key(Value::Text(format!("group {MARKUP}")));
+    table_of(&mut submit).lineage.sql = format!("SELECT '{MARKUP}'");
+    table_of(&mut submit).lineage.engine = MARKUP.to_owned();
     stage.submit(&submit).await.unwrap();
     let path = format!("/review/output/{}", submit.output);
     let comment = "%3Cscript%3Ealert%3C%2Fscript%3E";
@@ -64,13 +64,13 @@ async fn both_languages_are_complete() {
     // Nothing of the output itself is Japanese, so whatever is comes from the page.
     let mut submit = submission("sato", table());
     submit.title = "Patients by region".to_owned();
-    submit.table.columns[0].name = "region".to_owned();
-    submit.table.lineage.sql = "SELECT 1".to_owned();
-    for (row, name) in submit
-        .table
-        .rows
-        .iter_mut()
-        .zip(["a@b.example", "090-1234-5678", "=x"])
+    table_of(&mut submit).columns[0].name = "region".to_owned();
+    table_of(&mut submit).lineage.sql = "SELECT 1".to_owned();
+    for (row, name) in
+        table_of(&mut submit)
+            .rows
+            .iter_mut()
+            .zip(["a@b.example", "090-1234-5678", "=x"])
     {
         row[0] = Cell::Key(Value::Text(name.to_owned()));
     }
@@ -274,7 +274,7 @@ async fn contributors_are_shown_to_reviewers_on_demand() {
 async fn long_tables_are_shown_whole_over_several_pages() {
     let stage = Stage::start().await;
     let mut submit = submission("sato", table());
-    submit.table.rows = (0..450)
+    table_of(&mut submit).rows = (0..450)
         .map(|i| {
             vec![
                 Cell::Key(Value::Text(format!("group-{i}-end"))),

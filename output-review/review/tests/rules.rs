@@ -9,7 +9,8 @@
 
 mod common;
 
-use common::{Stage, submission, table};
+use common::{Stage, submission, table, table_of};
+use kekkai_output::Content;
 use kekkai_policy_api::Event;
 use kekkai_review::model::{Head, Vote};
 use kekkai_review::state::Step;
@@ -81,10 +82,10 @@ async fn votes_under_old_rules_are_annulled_and_given_again() {
 async fn output_that_fails_the_new_rules_is_withdrawn_from_review() {
     let mut stage = Stage::start().await;
     let mut loose = submission("sato", table());
-    loose.table.rows[0][1] = common::cell(kekkai_output::Value::Int(9), 9);
+    table_of(&mut loose).rows[0][1] = common::cell(kekkai_output::Value::Int(9), 9);
     // The present rules refuse it, so it is brought in through the earlier version's door.
     let mut harmless = loose.clone();
-    harmless.table = table();
+    harmless.content = Content::Table(table());
     stage.submit(&harmless).await.unwrap();
     stage.kill();
     age(&stage, &harmless);
@@ -93,9 +94,11 @@ async fn output_that_fails_the_new_rules_is_withdrawn_from_review() {
             Store::open(&stage.dir.path().join("state"), &KeyText::new([0x5a; 32])).unwrap();
         let mut head = store.find(&harmless.output).unwrap().unwrap().head;
         head.output = kekkai_types::OutputId::random().unwrap();
-        head.digest = loose.table.digest().unwrap();
+        head.digest = loose.content.digest().unwrap();
         loose.output = head.output.clone();
-        store.insert(&head, &loose.table, Step::Submitted).unwrap();
+        store
+            .insert(&head, &loose.content, Step::Submitted)
+            .unwrap();
     }
     stage.start_review().await;
     assert_eq!(

@@ -12,7 +12,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Snapshot, Stage, Strike, release_key, submission, table};
+use common::{Snapshot, Stage, Strike, release_key, submission, table, table_of};
 use kekkai_policy_api::Event;
 use kekkai_review_api::{OutputState, Submit};
 use kekkai_types::Lang;
@@ -74,7 +74,7 @@ async fn bundle_is_the_recorded_one(stage: &Stage, submit: &Submit) {
         .await;
     assert_eq!(page.status, 200);
     let verified = kekkai_bundle::verify(&page.body, &release_key()).unwrap();
-    assert_eq!(verified.csv(), submit.table.released_csv());
+    assert_eq!(verified.csv(), table_of(&mut submit.clone()).released_csv());
     let events = stage.world.lock().unwrap().events();
     let named: Vec<_> = events
         .iter()
@@ -395,7 +395,10 @@ async fn what_waits_is_unreadable_at_rest() {
     let mut stage = Stage::start().await;
     let mut submit = submission("sato", table());
     submit.title = "sentinel-title".to_owned();
-    submit.table.lineage.sql.push_str(" -- sentinel-sql");
+    table_of(&mut submit)
+        .lineage
+        .sql
+        .push_str(" -- sentinel-sql");
     stage.submit(&submit).await.unwrap();
     stage
         .vote("mori", &submit.output, "accept", "sentinel-comment")

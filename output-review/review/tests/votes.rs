@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Asked, Snapshot, Stage, release_key, submission, table};
+use common::{Asked, Snapshot, Stage, release_key, submission, table, table_of};
 use kekkai_policy_api::{Action, Event};
 use kekkai_review_api::OutputState;
 use kekkai_service::CallError;
@@ -27,7 +27,7 @@ async fn two_reviewers_release_exactly_the_approved_bytes() {
     let stage = Stage::start().await;
     let submit = submission("sato", table());
     let digest = stage.submit(&submit).await.unwrap();
-    assert_eq!(digest, submit.table.digest().unwrap());
+    assert_eq!(digest, submit.content.digest().unwrap());
     let id = &submit.output;
 
     assert_eq!(stage.vote("mori", id, "accept", "").await.status, 303);
@@ -50,7 +50,7 @@ async fn two_reviewers_release_exactly_the_approved_bytes() {
         format!("attachment; filename=\"{id}.kekkai-release.json\"")
     );
     let verified = kekkai_bundle::verify(&page.body, &release_key()).unwrap();
-    assert_eq!(verified.csv(), submit.table.released_csv());
+    assert_eq!(verified.csv(), table_of(&mut submit.clone()).released_csv());
     assert_eq!(verified.record.digest, digest);
     assert!(
         !page.text().contains("4321"),
@@ -408,7 +408,7 @@ async fn repeated_submission_submits_once_and_another_table_under_its_id_is_refu
     let digest = stage.submit(&submit).await.unwrap();
     assert_eq!(stage.submit(&submit).await.unwrap(), digest);
     let mut other = submit.clone();
-    other.table.rows.pop();
+    table_of(&mut other).rows.pop();
     assert_eq!(
         refused(stage.submit(&other).await.unwrap_err()),
         "output-exists"
@@ -432,7 +432,7 @@ async fn repeated_submission_submits_once_and_another_table_under_its_id_is_refu
 async fn malformed_submissions_are_refused() {
     let stage = Stage::start().await;
     let mut ragged = submission("sato", table());
-    ragged.table.rows[0].pop();
+    table_of(&mut ragged).rows[0].pop();
     assert_eq!(
         refused(stage.submit(&ragged).await.unwrap_err()),
         "table-shape"
@@ -458,8 +458,9 @@ async fn malformed_submissions_are_refused() {
         );
     }
     let mut wide = submission("sato", table());
-    wide.table.rows.clear();
-    wide.table.columns = vec![wide.table.columns[0].clone(); 1_001];
+    table_of(&mut wide).rows.clear();
+    let column = table_of(&mut wide).columns[0].clone();
+    table_of(&mut wide).columns = vec![column; 1_001];
     assert_eq!(
         refused(stage.submit(&wide).await.unwrap_err()),
         "table-columns"

@@ -108,12 +108,18 @@ pub(super) fn approve<'a>(
     second: &Vote,
 ) -> Result<(Approval, Candidate<'a>), VoteError> {
     let head = &stored.listed.head;
+    // Votes of one moment come from the database in this order: the prepared release has it too.
+    let [first, second] = if (first.at, &first.reviewer) <= (second.at, &second.reviewer) {
+        [first, second]
+    } else {
+        [second, first]
+    };
     let candidate = Candidate {
         output: &head.output,
         agreement: &head.agreement,
         author: &head.author,
         submitted: head.submitted,
-        table: &stored.table,
+        content: &stored.content,
         report: &head.report,
     };
     let (Some(a), Some(b)) = (

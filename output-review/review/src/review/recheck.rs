@@ -1,6 +1,6 @@
 //! The rules have changed: what waits is checked anew.
 
-use kekkai_checks::{Verdict, check};
+use kekkai_checks::{Verdict, check_content};
 use kekkai_policy_api::Event;
 use kekkai_types::Timestamp;
 
@@ -31,7 +31,7 @@ impl Review {
                 .await?
                 .ok_or(VoteError::NotFound)?;
             let head = Head {
-                report: check(&stored.table, &profile),
+                report: check_content(&stored.content, &profile),
                 ..listed.head.clone()
             };
             for vote in &listed.votes {

@@ -1,7 +1,7 @@
 //! An output arrives.
 
-use kekkai_checks::{Profile, Report, Verdict, check};
-use kekkai_output::OutputDigest;
+use kekkai_checks::{Profile, Report, Verdict, check_content};
+use kekkai_output::{OutputDigest, ShapeError};
 use kekkai_policy_api::Event;
 use kekkai_review_api::Submit;
 use kekkai_types::{Refusal, ServerId, Timestamp};
@@ -16,8 +16,6 @@ use crate::store::{OUTPUTS_WAITING_MAX, StoreError};
 pub const TITLE_MAX: usize = 200;
 /// Characters of a purpose.
 pub const PURPOSE_MAX: usize = 2_000;
-/// Columns of a table: a reviewer must be able to look at each.
-pub const COLUMNS_MAX: usize = 1_000;
 /// Outputs of one author that may wait for votes at once.
 pub const AUTHOR_WAITING_MAX: usize = 20;
 
@@ -43,12 +41,9 @@ impl Review {
         if !is_plain(&submit.purpose) || !is_plain(&submit.title) || submit.title.contains('\n') {
             return Err(Refusal::new("control-characters", "title or purpose"));
         }
-        if submit.table.columns.len() > COLUMNS_MAX {
-            return Err(Refusal::new("table-columns", COLUMNS_MAX.to_string()));
-        }
         let judged = tokio::task::spawn_blocking(move || judge(submit, &profile)).await;
         let (submit, report, digest) = judged.map_err(|_| Refusal::new("internal", "checks"))??;
-        let table = submit.table;
+        let content = submit.content;
         let head = Head {
             output: submit.output,
             server,
@@ -128,7 +123,7 @@ impl Review {
             "output arrived"
         );
         self.store
-            .run(move |store| store.insert(&head, &table, step))
+            .run(move |store| store.insert(&head, &content, step))
             .await
             .map_err(|error| internal(&error))?;
         Ok(digest)
@@ -147,17 +142,29 @@ impl Review {
 
 /// The work of a submission that needs no other service.
 fn judge(submit: Submit, profile: &Profile) -> Result<(Submit, Report, OutputDigest), Refusal> {
-    // A table from another process is an allegation until its shape is checked.
-    submit
-        .table
-        .check_shape()
-        .map_err(|error| Refusal::new("table-shape", error.to_string()))?;
-    let report = check(&submit.table, profile);
+    // What comes from another process is an allegation until its shape is checked.
+    submit.content.check_shape().map_err(shape_refused)?;
+    let report = check_content(&submit.content, profile);
     let digest = submit
-        .table
+        .content
         .digest()
         .map_err(|_| Refusal::new("internal", "digest"))?;
     Ok((submit, report, digest))
+}
+
+fn shape_refused(error: ShapeError) -> Refusal {
+    match error {
+        ShapeError::Table(error) => Refusal::new("table-shape", error.to_string()),
+        ShapeError::TooMany {
+            what: "columns",
+            max,
+            ..
+        } => Refusal::new("table-columns", max.to_string()),
+        ShapeError::TooMany { what, max, .. } => {
+            Refusal::new("output-too-large", format!("{what}, {max}"))
+        }
+        error => Refusal::new("output-shape", error.to_string()),
+    }
 }
 
 fn internal(error: &StoreError) -> Refusal {

@@ -3,6 +3,7 @@
 mod fault;
 mod layout;
 mod output;
+mod program;
 mod queue;
 mod release;
 mod table;

@@ -7,7 +7,7 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use kekkai_checks::Finding;
-use kekkai_output::OutputDigest;
+use kekkai_output::{Content, Lineage, OutputDigest};
 use kekkai_policy_api::Action;
 use kekkai_types::{Lang, OutputId, Timestamp};
 use maud::{Markup, html};
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use super::layout::{self, Part, when};
+use super::program;
 use super::queue::{state_badge, verdict_badge};
 use super::table::{self, View};
 use super::text;
@@ -118,8 +119,16 @@ pub(super) fn render(visitor: &Visitor, stored: &Stored, view: View) -> Markup {
     html! {
         (summary(lang, listed))
         (findings(lang, listed))
-        (table::show(lang, &stored.table, &listed.head.report, view))
-        (lineage(lang, stored))
+        @match &stored.content {
+            Content::Table(table) => {
+                (table::show(lang, table, &listed.head.report, view))
+                (lineage(lang, stored, &table.lineage))
+            }
+            Content::Program(output) => {
+                (program::body(lang, &output.body, &listed.head.report, view))
+                (program::lineage(lang, &listed.head, &output.lineage))
+            }
+        }
         (decision(visitor, listed))
     }
 }
@@ -192,9 +201,8 @@ fn finding_row(lang: Lang, finding: &Finding) -> Markup {
     }
 }
 
-fn lineage(lang: Lang, stored: &Stored) -> Markup {
+fn lineage(lang: Lang, stored: &Stored, lineage: &Lineage) -> Markup {
     let head = &stored.listed.head;
-    let lineage = &stored.table.lineage;
     html! {
         section {
             h2 { (text::LINEAGE.get(lang)) }

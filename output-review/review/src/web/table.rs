@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use kekkai_checks::{Place, Report, Verdict};
-use kekkai_output::{Cell, ColumnKind, Suppression, Table};
+use kekkai_output::{Cell, ColumnKind, Grid, Suppression, Table, Value};
 use kekkai_types::Lang;
 use maud::{Markup, html};
 
-use super::text;
+use super::text::{self, T};
 
 /// Rows on one page, at most.
 const ROWS_PER_PAGE_MAX: usize = 200;
@@ -30,21 +30,14 @@ impl View {
 }
 
 pub(super) fn show(lang: Lang, table: &Table, report: &Report, view: View) -> Markup {
-    let per_page = CELLS_PER_PAGE_MAX
-        .checked_div(table.columns.len())
-        .unwrap_or(ROWS_PER_PAGE_MAX)
-        .clamp(1, ROWS_PER_PAGE_MAX);
-    let pages = table.rows.len().div_ceil(per_page).max(1);
-    let marks = marks(report);
-    let mark = |row, column| {
-        marks
-            .get(&Place { row, column })
-            .copied()
-            .unwrap_or_default()
-    };
-    let page = view.page.clamp(1, pages);
-    let view = View { page, ..view };
-    let first = page.saturating_sub(1).saturating_mul(per_page);
+    let marks = Marks::of(report);
+    let mark = |row, column| marks.at(row, column);
+    let Slice {
+        view,
+        pages,
+        first,
+        per_page,
+    } = Slice::of(table.columns.len(), table.rows.len(), view);
     let toggled = View {
         counts: !view.counts,
         ..view
@@ -91,6 +84,80 @@ pub(super) fn show(lang: Lang, table: &Table, report: &Report, view: View) -> Ma
             }
             @if pages > 1 { (pager(lang, view, pages)) }
         }
+    }
+}
+
+/// Which rows one page shows.
+struct Slice {
+    view: View,
+    pages: usize,
+    first: usize,
+    per_page: usize,
+}
+
+impl Slice {
+    fn of(columns: usize, rows: usize, view: View) -> Self {
+        let per_page = CELLS_PER_PAGE_MAX
+            .checked_div(columns)
+            .unwrap_or(ROWS_PER_PAGE_MAX)
+            .clamp(1, ROWS_PER_PAGE_MAX);
+        let pages = rows.div_ceil(per_page).max(1);
+        let page = view.page.clamp(1, pages);
+        Self {
+            view: View { page, ..view },
+            pages,
+            first: page.saturating_sub(1).saturating_mul(per_page),
+            per_page,
+        }
+    }
+}
+
+/// Plain values: a program's table, or the numbers of its figure or model.
+pub(super) fn grid(lang: Lang, title: T, grid: &Grid, report: &Report, view: View) -> Markup {
+    let marks = Marks::of(report);
+    let Slice {
+        view,
+        pages,
+        first,
+        per_page,
+    } = Slice::of(grid.columns.len(), grid.rows.len(), view);
+    html! {
+        section #table {
+            h2 { (title.get(lang)) }
+            p.note {
+                (grid.rows.len()) " " (text::ROWS.get(lang)) ", "
+                (grid.columns.len()) " " (text::COLUMNS.get(lang)) ". "
+                (text::ROW_NUMBERS_STAY.get(lang))
+            }
+            div.scroll tabindex="0" {
+                table.data {
+                    thead { tr {
+                        th.index scope="col" { "#" }
+                        @for (index, column) in grid.columns.iter().enumerate() {
+                            th scope="col" class=(marks.at(None, Some(index))) { (column) }
+                        }
+                    } }
+                    tbody {
+                        @for (row, values) in grid.rows.iter().enumerate().skip(first).take(per_page) {
+                            tr {
+                                th scope="row" class={ "index " (marks.at(Some(row), None)) } { (row.saturating_add(1)) }
+                                @for (index, value) in values.iter().enumerate() {
+                                    td class={ (alignment(value)) " " (marks.at(Some(row), Some(index))) } { (value.plain()) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if pages > 1 { (pager(lang, view, pages)) }
+        }
+    }
+}
+
+fn alignment(value: &Value) -> &'static str {
+    match value {
+        Value::Int(_) | Value::Float(_) => "number",
+        Value::Null | Value::Bool(_) | Value::Text(_) => "key",
     }
 }
 
@@ -143,18 +210,29 @@ fn pager(lang: Lang, view: View, pages: usize) -> Markup {
 }
 
 /// The worst finding of each place, as a class.
-fn marks(report: &Report) -> BTreeMap<Place, &'static str> {
-    // The worst comes first.
-    let mut marks = BTreeMap::new();
-    for finding in &report.findings {
-        let mark = match finding.verdict {
-            Verdict::Fail => "bad",
-            Verdict::Review => "warn",
-            Verdict::Pass => "",
-        };
-        marks.entry(finding.place).or_insert(mark);
+pub(super) struct Marks(BTreeMap<Place, &'static str>);
+
+impl Marks {
+    pub(super) fn of(report: &Report) -> Self {
+        // The worst comes first.
+        let mut marks = BTreeMap::new();
+        for finding in &report.findings {
+            let mark = match finding.verdict {
+                Verdict::Fail => "bad",
+                Verdict::Review => "warn",
+                Verdict::Pass => "",
+            };
+            marks.entry(finding.place).or_insert(mark);
+        }
+        Self(marks)
     }
-    marks
+
+    pub(super) fn at(&self, row: Option<usize>, column: Option<usize>) -> &'static str {
+        self.0
+            .get(&Place { row, column })
+            .copied()
+            .unwrap_or_default()
+    }
 }
 
 fn class_of(kind: &ColumnKind) -> &'static str {

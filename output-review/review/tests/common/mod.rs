@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kekkai_output::{
-    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression, Table,
-    Value, ValueType,
+    Aggregate, Cell, Column, ColumnKind, Content, Evidence, Lineage, OutputDigest, Suppression,
+    Table, Value, ValueType,
 };
 use kekkai_policy_api::{
     Action, Decide, Decided, EndReason, Event, KnownPerson, LookUpPerson, Record, Recorded,
@@ -729,7 +729,15 @@ pub(crate) fn submission(author: &str, table: Table) -> Submit {
         title: "地域別の患者数".to_owned(),
         purpose: "Table 1 of the report".to_owned(),
         lang: Lang::Ja,
-        table,
+        content: Content::Table(table),
+    }
+}
+
+/// The table of a submission that has one.
+pub(crate) fn table_of(submit: &mut Submit) -> &mut Table {
+    match &mut submit.content {
+        Content::Table(table) => table,
+        Content::Program(_) => panic!("a program's output"),
     }
 }
 
