@@ -52,15 +52,18 @@ pub(crate) fn draw(figure: &Figure) -> String {
                 }
             }
             FigureKind::KaplanMeier => {
-                let low = steps(&points(&x, &y, &series.x, &series.low));
-                let mut band = steps(&points(&x, &y, &series.x, &series.high));
-                band.extend(low.into_iter().rev());
-                if !band.is_empty() {
+                // At time 0 everybody lives, without doubt.
+                let curve = |heights: &[f64]| {
+                    let mut curve = vec![(x.at(0.0), y.at(1.0))];
+                    curve.extend(points(&x, &y, &series.x, heights));
+                    steps(&curve)
+                };
+                if !series.low.is_empty() {
+                    let mut band = curve(&series.high);
+                    band.extend(curve(&series.low).into_iter().rev());
                     canvas.area(&band, pen);
                 }
-                let mut curve = vec![(x.at(0.0), y.at(1.0))];
-                curve.extend(points(&x, &y, &series.x, &series.y));
-                canvas.polyline(&steps(&curve), pen);
+                canvas.polyline(&curve(&series.y), pen);
             }
             _ => {
                 let mut band = points(&x, &y, &series.x, &series.high);

@@ -76,7 +76,7 @@ impl Scale {
         }
     }
 
-    /// A logarithmic axis for positive numbers, with ticks at 1, 2 and 5 times powers of ten.
+    /// A logarithmic axis for positive numbers, with ticks at round multiples of powers of ten.
     pub(crate) fn logarithmic(range: Range, pixels: (f64, f64)) -> Self {
         let range = Range {
             low: range.low.max(1.0 / DRAWN_MAX),
@@ -90,10 +90,20 @@ impl Scale {
                 high: range.high * 2.0,
             }
         };
+        // Room at both ends, so that no interval ends in the frame.
+        let range = Range {
+            low: range.low / 1.1,
+            high: range.high * 1.1,
+        };
+        let factors: &[f64] = if range.high / range.low < 10.0 {
+            &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]
+        } else {
+            &[1.0, 2.0, 5.0]
+        };
         let mut ticks = Vec::new();
         let mut power = range.low.log10().floor();
         while power <= range.high.log10() {
-            for factor in [1.0, 2.0, 5.0] {
+            for factor in factors {
                 let value: f64 = factor * 10.0_f64.powf(power);
                 if value >= range.low && value <= range.high {
                     ticks.push((value, tick(value, value)));
@@ -238,8 +248,9 @@ mod tests {
             },
             (0.0, 100.0),
         );
+        let step = scale.at(2.0) - scale.at(1.0);
+        assert!((scale.at(4.0) - scale.at(2.0) - step).abs() < 1e-9);
         assert!((scale.at(1.0) - 50.0).abs() < 1e-9);
-        assert!((scale.at(2.0) - 75.0).abs() < 1e-9);
         let words: Vec<&str> = scale.ticks.iter().map(|(_, word)| word.as_str()).collect();
         assert_eq!(words, ["0.5", "1", "2"]);
     }

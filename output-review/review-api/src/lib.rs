@@ -3,6 +3,14 @@
 //! Staff pages are HTML: the gateway forwards `/review/…` and `/release/…` over the same mutual TLS,
 //! with the headers named in [`header`]. A browser's own headers of these names never pass.
 
+mod tool;
+
+pub use tool::{
+    AdmittedTool, FetchTool, FetchedTool, ListToolRequests, ListTools, SubmitTool,
+    TOOL_COMPONENT_MAX, TOOL_DESCRIPTION_MAX, TOOL_FORMAT, TOOL_NAMESPACE, TOOL_SBOM_MAX,
+    ToolManifest, ToolName, ToolRequest, ToolState, ToolSummary, WithdrawTool,
+};
+
 use kekkai_output::{Content, OutputDigest};
 use kekkai_types::{
     AgreementId, Call, JobId, Lang, OutputId, PeerKind, PersonId, SessionId, Timestamp,
