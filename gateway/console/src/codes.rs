@@ -194,6 +194,76 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("結果の形が正しくないため、申請できません。", "運用担当者に日時とジョブ番号を伝えてください。"),
         ("The result's shape is wrong and can't be submitted.", "tell the operator the time and the job's number."),
     ),
+    (
+        "programs-not-agreed",
+        ("この取決めでは、プログラムを実行できません。", "必要な場合は、研究開発責任者から提供者へ、取決めへの [programs] の追加を依頼してください。"),
+        ("The agreement lets no program run.", "if you need one, your principal investigator asks the producer to add [programs] to the agreement."),
+    ),
+    (
+        "programs-unavailable",
+        ("この解析サーバーでは、プログラムを実行する準備ができていません。", "運用担当者に知らせてください。"),
+        ("This analysis server is not set up to run programs.", "tell the operator."),
+    ),
+    (
+        "python-not-agreed",
+        ("この取決めでは、Python スクリプトを実行できません。", "必要な場合は、研究開発責任者から提供者へ、取決めの [programs] python の変更を依頼してください。"),
+        ("The agreement lets no Python script run.", "if you need one, your principal investigator asks the producer to amend [programs] python of the agreement."),
+    ),
+    (
+        "tool-not-agreed",
+        ("取決めにないツールです。", "tools で使えるツールを確かめてください。必要な場合は、研究開発責任者から提供者へ、取決めの own_tools への追加を依頼してください。"),
+        ("The agreement names no such tool.", "see tools; if you need another, your principal investigator asks the producer to add it to the agreement's own_tools."),
+    ),
+    (
+        "tool-unknown",
+        ("このツールは、まだ審査を経て受け入れられていません。", "tools で使えるツールを確かめてください。持込みはツールの申請 (kekkai tool submit) によります。"),
+        ("This tool was not admitted by review, or not yet.", "see tools for those that were; kekkai tool submit, outside, brings one in."),
+    ),
+    (
+        "tool-changed",
+        ("ツールの内容が審査を経たものと違うため、実行しませんでした。記録されました。", "運用担当者に知らせてください。"),
+        ("The tool is not the one that was admitted, and was not run; this was recorded.", "tell the operator."),
+    ),
+    (
+        "script-unknown",
+        ("その名前のスクリプトは保存されていません。", "script list で名前を確かめるか、script save で保存してください。"),
+        ("No script of that name is kept.", "see script list, or keep it with script save."),
+    ),
+    (
+        "script-name",
+        ("スクリプトの名前として使えません。", "英数字で始まる、英数字と . _ - で64文字までの名前にしてください。"),
+        ("That is no name for a script.", "use at most 64 letters, digits, . _ -, beginning with a letter or digit."),
+    ),
+    (
+        "script-too-long",
+        ("スクリプトが長すぎます。", "短くするか、繰り返し使う部分をツールとして申請してください。"),
+        ("The script is too long.", "shorten it, or bring what you use again and again in as a tool."),
+    ),
+    (
+        "too-many-scripts",
+        ("保存できるスクリプトの数の上限に達しています。", "script list で確かめ、使わないものを script remove で消してください。"),
+        ("As many scripts are kept as may be.", "see script list, and remove those that you don't use."),
+    ),
+    (
+        "scripts-unavailable",
+        ("スクリプトの保存領域を使えません。", "運用担当者に知らせてください。run python - なら、保存せずに実行できます。"),
+        ("The place where scripts are kept can't be used.", "tell the operator; run python - runs one without keeping it."),
+    ),
+    (
+        "arguments",
+        ("引数が多すぎるか、長すぎます。", "引数を減らすか、短くしてください。"),
+        ("There are too many arguments, or one is too long.", "give fewer or shorter ones."),
+    ),
+    (
+        "output-too-large",
+        ("成果物が大きすぎます。", "集計を粗くするか、成果物を分けてください。"),
+        ("The output is too large.", "use coarser groups, or several outputs."),
+    ),
+    (
+        "output-shape",
+        ("成果物の形が正しくないため、申請できません。", "列や系列の長さと、値が有限であることを確かめてください。"),
+        ("The output's shape is wrong and can't be submitted.", "check that columns and series fit together and that numbers are finite."),
+    ),
 ];
 
 /// Codes whose detail is for the operator's log: it speaks of the inside of a service.

@@ -1,10 +1,17 @@
 //! Lines become commands. What isn't a command is said to be none; nothing is guessed or run.
 
+mod lines;
+mod program;
+mod submit;
+#[cfg(test)]
+mod tests;
+
 use std::str::FromStr;
 
 use kekkai_analysis_api::SQL_MAX;
-use kekkai_types::{JobId, Lang};
+use kekkai_types::{JobId, Lang, ToolName};
 
+pub use self::lines::Lines;
 use crate::words;
 
 /// The longest line, in bytes. A statement over several lines may have as much in all.
@@ -25,6 +32,30 @@ pub enum Command {
     Schema(Option<String>),
     /// Start a query and wait for it.
     Sql(String),
+    /// Run a Python script and wait for it.
+    RunScript {
+        /// One that the session keeps; `None`: its text is typed or piped now.
+        name: Option<String>,
+        /// What it is started with.
+        args: Vec<String>,
+    },
+    /// Run a tool and wait for it.
+    RunTool {
+        /// Which.
+        name: ToolName,
+        /// What it is started with.
+        args: Vec<String>,
+    },
+    /// What may be run.
+    Tools,
+    /// Keep a script, whose text is typed or piped now.
+    SaveScript(String),
+    /// The scripts that are kept.
+    Scripts,
+    /// A script's text.
+    ShowScript(String),
+    /// Erase a script.
+    RemoveScript(String),
     /// The session's jobs.
     Jobs,
     /// A job with its result.
@@ -50,6 +81,16 @@ pub enum Command {
     Exit,
 }
 
+impl Command {
+    /// Whether a script's text follows: see [`Source`](crate::Source).
+    pub fn needs_source(&self) -> bool {
+        matches!(
+            self,
+            Self::RunScript { name: None, .. } | Self::SaveScript(_)
+        )
+    }
+}
+
 /// A command that `help` can tell more about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "named by the commands")]
@@ -57,7 +98,12 @@ pub enum Topic {
     Help,
     Schema,
     Sql,
+    Run,
+    Tools,
+    Script,
     Jobs,
+    Result,
+    Cancel,
     Submit,
     Outputs,
     Status,
@@ -67,11 +113,16 @@ pub enum Topic {
 
 impl Topic {
     /// In the order in which people need them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Help,
         Self::Schema,
         Self::Sql,
+        Self::Run,
+        Self::Tools,
+        Self::Script,
         Self::Jobs,
+        Self::Result,
+        Self::Cancel,
         Self::Submit,
         Self::Outputs,
         Self::Status,
@@ -85,7 +136,12 @@ impl Topic {
             Self::Help => "help",
             Self::Schema => "schema",
             Self::Sql => "sql",
+            Self::Run => "run",
+            Self::Tools => "tools",
+            Self::Script => "script",
             Self::Jobs => "jobs",
+            Self::Result => "result",
+            Self::Cancel => "cancel",
             Self::Submit => "submit",
             Self::Outputs => "outputs",
             Self::Status => "status",
@@ -140,6 +196,20 @@ pub enum Usage {
     LangUnknown(String),
     /// There is no such command to help with.
     TopicUnknown(String),
+    /// `run` needs a program.
+    ProgramMissing,
+    /// Neither `python` nor `tool`.
+    ProgramUnknown(String),
+    /// A script's name is missing.
+    NameMissing,
+    /// Not the name of a script or tool.
+    NameMalformed(String),
+    /// More than [`ARGS_MAX`](kekkai_analysis_api::ARGS_MAX).
+    TooManyArguments(usize),
+    /// More bytes than [`ARG_MAX`](kekkai_analysis_api::ARG_MAX).
+    ArgumentTooLong(usize),
+    /// An argument has a character that drives terminals or leaves no trace.
+    ArgumentNotPlain,
 }
 
 /// Parses a whole request: the string of an SSH `exec`, or one line. An empty one is `help`.
@@ -182,7 +252,13 @@ pub fn parse(line: &str) -> Result<Command, ParseError> {
         (Topic::Jobs, ["show", number]) => Ok(Command::ShowJob(job(number).map_err(wrong)?)),
         (Topic::Jobs, ["cancel", number]) => Ok(Command::CancelJob(job(number).map_err(wrong)?)),
         (Topic::Jobs, ["show" | "cancel", _, word, ..] | [word, ..]) => extra(word),
-        (Topic::Submit, words) => submit(words).map_err(wrong),
+        (Topic::Result, [number]) => Ok(Command::ShowJob(job(number).map_err(wrong)?)),
+        (Topic::Cancel, [number]) => Ok(Command::CancelJob(job(number).map_err(wrong)?)),
+        (Topic::Result | Topic::Cancel, []) => Err(wrong(Usage::JobMissing)),
+        (Topic::Run, words) => program::run(words).map_err(wrong),
+        (Topic::Script, words) => program::script(words).map_err(wrong),
+        (Topic::Tools, []) => Ok(Command::Tools),
+        (Topic::Submit, words) => submit::submit(words).map_err(wrong),
         (Topic::Outputs, []) => Ok(Command::Outputs),
         (Topic::Status, []) => Ok(Command::Status),
         (Topic::Lang, [lang @ ("ja" | "en")]) => match Lang::from_str(lang) {
@@ -192,8 +268,11 @@ pub fn parse(line: &str) -> Result<Command, ParseError> {
         (Topic::Lang, []) => Err(wrong(Usage::LangUnknown(String::new()))),
         (Topic::Lang, [word]) => Err(wrong(Usage::LangUnknown(shortened(word)))),
         (Topic::Exit, []) => Ok(Command::Exit),
-        (Topic::Help | Topic::Schema | Topic::Lang, [_, word, ..]) => extra(word),
-        (Topic::Outputs | Topic::Status | Topic::Exit, [word, ..]) => extra(word),
+        (
+            Topic::Help | Topic::Schema | Topic::Lang | Topic::Result | Topic::Cancel,
+            [_, word, ..],
+        )
+        | (Topic::Tools | Topic::Outputs | Topic::Status | Topic::Exit, [word, ..]) => extra(word),
         (Topic::Sql, _) => Err(wrong(Usage::StatementMissing)),
     }
 }
@@ -207,444 +286,6 @@ fn job(word: &str) -> Result<JobId, Usage> {
     JobId::new(number.to_string()).map_err(|_| malformed())
 }
 
-/// `N --title T [--purpose P]`. Words after an option belong to it up to the next one: `ssh` has
-/// taken the quotes away when a request arrives.
-fn submit(words: &[&str]) -> Result<Command, Usage> {
-    let (number, rest) = words.split_first().ok_or(Usage::JobMissing)?;
-    let job = job(number)?;
-    let mut title: Option<String> = None;
-    let mut purpose: Option<String> = None;
-    let mut current: Option<&mut Option<String>> = None;
-    for word in rest {
-        if let Some(option) = word.strip_prefix("--") {
-            let (name, value) = match option.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (option, None),
-            };
-            let target = match name {
-                "title" => &mut title,
-                "purpose" => &mut purpose,
-                _ => return Err(Usage::OptionUnknown(shortened(word))),
-            };
-            if target.is_some() {
-                return Err(Usage::Extra(shortened(word)));
-            }
-            *target = Some(value.unwrap_or_default().to_owned());
-            current = Some(target);
-        } else {
-            match &mut current {
-                Some(Some(text)) => {
-                    if !text.is_empty() {
-                        text.push(' ');
-                    }
-                    text.push_str(word);
-                }
-                _ => return Err(Usage::Extra(shortened(word))),
-            }
-        }
-    }
-    let title = title.unwrap_or_default().trim().to_owned();
-    let purpose = purpose.unwrap_or_default().trim().to_owned();
-    let (title_chars, purpose_chars) = (title.chars().count(), purpose.chars().count());
-    if title.is_empty() {
-        return Err(Usage::TitleMissing);
-    }
-    if title.chars().chain(purpose.chars()).any(char::is_control) {
-        return Err(Usage::ControlCharacter);
-    }
-    if title_chars > TITLE_MAX {
-        return Err(Usage::TitleTooLong(title_chars));
-    }
-    if purpose_chars > PURPOSE_MAX {
-        return Err(Usage::PurposeTooLong(purpose_chars));
-    }
-    Ok(Command::Submit {
-        job,
-        title,
-        purpose,
-    })
-}
-
 fn shortened(word: &str) -> String {
     word.chars().take(WORD_SHOWN_MAX).collect()
-}
-
-/// Interactive lines: as [`parse`], and a `sql` statement goes on until a line with its `;`.
-#[derive(Debug, Default)]
-pub struct Lines {
-    statement: Option<String>,
-}
-
-impl Lines {
-    /// Takes a line without its end. `None`: nothing was asked, or the statement goes on.
-    pub fn push(&mut self, line: &str) -> Option<Result<Command, ParseError>> {
-        let statement = match self.statement.take() {
-            Some(before) => format!("{before}\n{line}"),
-            None => {
-                let line = line.trim_start();
-                let rest = line.strip_prefix("sql");
-                match rest.filter(|rest| rest.starts_with(char::is_whitespace)) {
-                    Some(rest) => rest.trim_start().to_owned(),
-                    None if line.trim() == "sql" => String::new(),
-                    None if line.trim().is_empty() => return None,
-                    None => return Some(parse(line)),
-                }
-            }
-        };
-        if statement.len() > SQL_MAX {
-            return Some(Err(ParseError::TooLong));
-        }
-        if !has_end(&statement) {
-            self.statement = Some(statement);
-            return None;
-        }
-        let usage = ParseError::Usage(Topic::Sql, Usage::StatementMissing);
-        let is_empty = statement.trim_matches([' ', '\t', '\n', ';']).is_empty();
-        Some(if is_empty {
-            Err(usage)
-        } else {
-            Ok(Command::Sql(statement.trim_end().to_owned()))
-        })
-    }
-
-    /// Whether a statement goes on: the prompt says so.
-    pub fn is_open(&self) -> bool {
-        self.statement.is_some()
-    }
-
-    /// What stands before the next line.
-    pub fn prompt(&self) -> &'static str {
-        if self.is_open() {
-            "     -> "
-        } else {
-            "kekkai> "
-        }
-    }
-
-    /// Forgets an open statement: the person pressed Ctrl-C.
-    pub fn clear(&mut self) {
-        self.statement = None;
-    }
-}
-
-/// Whether there is a `;` outside quotes and comments.
-fn has_end(sql: &str) -> bool {
-    #[derive(Clone, Copy)]
-    enum In {
-        Code,
-        Quote(char),
-        Line,
-        /// Nested, as SQL has it.
-        Block(u32),
-    }
-    let mut state = In::Code;
-    let mut chars = sql.chars().peekable();
-    while let Some(c) = chars.next() {
-        state = match (state, c, chars.peek()) {
-            (In::Code, ';', _) => return true,
-            (In::Code, '\'' | '"', _) => In::Quote(c),
-            (In::Code, '-', Some('-')) => In::Line,
-            (In::Code, '/', Some('*')) => {
-                chars.next();
-                In::Block(1)
-            }
-            // A doubled quote closes and opens again: no need to tell it apart.
-            (In::Quote(open), c, _) if c == open => In::Code,
-            (In::Line, '\n', _) => In::Code,
-            (In::Block(depth), '/', Some('*')) => {
-                chars.next();
-                In::Block(depth.saturating_add(1))
-            }
-            (In::Block(depth), '*', Some('/')) => {
-                chars.next();
-                if depth <= 1 {
-                    In::Code
-                } else {
-                    In::Block(depth.saturating_sub(1))
-                }
-            }
-            (state, _, _) => state,
-        };
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: &str) -> JobId {
-        JobId::new(number).unwrap()
-    }
-
-    #[test]
-    fn commands_are_understood() {
-        let cases = [
-            ("help", Command::Help(None)),
-            ("", Command::Help(None)),
-            ("help sql", Command::Help(Some(Topic::Sql))),
-            ("schema", Command::Schema(None)),
-            ("schema Patient", Command::Schema(Some("patient".into()))),
-            ("sql SELECT 1", Command::Sql("SELECT 1".into())),
-            (
-                "sql SELECT 'it''s'  ;",
-                Command::Sql("SELECT 'it''s'  ;".into()),
-            ),
-            (
-                "sql SELECT\n  count(*)",
-                Command::Sql("SELECT\n  count(*)".into()),
-            ),
-            ("jobs", Command::Jobs),
-            ("jobs show 3", Command::ShowJob(id("3"))),
-            ("jobs cancel 12", Command::CancelJob(id("12"))),
-            ("outputs", Command::Outputs),
-            ("status", Command::Status),
-            ("lang ja", Command::Lang(Lang::Ja)),
-            ("lang en", Command::Lang(Lang::En)),
-            ("  exit  ", Command::Exit),
-        ];
-        for (line, command) in cases {
-            assert_eq!(parse(line), Ok(command), "{line}");
-        }
-    }
-
-    #[test]
-    fn submit_takes_quoted_words_and_words_whose_quotes_ssh_took_away() {
-        let submit = |title: &str, purpose: &str| {
-            Ok(Command::Submit {
-                job: id("2"),
-                title: title.into(),
-                purpose: purpose.into(),
-            })
-        };
-        let both = submit("年齢別 件数", "論文の表1");
-        assert_eq!(
-            parse("submit 2 --title '年齢別 件数' --purpose 論文の表1"),
-            both
-        );
-        assert_eq!(
-            parse("submit 2 --title 年齢別 件数 --purpose 論文の表1"),
-            both
-        );
-        assert_eq!(
-            parse("submit 2 --purpose=論文の表1 --title='年齢別 件数'"),
-            both
-        );
-        assert_eq!(parse("submit 2 --title \"a -- b\""), submit("a -- b", ""));
-    }
-
-    #[test]
-    fn what_is_no_command_is_refused_as_such() {
-        for line in [
-            "sh",
-            "bash -c id",
-            "cat /etc/passwd",
-            "scp -t /tmp/x",
-            "scp -f data",
-            "rsync --server -e.L .",
-            "sftp-server",
-            "/usr/lib/openssh/sftp-server",
-            "SELECT 1",
-            "HELP",
-            "help;id",
-            "sql;id",
-            "sqlite3",
-            "exit; sh",
-            "exit&&sh",
-            "true",
-            "$(id)",
-            "`id`",
-            "tmux",
-            "git-upload-pack 'x'",
-            "\u{1b}[A",
-            "ｈｅｌｐ",
-        ] {
-            let parsed = parse(line);
-            let is_refused = match &parsed {
-                Err(ParseError::NotACommand(_)) => true,
-                Err(ParseError::Usage(..)) => line.starts_with("exit"),
-                _ => false,
-            };
-            assert!(is_refused, "{line}: {parsed:?}");
-            assert_eq!(Lines::default().push(line), Some(parsed), "{line}");
-        }
-        assert_eq!(parse("sh -c id"), Err(ParseError::NotACommand("sh".into())));
-    }
-
-    #[test]
-    fn wrong_use_is_named() {
-        let cases = [
-            ("sql", Topic::Sql, Usage::StatementMissing),
-            ("jobs show", Topic::Jobs, Usage::JobMissing),
-            (
-                "jobs cancel 0",
-                Topic::Jobs,
-                Usage::JobMalformed("0".into()),
-            ),
-            (
-                "jobs show ../1",
-                Topic::Jobs,
-                Usage::JobMalformed("../1".into()),
-            ),
-            (
-                "jobs show -1",
-                Topic::Jobs,
-                Usage::JobMalformed("-1".into()),
-            ),
-            ("jobs kill 1", Topic::Jobs, Usage::Extra("kill".into())),
-            ("jobs show 1 2", Topic::Jobs, Usage::Extra("2".into())),
-            ("submit", Topic::Submit, Usage::JobMissing),
-            ("submit 1", Topic::Submit, Usage::TitleMissing),
-            ("submit 1 --title ''", Topic::Submit, Usage::TitleMissing),
-            ("submit 1 --title 'x", Topic::Submit, Usage::QuoteOpen),
-            (
-                "submit 1 --title x --title y",
-                Topic::Submit,
-                Usage::Extra("--title".into()),
-            ),
-            (
-                "submit 1 --title 'x\u{1b}[2J'",
-                Topic::Submit,
-                Usage::ControlCharacter,
-            ),
-            (
-                "submit 1 --force",
-                Topic::Submit,
-                Usage::OptionUnknown("--force".into()),
-            ),
-            ("submit 1 word", Topic::Submit, Usage::Extra("word".into())),
-            (
-                "submit x --title y",
-                Topic::Submit,
-                Usage::JobMalformed("x".into()),
-            ),
-            ("lang fr", Topic::Lang, Usage::LangUnknown("fr".into())),
-            (
-                "lang japanese",
-                Topic::Lang,
-                Usage::LangUnknown("japanese".into()),
-            ),
-            ("lang", Topic::Lang, Usage::LangUnknown(String::new())),
-            ("help me", Topic::Help, Usage::TopicUnknown("me".into())),
-            ("status now", Topic::Status, Usage::Extra("now".into())),
-            ("schema a b", Topic::Schema, Usage::Extra("b".into())),
-        ];
-        for (line, topic, usage) in cases {
-            assert_eq!(parse(line), Err(ParseError::Usage(topic, usage)), "{line}");
-        }
-        let long = "あ".repeat(TITLE_MAX + 1);
-        let wrong = ParseError::Usage(Topic::Submit, Usage::TitleTooLong(TITLE_MAX + 1));
-        assert_eq!(parse(&format!("submit 1 --title {long}")), Err(wrong));
-        let long = "あ".repeat(PURPOSE_MAX + 1);
-        let wrong = ParseError::Usage(Topic::Submit, Usage::PurposeTooLong(PURPOSE_MAX + 1));
-        assert_eq!(
-            parse(&format!("submit 1 --title x --purpose {long}")),
-            Err(wrong)
-        );
-        assert_eq!(parse(&"x".repeat(LINE_MAX + 1)), Err(ParseError::TooLong));
-    }
-
-    #[test]
-    fn statement_goes_on_until_its_semicolon() {
-        let mut lines = Lines::default();
-        assert_eq!(lines.push("sql SELECT sex, -- not; here"), None);
-        assert!(lines.is_open());
-        assert_eq!(lines.push("  ';', \";\" /* ; /* ; */ */"), None);
-        assert_eq!(
-            lines.push("help"),
-            None,
-            "inside a statement everything is SQL"
-        );
-        let sql = "SELECT sex, -- not; here\n  ';', \";\" /* ; /* ; */ */\nhelp\nFROM t;";
-        assert_eq!(lines.push("FROM t;"), Some(Ok(Command::Sql(sql.into()))));
-        assert!(!lines.is_open());
-        assert_eq!(lines.push("status"), Some(Ok(Command::Status)));
-        // The engine refuses the second statement, not the console.
-        let two = Command::Sql("SELECT 1; DROP TABLE x".into());
-        assert_eq!(lines.push("sql SELECT 1; DROP TABLE x"), Some(Ok(two)));
-        assert_eq!(lines.push("   "), None);
-        assert_eq!(lines.push("sql"), None);
-        assert_eq!(lines.prompt(), "     -> ");
-        lines.clear();
-        assert_eq!(lines.prompt(), "kekkai> ");
-        let missing = ParseError::Usage(Topic::Sql, Usage::StatementMissing);
-        assert_eq!(lines.push("sql ;"), Some(Err(missing)));
-    }
-
-    #[test]
-    fn endless_statement_is_cut_off() {
-        let mut lines = Lines::default();
-        let line = "x".repeat(1000);
-        assert_eq!(lines.push(&format!("sql {line}")), None);
-        let over = (0..SQL_MAX).find_map(|_| lines.push(&line));
-        assert_eq!(over, Some(Err(ParseError::TooLong)));
-        assert!(!lines.is_open());
-    }
-
-    #[test]
-    fn no_line_makes_the_parser_panic_or_find_a_command_that_is_not_there() {
-        let pieces = [
-            "sql",
-            "help",
-            "jobs",
-            "submit",
-            "show",
-            "cancel",
-            "lang",
-            "schema",
-            "exit",
-            " ",
-            "  ",
-            "\t",
-            "\n",
-            ";",
-            "'",
-            "\"",
-            "\\",
-            "--",
-            "--title",
-            "--purpose",
-            "=",
-            "1",
-            "0",
-            "-1",
-            "あ",
-            "\u{3000}",
-            "\u{1b}",
-            "\u{0}",
-            "/*",
-            "*/",
-            "$(",
-            "`",
-            "|",
-            "&",
-            "999999999999",
-            "ja",
-            "🦠",
-        ];
-        let mut seed: u64 = 2;
-        let mut next = |bound: usize| {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(seed >> 33).unwrap() % bound
-        };
-        let mut lines = Lines::default();
-        let mut commands = 0;
-        for _ in 0..50_000 {
-            let line: String = (0..next(9)).map(|_| pieces[next(pieces.len())]).collect();
-            if let Ok(command) = parse(&line) {
-                commands += 1;
-                let word = line.split_whitespace().next().unwrap_or("help");
-                assert!(Topic::find(word).is_some(), "{line:?}: {command:?}");
-            }
-            if lines.push(&line).is_some() {
-                assert!(!lines.is_open());
-            }
-            if next(20) == 0 {
-                lines.clear();
-            }
-        }
-        assert!(commands > 1_000, "{commands}");
-    }
 }

@@ -47,7 +47,18 @@ fn usage(topic: Topic, lang: Lang) -> &'static str {
         Topic::Help => lang.pick("help [コマンド名]", "help [COMMAND]"),
         Topic::Schema => lang.pick("schema [表名]", "schema [TABLE]"),
         Topic::Sql => lang.pick("sql 文;", "sql STATEMENT;"),
-        Topic::Jobs => "jobs [show N | cancel N]",
+        Topic::Run => lang.pick(
+            "run python ファイル|- | tool 名前",
+            "run python FILE|- | tool NAME",
+        ),
+        Topic::Tools => "tools",
+        Topic::Script => lang.pick(
+            "script list | save|show|remove 名前",
+            "script list | save|show|remove NAME",
+        ),
+        Topic::Jobs => "jobs",
+        Topic::Result => "result N",
+        Topic::Cancel => "cancel N",
         Topic::Submit => lang.pick(
             "submit N --title 題名 [--purpose 目的]",
             "submit N --title T [--purpose P]",
@@ -64,10 +75,12 @@ fn summary(topic: Topic, lang: Lang) -> &'static str {
         Topic::Help => lang.pick("使い方", "what can be asked"),
         Topic::Schema => lang.pick("表と列の説明", "tables and columns with their meaning"),
         Topic::Sql => lang.pick("集計を実行", "run an analysis"),
-        Topic::Jobs => lang.pick(
-            "ジョブの一覧・結果・取消",
-            "list jobs, show a result, stop one",
-        ),
+        Topic::Run => lang.pick("スクリプトやツールを実行", "run a script or a tool"),
+        Topic::Tools => lang.pick("実行できるもの", "what may be run"),
+        Topic::Script => lang.pick("スクリプトの保存と一覧", "keep scripts, and see them"),
+        Topic::Jobs => lang.pick("ジョブの一覧", "list jobs"),
+        Topic::Result => lang.pick("ジョブの結果・出力", "a job's result, or what it printed"),
+        Topic::Cancel => lang.pick("ジョブを取消", "stop a job"),
         Topic::Submit => lang.pick("結果の持出しを申請", "ask to take a result out"),
         Topic::Outputs => lang.pick("申請した成果物の状態", "where submitted outputs stand"),
         Topic::Status => lang.pick("研究課題・セッション・サーバー", "project, session, server"),
@@ -115,9 +128,69 @@ fn details(topic: Topic, lang: Lang) -> &'static [&'static str] {
                 "example: sql SELECT sex, count(*) FROM patient GROUP BY sex;",
             ],
         ),
+        Topic::Run => (
+            &[
+                "run python ファイル は保存したスクリプトを、run python - は入力するスクリプトを実行します。",
+                "入力は「.」だけの行で終わります。パイプなら ssh … run python - < study.py とします。",
+                "run tool は審査を経たツールを実行します。後に続く語は引数です。",
+                "print した行はその場で表示されます。個人ごとの行を読んだ後の出力は表示されません。",
+                "Ctrl-C で取り消します。結果の持出しは kekkai.submit_table などで申請します。",
+                "例: run python study.py --year 2024",
+                "例: run tool riskratio '脳梗塞'",
+            ],
+            &[
+                "run python FILE runs a script that is kept, run python - one that you type.",
+                "A line with a single . ends it. Through a pipe: ssh ... run python - < study.py",
+                "run tool runs a tool that came through review. Words after the name are arguments.",
+                "Lines are shown as they are printed, but not after the program has read rows.",
+                "Ctrl-C stops it. A program submits its results: kekkai.submit_table and others.",
+                "example: run python study.py --year 2024",
+                "example: run tool riskratio 'cerebral infarction'",
+            ],
+        ),
+        Topic::Tools => (
+            &["スクリプトとツール、プログラムが行を読めるかどうかを示します。"],
+            &["Shows scripts and tools, and whether programs may read rows."],
+        ),
+        Topic::Script => (
+            &[
+                "script save は入力するスクリプトを、研究課題ごとに暗号化して保存します。",
+                "入力は「.」だけの行で終わります。ファイルの取込みや取出しはありません。",
+                "例: script save study.py",
+                "例: script show study.py",
+            ],
+            &[
+                "script save keeps a script that you type, encrypted, for this project.",
+                "A line with a single . ends it. Files are never copied in or out.",
+                "example: script save study.py",
+                "example: script show study.py",
+            ],
+        ),
         Topic::Jobs => (
-            &["jobs は一覧、jobs show N は結果、jobs cancel N は取消です。"],
-            &["jobs lists them, jobs show N shows a result, jobs cancel N stops one."],
+            &[
+                "集計とプログラムの一覧です。jobs show N は result N、jobs cancel N は cancel N と同じです。",
+            ],
+            &["Lists analyses and programs. jobs show N is result N, jobs cancel N is cancel N."],
+        ),
+        Topic::Result => (
+            &[
+                "終わるのを待って、集計の結果、またはプログラムの出力と成果物を示します。",
+                "例: result 1",
+            ],
+            &[
+                "Waits for the job, and shows its table, or what it printed and submitted.",
+                "example: result 1",
+            ],
+        ),
+        Topic::Cancel => (
+            &[
+                "1秒以内に止まります。申請した成果物は残ります。",
+                "例: cancel 1",
+            ],
+            &[
+                "It stops within a second. What it had submitted stays.",
+                "example: cancel 1",
+            ],
         ),
         Topic::Submit => (
             &[
@@ -185,6 +258,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(examples, 10);
+        assert_eq!(examples, 22);
     }
 }

@@ -24,6 +24,9 @@ mod help;
 mod lists;
 pub mod message;
 mod reasons;
+mod run;
+mod run_error;
+mod source;
 mod sql_error;
 mod status;
 mod table;
@@ -33,6 +36,7 @@ mod words;
 pub use command::{
     Command, LINE_MAX, Lines, PURPOSE_MAX, ParseError, TITLE_MAX, Topic, Usage, parse,
 };
+pub use source::{Source, SourceError};
 pub use status::Status;
 pub use table::TableView;
 pub use text::{clean, columns};
@@ -41,6 +45,10 @@ pub use text::{clean, columns};
 pub mod render {
     pub use crate::help::help;
     pub use crate::lists::{job, job_line, jobs, outputs, schema, submitted};
+    pub use crate::run::{
+        log_gaps, log_line, program_list, progress_line, script_removed, script_saved, script_text,
+        scripts,
+    };
     pub use crate::status::{banner, status, welcome};
     pub use crate::table::table;
 }

@@ -1,10 +1,11 @@
 //! Schemas, jobs and outputs, as text.
 
-use kekkai_analysis_api::{Job, JobState};
+use kekkai_analysis_api::{Job, JobState, Work};
 use kekkai_review_api::{OutputState, OutputSummary};
 use kekkai_types::{ColumnRole, DatasetCatalog, JobId, Lang, OutputId, TableCatalog};
 
 use crate::message;
+use crate::run::{ended, work};
 use crate::table::{TableView, table};
 use crate::text::{clean, columns, cut, pad_left_aligned, pad_right_aligned, push_line, wrap};
 
@@ -12,6 +13,8 @@ use crate::text::{clean, columns, cut, pad_left_aligned, pad_right_aligned, push
 const DESCRIPTION_MIN: usize = 20;
 /// Marks in a progress bar.
 const BAR: u64 = 20;
+/// How much of a program's note stands on a line, in columns.
+const NOTE_WIDTH: usize = 40;
 /// How much of a statement a list shows, in columns, where the terminal's width is unknown.
 const STATEMENT_WIDTH: usize = 60;
 /// Names that are suggested, at most.
@@ -202,8 +205,8 @@ pub fn jobs(jobs: &[Job], lang: Lang, width: usize) -> String {
     if jobs.is_empty() {
         return lang
             .pick(
-                "ジョブはありません。\n次に: sql 文; で集計を始めます。\n",
-                "There are no jobs.\nnext: sql STATEMENT; starts one.\n",
+                "ジョブはありません。\n次に: sql 文; または run でジョブを始めます。\n",
+                "There are no jobs.\nnext: sql STATEMENT; or run starts one.\n",
             )
             .to_owned();
     }
@@ -220,15 +223,10 @@ pub fn jobs(jobs: &[Job], lang: Lang, width: usize) -> String {
         } else {
             room
         };
-        line.push_str(&cut(&one_line(&job.sql), room));
+        line.push_str(&cut(&work(&job.work), room));
         push_line(&mut out, &line);
     }
     out
-}
-
-/// A statement on one line.
-fn one_line(sql: &str) -> String {
-    clean(&sql.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Where a job stands: its number, a progress bar while it runs, an estimate. No line end, so that
@@ -240,8 +238,23 @@ pub fn job_line(job: &Job, lang: Lang) -> String {
             rows_read,
             rows_total,
         } => progress(*rows_read, *rows_total, job.elapsed_ms, lang),
+        JobState::RunningProgram { permille, note } => {
+            let permille = u64::from(*permille).min(1000);
+            let note = cut(clean(note).trim_end(), NOTE_WIDTH);
+            let (whole, tenth) = (permille / 10, permille % 10);
+            let gap = if note.is_empty() { "" } else { "  " };
+            format!("{} {whole:>3}.{tenth}%{gap}{note}", bar(permille, 1000))
+        }
         JobState::Done(_) => lang.pick("完了", "done").to_owned(),
+        JobState::Ran { outputs } => match (outputs.len(), lang) {
+            (0, _) => lang.pick("完了", "done").to_owned(),
+            (n, Lang::Ja) => format!("完了 (成果物 {n} 件)"),
+            (n, Lang::En) => format!("done (outputs: {n})"),
+        },
         JobState::Failed(error) => format!("{} ({})", lang.pick("失敗", "failed"), error.code),
+        JobState::RunFailed { error, .. } => {
+            format!("{} ({})", lang.pick("失敗", "failed"), error.code)
+        }
         JobState::Cancelled { by_limit: true } => {
             lang.pick("時間切れ", "over its time limit").to_owned()
         }
@@ -255,18 +268,8 @@ fn progress(read: u64, total: u64, elapsed_ms: u64, lang: Lang) -> String {
         return lang.pick("実行中", "running").to_owned();
     }
     let read = read.min(total);
-    let share = |of: u64| {
-        let share = u128::from(read)
-            .saturating_mul(of.into())
-            .checked_div(total.into());
-        share
-            .and_then(|share| u64::try_from(share).ok())
-            .unwrap_or(0)
-    };
-    let (marks, percent) = (share(BAR), share(100));
-    let repeat = |mark: &str, count: u64| mark.repeat(usize::try_from(count).unwrap_or(0));
-    let bar = repeat("#", marks) + &repeat(".", BAR.saturating_sub(marks));
-    let mut text = format!("[{bar}] {percent:>3}%");
+    let percent = share(read, total, 100);
+    let mut text = format!("{} {percent:>3}%", bar(read, total));
     // Before 2 % an estimate is a guess.
     if percent >= 2 {
         let left = u128::from(elapsed_ms).saturating_mul(u128::from(total.saturating_sub(read)));
@@ -280,6 +283,25 @@ fn progress(read: u64, total: u64, elapsed_ms: u64, lang: Lang) -> String {
         });
     }
     text
+}
+
+/// How many of `of` marks a part of a total is.
+fn share(part: u64, total: u64, of: u64) -> u64 {
+    u128::from(part)
+        .saturating_mul(of.into())
+        .checked_div(total.into())
+        .and_then(|share| u64::try_from(share).ok())
+        .unwrap_or(0)
+}
+
+fn bar(part: u64, total: u64) -> String {
+    let marks = share(part, total, BAR);
+    let repeat = |mark: &str, count: u64| mark.repeat(usize::try_from(count).unwrap_or(0));
+    format!(
+        "[{}{}]",
+        repeat("#", marks),
+        repeat(".", BAR.saturating_sub(marks))
+    )
 }
 
 /// A length of time for people.
@@ -301,18 +323,18 @@ pub(crate) fn duration(ms: u64, lang: Lang) -> String {
 pub fn job(job: &Job, lang: Lang, view: TableView) -> String {
     let mut out = String::new();
     match &job.state {
-        JobState::Running { .. } => {
+        JobState::Running { .. } | JobState::RunningProgram { .. } => {
             push_line(&mut out, &job_line(job, lang));
             let number = &job.job;
             push_line(
                 &mut out,
                 &match lang {
                     Lang::Ja => {
-                        format!("次に: jobs show {number} で結果、jobs cancel {number} で取消。")
+                        format!("次に: result {number} で結果、cancel {number} で取消。")
                     }
-                    Lang::En => format!(
-                        "next: jobs show {number} waits for it; jobs cancel {number} stops it."
-                    ),
+                    Lang::En => {
+                        format!("next: result {number} waits for it; cancel {number} stops it.")
+                    }
                 },
             );
         }
@@ -337,13 +359,18 @@ pub fn job(job: &Job, lang: Lang, view: TableView) -> String {
             push_line(
                 &mut out,
                 &match lang {
-                    Lang::Ja => format!("次に: jobs show {number} で結果が見られます。"),
-                    Lang::En => format!("next: jobs show {number} shows its result."),
+                    Lang::Ja => format!("次に: result {number} で結果が見られます。"),
+                    Lang::En => format!("next: result {number} shows its result."),
                 },
             );
         }
-        JobState::Failed(error) => out = message::sql_error(error, &job.sql, lang),
-        JobState::Cancelled { by_limit } => out = message::cancelled(*by_limit, lang),
+        JobState::Failed(error) => out = message::sql_error(error, job.work.text(), lang),
+        JobState::Ran { .. } | JobState::RunFailed { .. } => out = ended(job, lang),
+        JobState::Cancelled { by_limit } => {
+            let is_run = matches!(job.work, Work::Run(_));
+            out = crate::run::log_gaps(&job.log, lang);
+            out.push_str(&message::cancelled(*by_limit, is_run, lang));
+        }
     }
     out
 }

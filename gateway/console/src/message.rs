@@ -1,11 +1,14 @@
 //! What went wrong and what to do next, in the person's language.
 
+use kekkai_analysis_api::{ARG_MAX, ARGS_MAX};
 use kekkai_types::Lang;
 
 use crate::command::{LINE_MAX, PURPOSE_MAX, ParseError, TITLE_MAX, Usage};
 use crate::text::{clean, push_line};
 
 pub use crate::reasons::{end_reason, refusal, sign_in_refusal};
+pub use crate::run_error::run_error;
+pub use crate::source::{source_error, source_hint};
 pub use crate::sql_error::sql_error;
 
 /// What happened, and what to do next.
@@ -139,6 +142,48 @@ fn wrong_use(usage: &Usage, lang: Lang) -> String {
         (Usage::LangUnknown(word), Lang::En) => {
             format!("\"{}\" is neither ja nor en.", clean(word))
         }
+        (Usage::ProgramMissing, Lang::Ja) => {
+            "python または tool と、その名前が必要です。".to_owned()
+        }
+        (Usage::ProgramMissing, Lang::En) => "python or tool and its name are needed.".to_owned(),
+        (Usage::ProgramUnknown(word), Lang::Ja) => {
+            format!("「{}」は python でも tool でもありません。", clean(word))
+        }
+        (Usage::ProgramUnknown(word), Lang::En) => {
+            format!("\"{}\" is neither python nor tool.", clean(word))
+        }
+        (Usage::NameMissing, Lang::Ja) => "スクリプトの名前がありません。".to_owned(),
+        (Usage::NameMissing, Lang::En) => "the script's name is missing.".to_owned(),
+        (Usage::NameMalformed(word), Lang::Ja) => {
+            format!(
+                "「{}」は名前として使えません (英数字で始まる、英数字と . _ - で64文字まで。ツールの名前は小文字)。",
+                clean(word)
+            )
+        }
+        (Usage::NameMalformed(word), Lang::En) => {
+            format!(
+                "\"{}\" is no name: letters, digits, . _ -, beginning with a letter or digit, at most 64; a tool's is lower-case.",
+                clean(word)
+            )
+        }
+        (Usage::TooManyArguments(n), Lang::Ja) => {
+            format!("引数が{n}個あります (上限 {ARGS_MAX} 個)。")
+        }
+        (Usage::TooManyArguments(n), Lang::En) => {
+            format!("there are {n} arguments, at most {ARGS_MAX} are allowed.")
+        }
+        (Usage::ArgumentTooLong(n), Lang::Ja) => {
+            format!("引数が{n}バイトあります (上限 {ARG_MAX} バイト)。")
+        }
+        (Usage::ArgumentTooLong(n), Lang::En) => {
+            format!("an argument has {n} bytes, at most {ARG_MAX} are allowed.")
+        }
+        (Usage::ArgumentNotPlain, Lang::Ja) => {
+            "引数に制御文字または見えない文字が含まれています。".to_owned()
+        }
+        (Usage::ArgumentNotPlain, Lang::En) => {
+            "an argument has control characters or invisible ones.".to_owned()
+        }
         (Usage::TopicUnknown(word), Lang::Ja) => {
             format!("「{}」というコマンドはありません。", clean(word))
         }
@@ -177,9 +222,9 @@ pub(crate) fn perhaps(candidates: &[String], lang: Lang) -> String {
 }
 
 /// That a job was cancelled.
-pub(crate) fn cancelled(by_limit: bool, lang: Lang) -> String {
-    let (ja, en) = if by_limit {
-        (
+pub(crate) fn cancelled(by_limit: bool, is_run: bool, lang: Lang) -> String {
+    let (ja, en) = match (by_limit, is_run) {
+        (true, _) => (
             (
                 "取決めの実行時間の上限を超えたため、取り消されました。",
                 "条件を絞るか、集計を分けてください。",
@@ -188,9 +233,8 @@ pub(crate) fn cancelled(by_limit: bool, lang: Lang) -> String {
                 "The job ran longer than the agreement allows and was cancelled.",
                 "narrow it down or split it.",
             ),
-        )
-    } else {
-        (
+        ),
+        (false, false) => (
             (
                 "ジョブは取り消されました。",
                 "必要なら sql でもう一度実行してください。",
@@ -199,7 +243,17 @@ pub(crate) fn cancelled(by_limit: bool, lang: Lang) -> String {
                 "The job was cancelled.",
                 "run it again with sql if you need it.",
             ),
-        )
+        ),
+        (false, true) => (
+            (
+                "プログラムは取り消されました。それまでに申請した成果物は、申請されたままです。",
+                "必要なら run でもう一度実行してください。outputs で成果物の状態が見られます。",
+            ),
+            (
+                "The program was cancelled. What it had submitted stays submitted.",
+                "run it again if you need it; outputs shows what was submitted.",
+            ),
+        ),
     };
     said(lang, ja, en).show(lang)
 }
@@ -251,13 +305,30 @@ pub(crate) mod tests {
             "lang fr",
             "submit 1 --title 'a\u{7}'",
             "help x",
+            "run",
+            "run study.py",
+            "run python",
+            "run python ../x",
+            "run tool A",
+            "run tool a 'x\u{7}'",
+            "script save",
+            "script keep x",
+            "script show .x",
+            "tools x",
+            "result",
+            "cancel x",
         ] {
             let error = parse(line).unwrap_err();
             for lang in [Lang::Ja, Lang::En] {
                 check(&parse_error(&error, lang), lang);
             }
         }
-        for usage in [Usage::TitleTooLong(300), Usage::PurposeTooLong(3000)] {
+        for usage in [
+            Usage::TitleTooLong(300),
+            Usage::PurposeTooLong(3000),
+            Usage::TooManyArguments(65),
+            Usage::ArgumentTooLong(2000),
+        ] {
             for lang in [Lang::Ja, Lang::En] {
                 check(
                     &parse_error(
@@ -267,8 +338,9 @@ pub(crate) mod tests {
                     lang,
                 );
                 check(&parse_error(&ParseError::TooLong, lang), lang);
-                check(&cancelled(true, lang), lang);
-                check(&cancelled(false, lang), lang);
+                for (by_limit, is_run) in [(true, false), (false, false), (false, true)] {
+                    check(&cancelled(by_limit, is_run, lang), lang);
+                }
             }
         }
     }

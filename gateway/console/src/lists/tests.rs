@@ -1,4 +1,4 @@
-use kekkai_analysis_api::{SqlError, SqlErrorCode};
+use kekkai_analysis_api::{LogPart, SqlError, SqlErrorCode};
 use kekkai_types::{ColumnCatalog, DatasetId, Text, Timestamp};
 
 use super::*;
@@ -114,9 +114,10 @@ fn unknown_table_is_answered_with_its_neighbours() {
 fn job_in(number: &str, elapsed_ms: u64, state: JobState) -> Job {
     Job {
         job: JobId::new(number).unwrap(),
-        sql: "SELECT sex,\n       count(*)\nFROM patient".into(),
+        work: Work::Query("SELECT sex,\n       count(*)\nFROM patient".into()),
         elapsed_ms,
         state,
+        log: LogPart::default(),
     }
 }
 

@@ -4,6 +4,10 @@ use unicode_width::UnicodeWidthChar as _;
 
 /// The longest line, in bytes: a statement's longest.
 const LINE_BYTES_MAX: usize = kekkai_analysis_api::SQL_MAX;
+/// The longest line of a script, in bytes: enough for the script to be refused as too long.
+const TEXT_LINE_BYTES_MAX: usize = kekkai_analysis_api::SOURCE_MAX + 1;
+/// Blanks that the tab key gives in a script.
+const INDENT: usize = 4;
 /// Lines that the arrow keys bring back.
 const HISTORY_MAX: usize = 100;
 const BELL: &str = "\x07";
@@ -39,6 +43,8 @@ pub(super) struct Editor {
     history: Vec<String>,
     /// Counted from the newest, while the arrow keys are used.
     recalled: Option<usize>,
+    /// Lines of a script are typed: tabs indent, and nothing is remembered.
+    is_text: bool,
 }
 
 impl Editor {
@@ -51,6 +57,12 @@ impl Editor {
             }
         }
         keys
+    }
+
+    /// Whether lines of a script follow, or commands.
+    pub(super) fn set_text(&mut self, is_text: bool) {
+        self.is_text = is_text;
+        self.recalled = None;
     }
 
     /// The line that was begun, shown again after other output.
@@ -102,7 +114,9 @@ impl Editor {
                 None
             }
             b'\t' => {
-                self.push(' ', echo);
+                for _ in 0..if self.is_text { INDENT } else { 1 } {
+                    self.push(' ', echo);
+                }
                 None
             }
             0x00..=0x1f => None,
@@ -153,16 +167,25 @@ impl Editor {
     }
 
     fn push(&mut self, c: char, echo: &mut String) {
-        // Zero-width and control characters would let a line look like another.
-        if c.width().unwrap_or(0) == 0 {
+        let is_wide = c.width().unwrap_or(0) > 0;
+        // Zero-width and control characters would let a line look like another. In a script they stand
+        // for themselves: it is refused for those that hide something.
+        if !is_wide && !self.is_text {
             return;
         }
-        if self.line.len() + c.len_utf8() > LINE_BYTES_MAX {
+        let max = if self.is_text {
+            TEXT_LINE_BYTES_MAX
+        } else {
+            LINE_BYTES_MAX
+        };
+        if self.line.len() + c.len_utf8() > max {
             echo.push_str(BELL);
             return;
         }
         self.line.push(c);
-        echo.push(c);
+        if is_wide {
+            echo.push(c);
+        }
     }
 
     fn erase(&mut self, characters: usize, echo: &mut String) {
@@ -177,7 +200,10 @@ impl Editor {
 
     fn remember(&mut self, line: &str) {
         self.recalled = None;
-        if line.trim().is_empty() || self.history.last().is_some_and(|last| last == line) {
+        if self.is_text
+            || line.trim().is_empty()
+            || self.history.last().is_some_and(|last| last == line)
+        {
             return;
         }
         if self.history.len() >= HISTORY_MAX {
@@ -187,6 +213,9 @@ impl Editor {
     }
 
     fn recall(&mut self, older: isize, echo: &mut String) {
+        if self.is_text {
+            return;
+        }
         let next = match (self.recalled, older > 0) {
             (None, true) => Some(0),
             (None, false) => return,
@@ -265,6 +294,20 @@ mod tests {
         let (_, echo) = feed(&mut editor, &vec![b'x'; LINE_BYTES_MAX + 10]);
         assert!(echo.ends_with(BELL));
         assert_eq!(editor.line().len(), LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn lines_of_a_script_are_indented_by_tabs_and_not_remembered() {
+        let mut editor = Editor::default();
+        feed(&mut editor, b"run python -\r");
+        editor.set_text(true);
+        let (keys, echo) = feed(&mut editor, "\tx = 'か\u{3099}\u{202e}'\x1b[A\r".as_bytes());
+        // What hides something is kept, so that the script is refused for it, but never echoed.
+        assert_eq!(keys, [Key::Line("    x = 'か\u{3099}\u{202e}'".to_owned())]);
+        assert!(!echo.contains('\u{202e}'), "{echo:?}");
+        editor.set_text(false);
+        let (keys, _) = feed(&mut editor, b"\x1b[A\r");
+        assert_eq!(keys, [Key::Line("run python -".to_owned())]);
     }
 
     #[test]

@@ -10,15 +10,13 @@ use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodSet, Pty, Sig};
-use tokio::sync::mpsc;
 
 use super::auth::Stage;
 use super::connection::{Connection, Slot};
-use super::shell::{self, Input, Mode};
+use super::input::{self, Input, InputSender, QueueFull};
+use super::shell::{self, Mode};
 use super::text;
 
-/// Packets of input that wait for a console.
-const INPUT_QUEUE_MAX: usize = 64;
 /// SSH's number of standard error.
 pub(super) const STDERR: u32 = 1;
 /// Narrower or wider terminals are taken for these, in columns.
@@ -39,13 +37,13 @@ struct Console {
     columns: Option<u32>,
     /// Until it runs.
     slot: Option<Slot>,
-    input: Option<mpsc::Sender<Input>>,
+    input: Option<InputSender>,
 }
 
 impl Console {
     /// It ran and is over. The library doesn't tell when the server was the first to close.
     fn is_over(&self) -> bool {
-        self.input.as_ref().is_some_and(mpsc::Sender::is_closed)
+        self.input.as_ref().is_some_and(InputSender::is_closed)
     }
 }
 
@@ -80,7 +78,7 @@ impl Door {
         let Some(slot) = console.slot.take() else {
             return session.channel_failure(channel);
         };
-        let (sender, receiver) = mpsc::channel(INPUT_QUEUE_MAX);
+        let (sender, receiver) = input::queue();
         console.input = Some(sender);
         session.channel_success(channel)?;
         let mode = match command {
@@ -110,8 +108,8 @@ impl Door {
         let Some(sender) = self.consoles.get(&channel).and_then(|c| c.input.as_ref()) else {
             return Ok(());
         };
-        if let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(input) {
-            // Waiting here would stop the connection's output too; a person can't type this fast.
+        if let Err(QueueFull) = sender.send(input) {
+            // Waiting here would stop the connection's output too.
             let message = format!("{}\r\n", text::TOO_FAST.get(self.lang()));
             session.extended_data(channel, STDERR, message.into_bytes())?;
             session.close(channel)?;

@@ -5,6 +5,9 @@ mod commands;
 mod connection;
 mod editor;
 mod handler;
+mod input;
+mod jobs;
+mod programs;
 mod shell;
 pub mod text;
 

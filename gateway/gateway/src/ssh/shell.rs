@@ -1,40 +1,34 @@
 //! A console on a channel: lines in, text out. It runs commands of `kekkai-console` and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use kekkai_console::{Command, Lines, ParseError, TableView, message, render};
+use kekkai_console::{Command, Lines, ParseError, Source, SourceError, TableView, message, render};
 use kekkai_types::Lang;
 use russh::ChannelId;
 use russh::server::Handle;
-use tokio::sync::mpsc;
 
 use super::connection::{Connection, Slot};
 use super::editor::{Editor, Key};
 use super::handler::STDERR;
+use super::input::{INPUT_WAITING_MAX, Input, InputReceiver};
 use super::{commands, text};
 use crate::sessions::{LiveSession, SessionError};
 
 /// The width of output that isn't a terminal's, in columns.
 const COLUMNS_DEFAULT: u32 = 100;
-/// Keys that are kept while a command runs; more are forgotten.
+/// Keys that are kept while a command runs; more that a person types are forgotten.
 const AHEAD_MAX: usize = 256;
+/// Lines of a pipe that are kept while a command runs; none of them may be lost.
+const AHEAD_PIPED_MAX: usize = 16 * 1024;
+/// A pipe that shall give a script says nothing for at most this long.
+const PIPE_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// What stands before each line of a script that is typed.
+const SOURCE_PROMPT: &str = "      | ";
 /// Exit statuses.
 pub(super) const OK: u32 = 0;
 pub(super) const REFUSED: u32 = 1;
 pub(super) const USAGE: u32 = 2;
-
-/// What a person, or their terminal, sends.
-pub(super) enum Input {
-    /// Keys, or a file that is typed.
-    Bytes(Bytes),
-    /// The terminal's new width.
-    Columns(u32),
-    /// Ctrl-C, as a signal.
-    Interrupt,
-    /// No more input.
-    End,
-}
 
 /// What the channel was opened for.
 pub(super) enum Mode {
@@ -50,11 +44,13 @@ pub(super) struct Shell {
     handle: Handle,
     channel: ChannelId,
     pub(super) columns: Option<u32>,
-    input: mpsc::Receiver<Input>,
+    input: InputReceiver,
     editor: Editor,
     lines: Lines,
     /// Keys that came while a command ran.
     ahead: std::collections::VecDeque<Key>,
+    /// The script that came with a one-shot command.
+    piped: Option<Result<String, SourceError>>,
     is_closed: bool,
     at_end: bool,
 }
@@ -71,7 +67,7 @@ pub(super) async fn run(
     channel: ChannelId,
     columns: Option<u32>,
     mode: Mode,
-    input: mpsc::Receiver<Input>,
+    input: InputReceiver,
 ) {
     let mut shell = Shell {
         connection,
@@ -82,6 +78,7 @@ pub(super) async fn run(
         editor: Editor::default(),
         lines: Lines::default(),
         ahead: std::collections::VecDeque::new(),
+        piped: None,
         is_closed: false,
         at_end: false,
     };
@@ -154,6 +151,14 @@ impl Shell {
             Command::Exit | Command::Lang(_) => return OK,
             _ => {}
         }
+        // A pipe is read before its session begins: a script that is none costs no session.
+        if command.needs_source() && !self.is_terminal() {
+            match self.piped_source().await {
+                Some(Ok(source)) => self.piped = Some(Ok(source)),
+                Some(Err(error)) => return self.no_source(&error).await,
+                None => return REFUSED,
+            }
+        }
         let live = match self.session().await {
             Ok(live) => live,
             Err(status) => return status,
@@ -224,6 +229,95 @@ impl Shell {
         }
     }
 
+    /// A script: piped already, or typed now, up to a line with a `.` alone or the end of input. What is
+    /// wrong with it has been said when this gives an exit status.
+    pub(super) async fn source(&mut self, live: &LiveSession) -> Result<String, u32> {
+        let source = match self.piped.take() {
+            Some(piped) => piped,
+            None => {
+                if self.is_terminal() {
+                    self.out(message::source_hint(self.lang())).await;
+                }
+                self.editor.set_text(true);
+                let source = self.typed_source(live).await;
+                self.editor.set_text(false);
+                source?
+            }
+        };
+        match source {
+            Ok(source) => Ok(source),
+            Err(error) => Err(self.no_source(&error).await),
+        }
+    }
+
+    async fn typed_source(
+        &mut self,
+        live: &LiveSession,
+    ) -> Result<Result<String, SourceError>, u32> {
+        let mut source = Source::default();
+        loop {
+            if self.is_terminal() {
+                let line = format!("{SOURCE_PROMPT}{}", self.editor.line());
+                self.out(&line).await;
+            }
+            let key = tokio::select! {
+                key = self.key() => key,
+                reason = live.ended() => {
+                    self.ended(reason).await;
+                    return Err(REFUSED);
+                }
+            };
+            match key {
+                Some(Key::Line(line)) => {
+                    if source.line(&line) {
+                        return Ok(source.finish());
+                    }
+                }
+                Some(Key::Interrupt) => return Err(REFUSED),
+                // Half of a script is none when the person went away.
+                None if self.is_closed => return Err(REFUSED),
+                Some(Key::End) | None => {
+                    if self.is_terminal() {
+                        self.out("\n").await;
+                    }
+                    return Ok(source.finish());
+                }
+            }
+        }
+    }
+
+    /// Everything that a pipe gives. `None`: it never ended, and that was said.
+    async fn piped_source(&mut self) -> Option<Result<String, SourceError>> {
+        let mut source = Source::default();
+        while !source.is_too_long() {
+            let input = tokio::time::timeout(PIPE_PAUSE_MAX, self.input.recv()).await;
+            match input {
+                Ok(Some(Input::Bytes(bytes))) => source.bytes(&bytes),
+                Ok(Some(Input::Columns(_))) => {}
+                Ok(Some(Input::End)) => {
+                    self.at_end = true;
+                    break;
+                }
+                Ok(Some(Input::Interrupt)) => return None,
+                Ok(None) => {
+                    self.is_closed = true;
+                    return None;
+                }
+                Err(_) => {
+                    let said = text::SOURCE_PAUSED.get(self.lang());
+                    self.err(&format!("{said}\n")).await;
+                    return None;
+                }
+            }
+        }
+        Some(source.finish())
+    }
+
+    async fn no_source(&self, error: &SourceError) -> u32 {
+        self.err(&message::source_error(error, self.lang())).await;
+        USAGE
+    }
+
     /// Waits until the person interrupts or goes; keys typed meanwhile are kept for later.
     pub(super) async fn interrupted(&mut self) {
         loop {
@@ -237,6 +331,15 @@ impl Shell {
                 }
                 Some(Input::Interrupt) => return,
                 Some(input) => self.take(input).await,
+            }
+            if self.is_terminal() {
+                self.ahead.truncate(AHEAD_MAX);
+            } else if self.is_too_far_ahead() {
+                // Better to stop than to lose lines of a file without a word.
+                let said = text::TOO_FAST.get(self.lang());
+                self.err(&format!("{said}\n")).await;
+                self.is_closed = true;
+                return;
             }
             if let Some(at) = self.ahead.iter().position(|key| *key == Key::Interrupt) {
                 self.ahead.drain(..=at);
@@ -254,12 +357,21 @@ impl Shell {
         }
     }
 
+    /// Whether a pipe gave more than waits for a command's end.
+    fn is_too_far_ahead(&self) -> bool {
+        let bytes = |key: &Key| match key {
+            Key::Line(line) => line.len(),
+            Key::Interrupt | Key::End => 0,
+        };
+        self.ahead.len() > AHEAD_PIPED_MAX
+            || self.ahead.iter().map(bytes).sum::<usize>() > INPUT_WAITING_MAX
+    }
+
     async fn take(&mut self, input: Input) {
         match input {
             Input::Bytes(bytes) => {
                 let mut echo = String::new();
                 self.ahead.extend(self.editor.feed(&bytes, &mut echo));
-                self.ahead.truncate(AHEAD_MAX);
                 if self.is_terminal() {
                     let _ = self.handle.data(self.channel, echo.into_bytes()).await;
                 }
@@ -271,7 +383,6 @@ impl Shell {
                 let mut echo = String::new();
                 if !self.editor.line().is_empty() {
                     self.ahead.extend(self.editor.feed(b"\n", &mut echo));
-                    self.ahead.truncate(AHEAD_MAX);
                 }
                 self.at_end = true;
             }

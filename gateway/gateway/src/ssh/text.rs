@@ -38,6 +38,7 @@ text! {
     BUSY: "kekkai: 同時セッション数の上限に達しています。しばらくしてからやり直してください。", "kekkai: too many sessions at once; try again later";
     DEMO: "*** デモ環境: 認証器は模擬であり、本人確認の効力はありません ***", "*** DEMONSTRATION: authenticators are emulated and prove nobody's identity ***";
     TOO_FAST: "kekkai: 入力が速すぎます。", "kekkai: input is too fast";
+    SOURCE_PAUSED: "kekkai: スクリプトが届かないため、実行も保存もしませんでした。", "kekkai: no script came; nothing was run or kept";
 }
 
 /// The one prompt of `keyboard-interactive`. Its language can't depend on the person: that would say
