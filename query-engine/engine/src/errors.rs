@@ -3,6 +3,7 @@
 //! The library's messages quote expressions, sometimes values: none is passed on. A code, a name that the
 //! statement itself wrote, and its place.
 
+use arrow::error::ArrowError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
@@ -24,7 +25,9 @@ pub(crate) fn planning(error: &DataFusionError, text: &Text) -> SqlError {
         DataFusionError::SchemaError(error, _) => schema(error, at, text),
         DataFusionError::Plan(message) => plan(message, at, text),
         DataFusionError::NotImplemented(_) => refuse(SqlErrorCode::ClauseNotAllowed, "", at),
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => evaluation(text),
+        error @ (DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) => {
+            evaluation(error, text)
+        }
         DataFusionError::ResourcesExhausted(_) => refuse(SqlErrorCode::Memory, "", None),
         _ => refuse(SqlErrorCode::Internal, "", at),
     }
@@ -35,7 +38,9 @@ pub(crate) fn running(error: &DataFusionError, text: &Text) -> SqlError {
     let mut at = None;
     match unwrap(error, &mut at) {
         DataFusionError::ResourcesExhausted(_) => refuse(SqlErrorCode::Memory, "", None),
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => evaluation(text),
+        error @ (DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) => {
+            evaluation(error, text)
+        }
         DataFusionError::External(error) => match error.downcast_ref::<SqlError>() {
             Some(error) => error.clone(),
             None => refuse(SqlErrorCode::Internal, "", None),
@@ -44,9 +49,18 @@ pub(crate) fn running(error: &DataFusionError, text: &Text) -> SqlError {
     }
 }
 
-/// The place can only be that of a literal zero: it is in the text, not in the data.
-fn evaluation(text: &Text) -> SqlError {
-    refuse(SqlErrorCode::Evaluation, "", text.zero_divisor())
+/// What failed is looked for in the text, never in the data: a literal zero, or the only division or
+/// conversion that there is.
+fn evaluation(error: &DataFusionError, text: &Text) -> SqlError {
+    let at = text.zero_divisor().or_else(|| match error {
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::DivideByZero => text.only_division(),
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => text.only_cast(),
+            _ => None,
+        },
+        _ => None,
+    });
+    refuse(SqlErrorCode::Evaluation, "", at)
 }
 
 fn unwrap<'e>(error: &'e DataFusionError, at: &mut Option<Place>) -> &'e DataFusionError {

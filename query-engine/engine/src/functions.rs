@@ -1,17 +1,29 @@
 //! Which functions a statement may use: the lists are closed, what they don't name is refused.
 //!
-//! Left out on purpose:
+//! Left out of statistics on purpose:
 //! - `now`, `current_date`, `random`, `uuid`: a review must be able to compute an output again;
 //! - `min`, `max`, medians, quantiles, `array_agg`, `string_agg`, `first_value`, `any_value`: each shows a
 //!   single person's value. (`min` and `max` work inside a subquery that groups by the person key.)
 //! - `repeat`, `lpad`, `rpad`, `factorial`: small input, large output;
 //! - `arrow_cast`, `arrow_typeof`, `version`, `get_field`, lists and structs: nothing a statistic needs.
+//!
+//! Rows may hold single persons' values, so that `min`, medians and windows are listed for them. What depends
+//! on the moment, makes much of little, or gives lists stays out of both.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+/// What a statement is run for. It decides what may be in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be shown: statistics, suppressed.
+    Statistic,
+    /// For a program that may read rows, and out of which only reviewed outputs come.
+    Rows,
+}
 
 /// Scalar functions, by DataFusion's name; its aliases come with them.
 pub const SCALAR_FUNCTIONS: &[&str] = &[
@@ -121,6 +133,37 @@ pub const AGGREGATE_FUNCTIONS: &[&str] = &[
 /// Aggregates that show a single row's value: only inside a subquery that groups by the person key.
 pub const PERSON_FUNCTIONS: &[&str] = &["max", "min"];
 
+/// Aggregates that rows may be made with, besides [`AGGREGATE_FUNCTIONS`]. They keep numbers or one value for
+/// each group; medians and percentiles keep what they aggregate, within the session's memory.
+pub const ROW_AGGREGATE_FUNCTIONS: &[&str] = &[
+    "approx_distinct",
+    "approx_median",
+    "approx_percentile_cont",
+    "bool_and",
+    "bool_or",
+    "first_value",
+    "last_value",
+    "max",
+    "median",
+    "min",
+    "percentile_cont",
+];
+
+/// Window functions that rows may be made with, besides their aggregates.
+pub const WINDOW_FUNCTIONS: &[&str] = &[
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
+];
+
 /// Scalar functions that can't fail and that DataFusion rewrites before it runs them.
 pub(crate) const TOTAL_FUNCTIONS: &[&str] =
     &["coalesce", "greatest", "least", "nullif", "nvl", "nvl2"];
@@ -129,6 +172,9 @@ pub(crate) const TOTAL_FUNCTIONS: &[&str] =
 pub(crate) struct Functions {
     pub(crate) scalar: HashMap<String, Arc<ScalarUDF>>,
     pub(crate) aggregate: HashMap<String, Arc<AggregateUDF>>,
+    /// None for statistics.
+    pub(crate) window: HashMap<String, Arc<WindowUDF>>,
+    pub(crate) purpose: Purpose,
     /// Names that exist in SQL engines but not here: `read_parquet` is refused, not unknown.
     refused: BTreeSet<String>,
 }
@@ -171,19 +217,14 @@ const FOREIGN: &[&str] = &[
     "quantile",
     "list",
     "group_concat",
-    "row_number",
-    "rank",
-    "dense_rank",
-    "lag",
-    "lead",
-    "ntile",
     "system",
     "xp_cmdshell",
     "input_file_name",
 ];
 
 impl Functions {
-    pub(crate) fn new() -> Self {
+    /// The lists for a purpose.
+    pub(crate) fn new(purpose: Purpose) -> Self {
         let mut refused: BTreeSet<String> = FOREIGN.iter().map(|name| (*name).to_owned()).collect();
         let mut scalar = HashMap::new();
         for function in SessionStateDefaults::default_scalar_functions() {
@@ -199,9 +240,7 @@ impl Functions {
         let mut aggregate = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions() {
             let names = names(function.name(), function.aliases());
-            let listed = AGGREGATE_FUNCTIONS.contains(&function.name())
-                || PERSON_FUNCTIONS.contains(&function.name());
-            if listed {
+            if is_aggregate(purpose, function.name()) {
                 for name in names {
                     aggregate.insert(name, Arc::clone(&function));
                 }
@@ -209,21 +248,38 @@ impl Functions {
                 refused.extend(names);
             }
         }
+        let mut window = HashMap::new();
         for function in SessionStateDefaults::default_window_functions() {
-            refused.extend(names(function.name(), function.aliases()));
+            for name in names(function.name(), function.aliases()) {
+                if is_window(purpose, function.name()) {
+                    window.insert(name, Arc::clone(&function));
+                } else if !aggregate.contains_key(&name) {
+                    refused.insert(name);
+                }
+            }
         }
+        refused.retain(|name| !window.contains_key(name));
         for function in SessionStateDefaults::default_table_functions() {
             refused.insert(function.name().to_lowercase());
         }
         Self {
             scalar,
             aggregate,
+            window,
+            purpose,
             refused,
         }
     }
 
     pub(crate) fn is_allowed(&self, name: &str) -> bool {
-        self.scalar.contains_key(name) || self.aggregate.contains_key(name)
+        self.scalar.contains_key(name)
+            || self.aggregate.contains_key(name)
+            || self.window.contains_key(name)
+    }
+
+    /// True for what only stands before `OVER`.
+    pub(crate) fn is_window_only(&self, name: &str) -> bool {
+        self.window.contains_key(name) && !self.aggregate.contains_key(name)
     }
 
     pub(crate) fn is_refused(&self, name: &str) -> bool {
@@ -234,8 +290,23 @@ impl Functions {
         self.scalar
             .keys()
             .chain(self.aggregate.keys())
+            .chain(self.window.keys())
             .map(String::as_str)
     }
+}
+
+/// True for the aggregates of a purpose, by DataFusion's name.
+pub(crate) fn is_aggregate(purpose: Purpose, name: &str) -> bool {
+    AGGREGATE_FUNCTIONS.contains(&name)
+        || match purpose {
+            Purpose::Statistic => PERSON_FUNCTIONS.contains(&name),
+            Purpose::Rows => ROW_AGGREGATE_FUNCTIONS.contains(&name),
+        }
+}
+
+/// True for the window functions of a purpose, by DataFusion's name.
+pub(crate) fn is_window(purpose: Purpose, name: &str) -> bool {
+    purpose == Purpose::Rows && WINDOW_FUNCTIONS.contains(&name)
 }
 
 fn names(name: &str, aliases: &[String]) -> Vec<String> {
@@ -248,30 +319,50 @@ fn names(name: &str, aliases: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    const BOTH: [Purpose; 2] = [Purpose::Statistic, Purpose::Rows];
+
     #[test]
     fn every_listed_function_exists() {
-        let functions = Functions::new();
+        let functions = Functions::new(Purpose::Statistic);
         for name in SCALAR_FUNCTIONS {
             assert!(functions.scalar.contains_key(*name), "{name}");
         }
         for name in AGGREGATE_FUNCTIONS.iter().chain(PERSON_FUNCTIONS) {
             assert!(functions.aggregate.contains_key(*name), "{name}");
         }
+        let functions = Functions::new(Purpose::Rows);
+        for name in AGGREGATE_FUNCTIONS.iter().chain(ROW_AGGREGATE_FUNCTIONS) {
+            assert!(functions.aggregate.contains_key(*name), "{name}");
+        }
+        for name in WINDOW_FUNCTIONS {
+            assert!(functions.window.contains_key(*name), "{name}");
+        }
     }
 
     #[test]
     fn no_function_is_both_allowed_and_refused() {
-        let functions = Functions::new();
-        let both: Vec<&str> = functions
-            .names()
-            .filter(|name| functions.is_refused(name))
-            .collect();
-        assert!(both.is_empty(), "{both:?}");
+        for purpose in BOTH {
+            let functions = Functions::new(purpose);
+            let both: Vec<&str> = functions
+                .names()
+                .filter(|name| functions.is_refused(name))
+                .collect();
+            assert!(both.is_empty(), "{both:?}");
+        }
+    }
+
+    #[test]
+    fn statistics_know_no_window_function() {
+        let functions = Functions::new(Purpose::Statistic);
+        assert!(functions.window.is_empty());
+        for name in ["row_number", "rank", "lag", "lead", "ntile", "median"] {
+            assert!(functions.is_refused(name), "{name}");
+        }
     }
 
     #[test]
     fn no_listed_function_changes_from_call_to_call() {
-        let functions = Functions::new();
+        let functions = Functions::new(Purpose::Rows);
         for function in functions.scalar.values() {
             let volatility = function.signature().volatility;
             assert!(

@@ -8,6 +8,8 @@
 //! few of them are dropped ([`suppress`]), and only what is left meets `HAVING`, `ORDER BY`, `LIMIT` and the
 //! expressions of the `SELECT` list ([`above`]).
 //!
+//! Programs that may read rows get them by the same way without the cut ([`rows`], [`stream`]).
+//!
 //! What it never does: open a file, reach a network, spill to disk, or put a value into an error.
 #![cfg_attr(
     test,
@@ -31,14 +33,22 @@ mod file;
 mod follow;
 mod functions;
 mod names;
+mod parameters;
 mod person;
+mod rows;
 mod session;
 mod statement;
+mod stream;
 mod suppress;
 mod table;
 mod text;
 mod total;
 
-pub use functions::{AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, SCALAR_FUNCTIONS};
+pub use functions::{
+    AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS,
+    WINDOW_FUNCTIONS,
+};
+pub use rows::{Piece, Sent};
 pub use session::{Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
+pub use stream::Statement;
 pub use table::{GrantedColumn, LoadError, TableFile, TableSource};

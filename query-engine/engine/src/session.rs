@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
-use kekkai_output::{Lineage, TABLE_CELLS_MAX, Table};
+use kekkai_output::{Lineage, TABLE_CELLS_MAX, Table, Value};
 use kekkai_types::{DatasetId, Digest};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -29,9 +29,10 @@ use crate::count::{count, cut};
 use crate::errors::{planning, running};
 use crate::file::BATCH_ROWS;
 use crate::follow::{Checked, Follow};
-use crate::functions::Functions;
+use crate::functions::{Functions, Purpose};
 use crate::names::{Names, Tables};
 use crate::person::Register;
+use crate::rows::metered;
 use crate::statement::parse;
 use crate::suppress::{Bounds, Suppress};
 use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
@@ -108,6 +109,11 @@ impl Cancel {
         self.0.send_replace(true);
     }
 
+    /// True once it was stopped.
+    pub fn is_cancelled(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Waits until it is stopped.
     pub async fn cancelled(&self) {
         // The sender lives in `self`: waiting ends with `true` or never.
@@ -118,11 +124,40 @@ impl Cancel {
 }
 
 /// Work that nobody waits for any more ends at its next pause.
-struct Abandon(tokio::task::JoinHandle<Checked<Table>>);
+struct Abandon<T>(tokio::task::JoinHandle<T>);
 
-impl Drop for Abandon {
+impl<T> Drop for Abandon<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Waits for `work` on another runtime; meanwhile it tells how far `rows` are, and may be stopped.
+pub(crate) async fn drive<T: Send + 'static>(
+    compute: &Handle,
+    rows: &RowsRead,
+    cancel: &Cancel,
+    progress: impl Fn(Progress) + Send,
+    work: impl Future<Output = Result<T, Stopped>> + Send + 'static,
+) -> Result<T, Stopped> {
+    // Whoever drops this future wants the work to stop as well.
+    let mut work = Abandon(compute.spawn(work));
+    let stop = cancel.cancelled();
+    tokio::pin!(stop);
+    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => return Err(Stopped::Cancelled),
+            done = &mut work.0 => return match done {
+                Ok(done) => done,
+                // A panic: what it said is lost on purpose.
+                Err(_) => Err(refuse(SqlErrorCode::Internal, "", None).into()),
+            },
+            _ = ticks.tick() => progress(Progress { rows_read: rows.read(), rows_total: rows.total() }),
+        }
     }
 }
 
@@ -130,7 +165,8 @@ impl Drop for Abandon {
 pub struct Session {
     terms: Terms,
     tables: Tables,
-    functions: Functions,
+    statistics: Functions,
+    rows: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
     state: SessionState,
     datasets: Vec<(DatasetId, u32)>,
@@ -174,7 +210,8 @@ impl Session {
         Ok(Self {
             terms,
             tables,
-            functions: Functions::new(),
+            statistics: Functions::new(Purpose::Statistic),
+            rows: Functions::new(Purpose::Rows),
             planners: SessionStateDefaults::default_expr_planners(),
             state,
             datasets,
@@ -184,8 +221,8 @@ impl Session {
     /// Parses, plans and follows a statement without running it: what it returns, `run` would too.
     pub fn check(&self, sql: &str) -> Result<(), SqlError> {
         let text = Text::new(sql)?;
-        let plan = self.plan(&text, &Arc::new(RowsRead::default()))?;
-        let mut follow = Follow::new(&text);
+        let plan = self.plan(&text, &[], Purpose::Statistic, &Arc::default())?;
+        let mut follow = Follow::new(&text, Purpose::Statistic);
         count(&cut(&plan, &follow)?, &mut follow).map(drop)
     }
 
@@ -209,42 +246,38 @@ impl Session {
         progress: impl Fn(Progress) + Send,
     ) -> Result<Table, Stopped> {
         let rows = Arc::new(RowsRead::default());
-        let (session, text, counting) = (Arc::clone(self), sql.to_owned(), Arc::clone(&rows));
-        let work = compute.spawn(async move { session.whole(&text, &counting).await });
-        // Whoever drops this future wants the work to stop as well.
-        let mut work = Abandon(work);
-        let stop = cancel.cancelled();
-        tokio::pin!(stop);
-        let mut ticks = tokio::time::interval(PROGRESS_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        ticks.tick().await;
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut stop => return Err(Stopped::Cancelled),
-                done = &mut work.0 => return match done {
-                    Ok(table) => table.map_err(Stopped::Failed),
-                    // A panic: what it said is lost on purpose.
-                    Err(_) => Err(refuse(SqlErrorCode::Internal, "", None).into()),
-                },
-                _ = ticks.tick() => progress(Progress { rows_read: rows.read(), rows_total: rows.total() }),
-            }
-        }
+        let (session, sql, counting) = (Arc::clone(self), sql.to_owned(), Arc::clone(&rows));
+        let work = async move { Ok(session.whole(&sql, &[], &counting).await?) };
+        drive(compute, &rows, cancel, progress, work).await
     }
 
-    async fn whole(&self, sql: &str, rows: &Arc<RowsRead>) -> Checked<Table> {
+    pub(crate) async fn whole(
+        &self,
+        sql: &str,
+        parameters: &[Value],
+        rows: &Arc<RowsRead>,
+    ) -> Checked<Table> {
         let text = Text::new(sql)?;
-        let plan = self.plan(&text, rows)?;
-        rows.expect(rows_total(&plan));
+        let plan = self.plan(&text, parameters, Purpose::Statistic, rows)?;
         self.answer(sql, &text, &plan).await
     }
 
-    fn plan(&self, text: &Text, rows_read: &Arc<RowsRead>) -> Checked<LogicalPlan> {
-        let statement = parse(text, &self.functions)?;
+    pub(crate) fn plan(
+        &self,
+        text: &Text,
+        parameters: &[Value],
+        purpose: Purpose,
+        rows_read: &Arc<RowsRead>,
+    ) -> Checked<LogicalPlan> {
+        let functions = match purpose {
+            Purpose::Statistic => &self.statistics,
+            Purpose::Rows => &self.rows,
+        };
+        let statement = parse(text, parameters, functions)?;
         let options = self.state.config_options();
         let names = Names {
             tables: &self.tables,
-            functions: &self.functions,
+            functions,
             text,
             options,
             planners: &self.planners,
@@ -259,11 +292,12 @@ impl Session {
             .analyzer()
             .execute_and_check(plan.clone(), options, |_, _| {})
             .map_err(|e| crate::errors::analysis(&e, &plan, text))?;
+        rows_read.expect(rows_total(&analyzed));
         Ok(analyzed)
     }
 
     async fn answer(&self, sql: &str, text: &Text, plan: &LogicalPlan) -> Checked<Table> {
-        let mut follow = Follow::new(text);
+        let mut follow = Follow::new(text, Purpose::Statistic);
         let cut = cut(plan, &follow)?;
         let counted = count(&cut, &mut follow)?;
         let bounds = Bounds {
@@ -323,7 +357,7 @@ impl Session {
         })
     }
 
-    fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    pub(crate) fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
         self.state.optimizer().optimize(
             plan.clone(),
             &self.state as &dyn OptimizerConfig,
@@ -331,7 +365,7 @@ impl Session {
         )
     }
 
-    async fn execute(
+    pub(crate) async fn execute(
         &self,
         plan: &LogicalPlan,
     ) -> datafusion::common::Result<datafusion::execution::SendableRecordBatchStream> {
@@ -344,11 +378,12 @@ impl Session {
         // and could not be cancelled meanwhile.
         let physical = physical
             .transform_up(|node| {
+                let node = metered(node)?;
                 Ok(if node.name().ends_with("JoinExec") {
                     let pausing: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
                     Transformed::yes(pausing)
                 } else {
-                    Transformed::no(node)
+                    Transformed::yes(node)
                 })
             })?
             .data;

@@ -1,22 +1,23 @@
-//! From a text to one query of the allowed shape.
+//! From a text to one query of the allowed shape, with its parameters bound.
 //!
-//! This is where refusals know their place best. It is not the only barrier: `follow` allows plan nodes and
-//! expressions by a closed list of its own.
+//! This is where refusals know their place best. It is not the only barrier: `follow` and `rows` allow plan
+//! nodes and expressions by closed lists of their own.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CeilFloorKind, DataType, Distinct, DuplicateTreatment, Expr, FunctionArg,
     FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName,
-    OrderByKind, Query, Select, SelectFlavor, SetExpr, Spanned, Statement, TableFactor,
-    UnaryOperator, Value, Visit, Visitor,
+    OrderByKind, Query, Select, SelectFlavor, SetExpr, SetQuantifier, Spanned, Statement,
+    TableFactor, UnaryOperator, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 
-use crate::functions::Functions;
+use crate::functions::{Functions, Purpose};
+use crate::parameters;
 use crate::text::{Place, Text, candidates, place, refuse};
 
 /// Parentheses and subqueries that may nest.
@@ -24,14 +25,19 @@ const NESTING_MAX: usize = 40;
 /// Tables that a statement may name.
 const TABLES_MAX: usize = 32;
 
-/// Parses the only statement, a query.
-pub(crate) fn parse(text: &Text, functions: &Functions) -> Result<Statement, SqlError> {
+/// Parses the only statement, a query, and binds its parameters.
+pub(crate) fn parse(
+    text: &Text,
+    parameters: &[kekkai_output::Value],
+    functions: &Functions,
+) -> Result<Statement, SqlError> {
+    parameters::check(text, parameters)?;
     let mut statements = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(text.tokens().to_vec())
         .parse_statements()
         .map_err(|error| syntax(&error, text))?;
-    let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
+    let (Some(mut statement), true) = (statements.pop(), statements.is_empty()) else {
         return Err(refuse(SqlErrorCode::SeveralStatements, "", None));
     };
     if !matches!(statement, Statement::Query(_)) {
@@ -43,7 +49,10 @@ pub(crate) fn parse(text: &Text, functions: &Functions) -> Result<Statement, Sql
         tables: 0,
     };
     match statement.visit(&mut check) {
-        ControlFlow::Continue(()) => Ok(statement),
+        ControlFlow::Continue(()) => {
+            parameters::bind(&mut statement, parameters);
+            Ok(statement)
+        }
         ControlFlow::Break(error) => Err(*error),
     }
 }
@@ -89,6 +98,10 @@ fn clause(name: &str, at: Option<Place>) -> Flow {
 }
 
 impl Check<'_> {
+    fn for_rows(&self) -> bool {
+        self.functions.purpose == Purpose::Rows
+    }
+
     fn clause_at(&self, name: &str, keywords: &[Keyword]) -> Flow {
         clause(name, self.text.keyword(keywords))
     }
@@ -97,6 +110,22 @@ impl Check<'_> {
         match body {
             // Nested ones are visited by themselves.
             SetExpr::Select(_) | SetExpr::Query(_) => GO_ON,
+            SetExpr::SetOperation {
+                left,
+                set_quantifier,
+                right,
+                ..
+            } if self.for_rows() => {
+                if !matches!(
+                    set_quantifier,
+                    SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None
+                ) {
+                    return self.clause_at("BY NAME", &[Keyword::BY]);
+                }
+                // Of a statement in parentheses the visitor sees the query itself.
+                self.set_expr(left)?;
+                self.set_expr(right)
+            }
             SetExpr::SetOperation { op, .. } => stop(
                 SqlErrorCode::NotFollowed,
                 op.to_string(),
@@ -112,12 +141,33 @@ impl Check<'_> {
         }
     }
 
+    /// A number that comes as a parameter is a value: as the position of a column it would be part of the
+    /// statement.
+    fn no_position(&self, expr: &Expr) -> Flow {
+        match expr {
+            Expr::Nested(inner) => self.no_position(inner),
+            Expr::Value(value) if parameters::index(&value.value).is_some() => {
+                clause("?", at(expr))
+            }
+            _ => GO_ON,
+        }
+    }
+
     fn statement_at(&self, name: &str, keyword: Keyword) -> Flow {
         stop(
             SqlErrorCode::StatementNotAllowed,
             name,
             self.text.keyword(&[keyword]),
         )
+    }
+
+    fn is_cast_type(&self, data_type: &DataType) -> bool {
+        is_cast_type(data_type)
+            || (self.for_rows()
+                && matches!(
+                    data_type,
+                    DataType::Decimal(_) | DataType::Dec(_) | DataType::Numeric(_)
+                ))
     }
 
     fn function(&self, function: &datafusion::sql::sqlparser::ast::Function) -> Flow {
@@ -130,7 +180,7 @@ impl Check<'_> {
             );
         };
         let lower = name.value.to_lowercase();
-        if function.over.is_some() {
+        if function.over.is_some() && !self.for_rows() {
             return stop(
                 SqlErrorCode::NotFollowed,
                 "OVER",
@@ -148,10 +198,13 @@ impl Check<'_> {
                 candidates: candidates(&lower, self.functions.names()),
             }));
         }
-        if !function.within_group.is_empty() {
+        if function.over.is_none() && self.functions.is_window_only(&lower) {
+            return clause(&name.value, place);
+        }
+        if !function.within_group.is_empty() && !self.for_rows() {
             return clause("WITHIN GROUP", place);
         }
-        if function.null_treatment.is_some() {
+        if function.null_treatment.is_some() && function.over.is_none() {
             return clause("NULLS", place);
         }
         if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
@@ -164,7 +217,9 @@ impl Check<'_> {
             return clause("ORDER BY", place);
         }
         let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
-        if distinct && lower != "count" {
+        let may_be_distinct =
+            lower == "count" || (self.for_rows() && self.functions.aggregate.contains_key(&lower));
+        if distinct && !may_be_distinct {
             return clause("DISTINCT", place);
         }
         for argument in &list.args {
@@ -186,7 +241,7 @@ fn single_name(name: &ObjectName) -> Option<&Ident> {
     }
 }
 
-/// Types that a cast may name. No decimals: their arithmetic can overflow.
+/// Types that a cast may name for any purpose. No decimals: their arithmetic can overflow.
 fn is_cast_type(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -251,11 +306,16 @@ impl Visitor for Check<'_> {
         {
             return self.clause_at("FORMAT", &[Keyword::SETTINGS, Keyword::FORMAT]);
         }
-        if let Some(order_by) = &query.order_by
-            && (!matches!(order_by.kind, OrderByKind::Expressions(_))
-                || order_by.interpolate.is_some())
-        {
-            return self.clause_at("ORDER BY ALL", &[Keyword::ORDER]);
+        if let Some(order_by) = &query.order_by {
+            let OrderByKind::Expressions(exprs) = &order_by.kind else {
+                return self.clause_at("ORDER BY ALL", &[Keyword::ORDER]);
+            };
+            if order_by.interpolate.is_some() {
+                return self.clause_at("ORDER BY ALL", &[Keyword::ORDER]);
+            }
+            for order in exprs {
+                self.no_position(&order.expr)?;
+            }
         }
         match &query.limit_clause {
             None => {}
@@ -276,7 +336,7 @@ impl Visitor for Check<'_> {
         if matches!(select.distinct, Some(Distinct::On(_))) {
             return self.clause_at("DISTINCT ON", &[Keyword::DISTINCT]);
         }
-        if !select.named_window.is_empty() || select.qualify.is_some() {
+        if !self.for_rows() && (!select.named_window.is_empty() || select.qualify.is_some()) {
             return stop(
                 SqlErrorCode::NotFollowed,
                 "WINDOW",
@@ -300,7 +360,11 @@ impl Visitor for Check<'_> {
             return clause("SELECT", place(start.line, start.column));
         }
         match &select.group_by {
-            GroupByExpr::Expressions(_, modifiers) if modifiers.is_empty() => {}
+            GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
+                for expr in exprs {
+                    self.no_position(expr)?;
+                }
+            }
             _ => return self.clause_at("GROUP BY", &[Keyword::GROUP]),
         }
         for join in select.from.iter().flat_map(|from| &from.joins) {
@@ -429,7 +493,9 @@ impl Visitor for Check<'_> {
                 GO_ON
             }
             Expr::Value(value) => match value.value {
-                Value::Placeholder(_) => clause(&value.value.to_string(), at(expr)),
+                Value::Placeholder(_) if parameters::index(&value.value).is_none() => {
+                    clause(&value.value.to_string(), at(expr))
+                }
                 _ => GO_ON,
             },
             Expr::BinaryOp { left, op, .. } => {
@@ -462,7 +528,7 @@ impl Visitor for Check<'_> {
                 format,
                 ..
             } => {
-                if is_cast_type(data_type) && !array && format.is_none() {
+                if self.is_cast_type(data_type) && !array && format.is_none() {
                     GO_ON
                 } else {
                     stop(
@@ -473,13 +539,14 @@ impl Visitor for Check<'_> {
                 }
             }
             Expr::TypedString(typed) => {
-                if is_cast_type(&typed.data_type) {
+                if self.is_cast_type(&typed.data_type) {
                     GO_ON
                 } else {
                     stop(SqlErrorCode::Type, typed.data_type.to_string(), at(expr))
                 }
             }
             Expr::Function(function) => self.function(function),
+            Expr::Subquery(_) if self.for_rows() => GO_ON,
             Expr::Subquery(query) => stop(SqlErrorCode::NotFollowed, "SELECT", at(query.as_ref())),
             Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => self.clause_at(
                 "GROUP BY",

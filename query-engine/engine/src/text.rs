@@ -30,6 +30,8 @@ pub(crate) fn refuse(code: SqlErrorCode, name: impl Into<String>, at: Option<Pla
 /// A statement's words.
 pub(crate) struct Text {
     tokens: Vec<TokenWithSpan>,
+    /// Where each `?` stands.
+    parameters: Vec<Option<Place>>,
 }
 
 impl Text {
@@ -44,7 +46,8 @@ impl Text {
                 let at = place(error.location.line, error.location.column);
                 refuse(SqlErrorCode::Syntax, "", at)
             })?;
-        let text = Self { tokens };
+        let (tokens, parameters) = number_parameters(tokens);
+        let text = Self { tokens, parameters };
         text.check_words()?;
         text.check_single()?;
         Ok(text)
@@ -53,6 +56,11 @@ impl Text {
     /// The words with their places, for the parser.
     pub(crate) fn tokens(&self) -> &[TokenWithSpan] {
         &self.tokens
+    }
+
+    /// Where each `?` stands, in their order.
+    pub(crate) fn parameters(&self) -> &[Option<Place>] {
+        &self.parameters
     }
 
     fn meant(&self) -> impl Iterator<Item = &TokenWithSpan> {
@@ -174,6 +182,22 @@ impl Text {
         })
     }
 
+    /// Where the statement's only division or remainder stands.
+    pub(crate) fn only_division(&self) -> Option<Place> {
+        only(
+            self.meant()
+                .filter(|token| matches!(token.token, Token::Div | Token::Mod)),
+        )
+    }
+
+    /// Where the statement's only conversion stands.
+    pub(crate) fn only_cast(&self) -> Option<Place> {
+        only(self.meant().filter(|token| match &token.token {
+            Token::Word(word) => word.keyword == Keyword::CAST,
+            other => matches!(other, Token::DoubleColon),
+        }))
+    }
+
     /// Just behind the last word: where an unfinished statement wants more.
     pub(crate) fn end(&self) -> Option<Place> {
         let last = self.meant().last()?;
@@ -181,8 +205,45 @@ impl Text {
     }
 }
 
+/// Numbers each `?` as [`parameter_name`] says, before the parser can take it for an operator on JSON.
+fn number_parameters(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<Option<Place>>) {
+    let mut numbered = Vec::with_capacity(tokens.len());
+    let mut places = Vec::new();
+    for token in tokens {
+        // `?||'x'` and `?-1` are one word each to the tokenizer.
+        let operator = match token.token {
+            Token::Question => None,
+            Token::QuestionMarkDoubleVerticalBar => Some(Token::StringConcat),
+            Token::QuestionMarkDash => Some(Token::Minus),
+            _ => {
+                numbered.push(token);
+                continue;
+            }
+        };
+        let span = token.span;
+        let parameter = Token::Placeholder(parameter_name(places.len()));
+        places.push(start(&token));
+        numbered.push(TokenWithSpan::new(parameter, span));
+        numbered.extend(operator.map(|operator| TokenWithSpan::new(operator, span)));
+    }
+    (numbered, places)
+}
+
+/// What a `?` is called while it is parsed. No statement can write it: its tokenizer knows `?` and `0`.
+pub(crate) fn parameter_name(index: usize) -> String {
+    format!("?{index}")
+}
+
 fn start(token: &TokenWithSpan) -> Option<Place> {
     place(token.span.start.line, token.span.start.column)
+}
+
+/// The place of a word that is the only one of its kind.
+fn only<'t>(mut tokens: impl Iterator<Item = &'t TokenWithSpan>) -> Option<Place> {
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) => start(token),
+        _ => None,
+    }
 }
 
 /// A place as the parser counts it; 0 means that it doesn't know.
@@ -211,6 +272,7 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::IS
         ),
         Token::Number(..)
+        | Token::Placeholder(_)
         | Token::Char(_)
         | Token::SingleQuotedString(_)
         | Token::Comma

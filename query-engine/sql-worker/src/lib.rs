@@ -3,7 +3,8 @@
 //! A short story. `main` enters the jail while it has one thread and knows nothing, and says so. The broker looks
 //! at it from outside and sends catalogue, descriptors and keys ([`load`]); the keys go into the readers of the
 //! files, and the message is wiped. Then statements come, each runs as a task of its own, and answers go back
-//! ([`serve`]): tables that are suppressed already, or a code and a place.
+//! ([`serve`]): tables that are suppressed already, or a code and a place. What programs ask for goes into pipes
+//! ([`rows`]).
 //!
 //! Nothing here prints what it reads: standard error gets one line with a place in our source when something
 //! panics, never the panic's message.
@@ -18,6 +19,7 @@
 )]
 
 mod load;
+mod rows;
 mod serve;
 
 pub use load::{LoadFailed, load};

@@ -5,15 +5,19 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, SqlError, SqlErrorCode};
-use kekkai_engine::{Cancel, Progress, STACK_BYTES, Session, Stopped};
+use kekkai_engine::{Cancel, Progress, STACK_BYTES, Session, Statement, Stopped};
 use kekkai_types::JobId;
 use kekkai_worker_api::{FrameError, FromWorker, Receiver, Sender, ToWorker, worker_channel};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::load::load;
+use crate::rows::Stream;
 
 /// The stack of threads that only pass messages, in bytes.
 const CONTROL_STACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Jobs at once. A program's next statement may come while one that it let go of still ends.
+const JOBS_MAX: usize = 2 * JOBS_ACTIVE_MAX;
 
 /// Why the worker ends.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,8 @@ fn runtime(name: &str, threads: usize, stack: usize) -> Result<Runtime, ServeErr
         // Stacks count towards the jail's limit on memory.
         .max_blocking_threads(JOBS_ACTIVE_MAX)
         .thread_name(name)
+        // For the pipes that rows go into.
+        .enable_io()
         .enable_time()
         .build()
         .map_err(ServeError::Runtime)
@@ -85,32 +91,54 @@ fn answer(
     receiver: &mut Receiver,
 ) -> Result<(), ServeError> {
     let jobs = Jobs::default();
-    while let Some((message, _)) = receiver.receive()? {
+    while let Some((message, descriptors)) = receiver.receive()? {
         match message {
             ToWorker::Load(_) => return Err(ServeError::OutOfTurn),
             ToWorker::Query { job, sql } => {
-                let cancel = Cancel::new();
-                let is_new = {
-                    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-                    let is_new = !jobs.contains_key(&job) && jobs.len() < JOBS_ACTIVE_MAX;
-                    if is_new {
-                        jobs.insert(job.clone(), cancel.clone());
-                    }
-                    is_new
-                };
-                if is_new {
-                    let query = Query {
-                        compute: compute.clone(),
-                        session: Arc::clone(session),
-                        sender: sender.clone(),
-                        job,
-                        sql,
-                        cancel,
-                    };
-                    control.spawn(query.run(Arc::clone(&jobs)));
-                } else {
+                let Some(cancel) = begin(&jobs, &job) else {
                     sender.send(&failed(job, internal()))?;
-                }
+                    continue;
+                };
+                let query = Query {
+                    compute: compute.clone(),
+                    session: Arc::clone(session),
+                    sender: sender.clone(),
+                    job,
+                    sql,
+                    cancel,
+                };
+                control.spawn(query.run(Arc::clone(&jobs)));
+            }
+            ToWorker::Rows {
+                job,
+                sql,
+                parameters,
+                rows,
+            } => {
+                let Ok([pipe]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+                    return Err(ServeError::OutOfTurn);
+                };
+                let Some(cancel) = begin(&jobs, &job) else {
+                    sender.send(&failed(job, internal()))?;
+                    continue;
+                };
+                let stream = Stream {
+                    compute: compute.clone(),
+                    session: Arc::clone(session),
+                    sender: sender.clone(),
+                    job: job.clone(),
+                    statement: Statement { sql, parameters },
+                    rows,
+                    cancel,
+                    pipe,
+                };
+                let (jobs, sender) = (Arc::clone(&jobs), sender.clone());
+                control.spawn(async move {
+                    let answer = stream.run().await;
+                    end(&jobs, &job);
+                    // A broker that is gone is noticed by the reading thread.
+                    let _ = sender.send(&answer);
+                });
             }
             ToWorker::Cancel { job } => {
                 let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,6 +150,23 @@ fn answer(
         }
     }
     Ok(())
+}
+
+/// Enters a job that is new, where there is room.
+fn begin(jobs: &Jobs, job: &JobId) -> Option<Cancel> {
+    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    if jobs.contains_key(job) || jobs.len() >= JOBS_MAX {
+        return None;
+    }
+    let cancel = Cancel::new();
+    jobs.insert(job.clone(), cancel.clone());
+    Some(cancel)
+}
+
+fn end(jobs: &Jobs, job: &JobId) {
+    jobs.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(job);
 }
 
 /// One statement being run.
@@ -160,9 +205,7 @@ impl Query {
             Err(Stopped::Failed(error)) => failed(job.clone(), error),
             Err(Stopped::Cancelled) => FromWorker::Cancelled { job: job.clone() },
         };
-        jobs.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&job);
+        end(&jobs, &job);
         // A large table takes its time: not on a thread that others wait for.
         let told = tokio::task::spawn_blocking(move || match sender.send(&answer) {
             Err(FrameError::OursTooLarge { .. }) => sender.send(&failed(
@@ -179,11 +222,11 @@ impl Query {
     }
 }
 
-fn failed(job: JobId, error: SqlError) -> FromWorker {
+pub(crate) fn failed(job: JobId, error: SqlError) -> FromWorker {
     FromWorker::Failed { job, error }
 }
 
-fn internal() -> SqlError {
+pub(crate) fn internal() -> SqlError {
     SqlError {
         code: SqlErrorCode::Internal,
         name: String::new(),

@@ -14,16 +14,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::cast;
+use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Int64Type};
+use arrow::ipc::reader::StreamReader;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_engine::{
-    Cancel, GrantedColumn, STACK_BYTES, Session, Stopped, TableFile, TableSource, Terms,
+    Cancel, GrantedColumn, Piece, STACK_BYTES, Sent, Session, Statement, Stopped, TableFile,
+    TableSource, Terms,
 };
 use kekkai_output::{Cell, Table, Value};
 use kekkai_types::{DatasetId, Digest};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio::runtime::Handle;
 
 pub fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
@@ -242,4 +245,84 @@ pub fn integers(table: &str, column: &str) -> Vec<Option<i64>> {
                 .collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// An answer to a program: its rows, put together from the pieces of its stream, and what was said of them.
+pub struct Rows {
+    pub batch: RecordBatch,
+    pub sent: Sent,
+    /// Bytes of the largest piece.
+    pub largest: usize,
+}
+
+/// What a program asks and gets: rows as they are, or a statistic.
+pub fn stream_on(
+    session: &Arc<Session>,
+    sql: &str,
+    parameters: &[Value],
+    rows: bool,
+) -> Result<Rows, SqlError> {
+    let session = Arc::clone(session);
+    let statement = Statement {
+        sql: sql.to_owned(),
+        parameters: parameters.to_vec(),
+    };
+    let work = runtime().spawn(async move {
+        let (out, mut pieces) = Session::pieces();
+        let collecting = tokio::spawn(async move {
+            let (mut began, mut bytes, mut largest) = (false, Vec::new(), 0);
+            while let Some(piece) = pieces.recv().await {
+                match piece {
+                    Piece::Begin => began = true,
+                    Piece::Bytes(buffers) => {
+                        assert!(began, "nothing comes before the beginning");
+                        let before = bytes.len();
+                        for buffer in &buffers {
+                            bytes.extend_from_slice(buffer);
+                        }
+                        largest = largest.max(bytes.len() - before);
+                    }
+                }
+            }
+            (bytes, largest)
+        });
+        let (compute, cancel) = (Handle::current(), Cancel::new());
+        let sent = if rows {
+            session
+                .rows_on(&compute, statement, &cancel, |_| {}, out)
+                .await
+        } else {
+            session
+                .statistic_on(&compute, statement, &cancel, |_| {}, out)
+                .await
+        };
+        sent.map(|sent| (sent, collecting))
+    });
+    let (sent, collecting) = match runtime().block_on(work).unwrap() {
+        Ok(done) => done,
+        Err(Stopped::Failed(error)) => return Err(error),
+        Err(Stopped::Cancelled) => panic!("nobody cancelled"),
+    };
+    let (bytes, largest) = runtime().block_on(collecting).unwrap();
+    let reader = StreamReader::try_new(bytes.as_slice(), None).unwrap();
+    let schema = reader.schema();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    let batch = concat_batches(&schema, &batches).unwrap();
+    assert_eq!(batch.num_rows() as u64, sent.rows, "{sql}");
+    Ok(Rows {
+        batch,
+        sent,
+        largest,
+    })
+}
+
+pub fn rows(sql: &str, parameters: &[Value]) -> Rows {
+    stream_on(&gibleed(), sql, parameters, true).unwrap_or_else(|error| panic!("{sql}\n{error:?}"))
+}
+
+pub fn rows_refused(sql: &str) -> SqlError {
+    match stream_on(&gibleed(), sql, &[], true) {
+        Err(error) => error,
+        Ok(rows) => panic!("{sql}\nwas answered with {} rows", rows.sent.rows),
+    }
 }
