@@ -232,7 +232,25 @@ fn ingest(
     })
 }
 
-/// The agreements: the story's, one that the story ends, and one over GiBleed.
+/// Tools that the demo's projects may bring in.
+const TOOLS: [&str; 2] = ["riskratio", "tableone"];
+/// What the demo's programs may do: the values of `images/etc/agreement.example.toml`.
+const PROGRAMS: &str = "
+[programs]
+python = true
+rows = true
+time_limit_s = 600
+memory_limit_mib = 1024
+table_elements_max = 100000
+instances_max = 100
+outputs_max = 20
+output_kib_max = 256
+log_kib_max = 1024
+scratch_kib_max = 16384
+clock_ms = 10
+";
+
+/// The agreements: the story's, one without programs that the story ends, and one over GiBleed.
 pub(crate) fn agreements(
     layout: &Layout,
     extra: &[String],
@@ -256,6 +274,7 @@ pub(crate) fn agreements(
             ),
             &quoted(&["sato", "suzuki"]),
             "sample",
+            true,
         )?,
         agreement(
             layout,
@@ -263,6 +282,7 @@ pub(crate) fn agreements(
             ("短期の予備調査", "A short pilot study"),
             "\"yoshida\"",
             "sample",
+            false,
         )?,
     ];
     if gibleed {
@@ -275,6 +295,7 @@ pub(crate) fn agreements(
             ),
             &quoted(&["suzuki"]),
             "gibleed",
+            true,
         )?);
     }
     Ok(all)
@@ -287,7 +308,13 @@ fn agreement(
     (ja, en): (&str, &str),
     handlers: &str,
     dataset: &str,
+    has_programs: bool,
 ) -> Result<String, DemoError> {
+    let (tools, programs) = if has_programs {
+        (TOOLS.map(|tool| format!("\"{tool}\"")).join(", "), PROGRAMS)
+    } else {
+        (String::new(), "")
+    };
     let id_of = kekkai_types::DatasetId::new(dataset)?;
     let folder =
         kekkai_dataset::layout::version_folder(&layout.dir.join("analysis/data"), &id_of, 1);
@@ -336,7 +363,7 @@ terminals = ["console", "browser"]
 
 [provision]
 methods = ["vdi"]
-own_tools = []
+own_tools = [{tools}]
 own_data = []
 
 [data_classes.clinical]
@@ -364,7 +391,7 @@ console = "statistics"
 idle_limit_s = 900
 query_limit_s = 300
 memory_limit_mib = 2048
-
+{programs}
 [sdc]
 profile = "strict"
 threshold = 10
