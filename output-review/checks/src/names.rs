@@ -47,7 +47,7 @@ pub(crate) fn check(table: &Table, profile: &Profile, found: &mut Collector) {
     }
 }
 
-fn text(raw: &str, place: Place, profile: &Profile, found: &mut Collector) {
+pub(crate) fn text(raw: &str, place: Place, profile: &Profile, found: &mut Collector) {
     let text: String = raw.chars().map(half_width).collect();
     if is_identifier(&text) {
         identifier(place, found);
@@ -74,7 +74,7 @@ fn text(raw: &str, place: Place, profile: &Profile, found: &mut Collector) {
     }
 }
 
-fn identifier(place: Place, found: &mut Collector) {
+pub(crate) fn identifier(place: Place, found: &mut Collector) {
     found.add(
         Rule::Identifier,
         Verdict::Review,
@@ -85,7 +85,7 @@ fn identifier(place: Place, found: &mut Collector) {
 }
 
 /// Full-width ASCII is ASCII: `０９０` is a telephone number as well.
-fn half_width(c: char) -> char {
+pub(crate) fn half_width(c: char) -> char {
     match u32::from(c) {
         code @ 0xff01..=0xff5e => char::from_u32(code - 0xfee0).unwrap_or(c),
         0x3000 => ' ',
@@ -94,12 +94,12 @@ fn half_width(c: char) -> char {
 }
 
 /// Direction marks, zero-width characters, controls.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c), 0x00ad | 0x061c | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x2069 | 0xfeff | 0xe0000..=0xe007f)
 }
 
-fn is_identifier(text: &str) -> bool {
+pub(crate) fn is_identifier(text: &str) -> bool {
     let is_mail = text.split_once('@').is_some_and(|(user, host)| {
         user.ends_with(|c: char| c.is_ascii_alphanumeric()) && host.contains('.')
     });
@@ -132,7 +132,7 @@ fn is_telephone(text: &str, digits: &str) -> bool {
     }
 }
 
-fn is_number_of_a_person(digits: &str) -> bool {
+pub(crate) fn is_number_of_a_person(digits: &str) -> bool {
     let Some(digits) = digits
         .chars()
         .map(|c| c.to_digit(10))

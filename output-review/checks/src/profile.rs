@@ -10,7 +10,7 @@ use crate::finding::Verdict;
 
 /// The version of the rules in this crate. A change in what a rule finds raises it, and with it
 /// every profile's hash: votes on outputs that were checked before are then asked for again.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// The profiles that an agreement may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +50,11 @@ pub struct Profile {
     pub key_chars_max: usize,
     /// A table with more cells is looked at by a person.
     pub cells_max: usize,
+    /// Rows of a program's table, or points of its figure: more are one for each person, by their looks.
+    /// A tenth of it is looked at by a person.
+    pub program_rows_max: usize,
+    /// Observations that each parameter of a model needs.
+    pub observations_per_parameter: u64,
 }
 
 /// No such profile.
@@ -85,6 +90,8 @@ impl ProfileName {
                 computed: Verdict::Review,
                 key_chars_max: 60,
                 cells_max: 2_000,
+                program_rows_max: 500,
+                observations_per_parameter: 20,
             },
             Self::Ndb => Profile {
                 name: self,
@@ -98,6 +105,8 @@ impl ProfileName {
                 computed: Verdict::Review,
                 key_chars_max: 80,
                 cells_max: 10_000,
+                program_rows_max: 1_000,
+                observations_per_parameter: 10,
             },
             Self::Acro => Profile {
                 name: self,
@@ -111,6 +120,8 @@ impl ProfileName {
                 computed: Verdict::Pass,
                 key_chars_max: 120,
                 cells_max: 20_000,
+                program_rows_max: 2_000,
+                observations_per_parameter: 10,
             },
         }
     }
