@@ -1,6 +1,9 @@
 //! The check.
 
-use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{
+    ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, Validator,
+    WasmFeatures,
+};
 
 use crate::is_allowed;
 
@@ -132,7 +135,12 @@ impl Outline {
                 }
                 Payload::ComponentImportSection(section) if depth == 1 => {
                     for import in section {
-                        let name = import.map_err(invalid)?.name.name;
+                        let import = import.map_err(invalid)?;
+                        let name = import.name.name;
+                        // A type that a world names for itself: it brings nothing in.
+                        if matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                            continue;
+                        }
                         if !is_allowed(name) {
                             return Err(CheckError::ImportNotAllowed(quotable(name)));
                         }
@@ -226,14 +234,23 @@ mod tests {
         for name in [
             "wasi:http/outgoing-handler@0.2.0",
             "wasi:keyvalue/store@0.2.0",
-            "wasi:sockets/tcp-create-socket@0.2.0",
-            "wasi:sockets/instance-network@0.2.0",
+            "wasi:blobstore/container@0.2.0",
             "kekkai:session/data@0.9.0",
             "host",
         ] {
             let expected = Err(CheckError::ImportNotAllowed(name.to_owned()));
             assert_eq!(checked(&import(name)), expected);
         }
+    }
+
+    #[test]
+    fn a_type_may_be_imported_but_no_resource() {
+        let equal = "(type $t u32) (import \"t\" (type (eq $t)))";
+        assert!(checked(&tool(equal)).unwrap().imports().is_empty());
+        assert_eq!(
+            checked(&tool("(import \"r\" (type (sub resource)))")),
+            Err(CheckError::ImportNotAllowed("r".to_owned()))
+        );
     }
 
     #[test]
