@@ -13,7 +13,6 @@ from componentize_py_types import Err
 
 import kekkai
 import library  # noqa: F401  (the standard library that scripts can import)
-import lines
 import tracebacks
 
 
@@ -25,7 +24,7 @@ class WitWorld(wit_world.WitWorld):
         # The component was initialized when it was built: without this, every run would draw the same
         # numbers. A script that wants to be repeatable calls random.seed itself.
         random.seed()
-        with lines.printed():
+        with kekkai.printed():
             stopped = _run(name, source)
         if stopped is not None:
             raise Err(stopped)

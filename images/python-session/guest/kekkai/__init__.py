@@ -14,6 +14,7 @@ from .epidemiology import Estimate, TwoByTwo, proportion, two_by_two
 from .errors import Error, OutputError, QueryError, ScratchError, StreamError
 from .frame import Frame
 from .inference import Test, chi_square, fisher_exact, mean_interval, t_test
+from .printing import printed
 from .session import args, progress, rows, schema, scratch, sql, statistic
 from .submit import Series, submit_figure, submit_model, submit_table, submit_text, survival_series
 from .survival import KaplanMeier, kaplan_meier, log_rank
@@ -21,7 +22,7 @@ from .survival import KaplanMeier, kaplan_meier, log_rank
 __all__ = [
     "Column", "Error", "Estimate", "Frame", "KaplanMeier", "OutputError", "QueryError", "ScratchError",
     "Series", "StreamError", "Test", "TwoByTwo", "Type", "args", "chi_square", "describe", "fisher_exact",
-    "kaplan_meier", "log_rank", "mean", "mean_interval", "median", "progress", "proportion", "quantile",
+    "kaplan_meier", "log_rank", "mean", "mean_interval", "median", "printed", "progress", "proportion", "quantile",
     "quartiles", "rows", "schema", "scratch", "sd", "sql", "statistic", "submit_figure", "submit_model",
     "submit_table", "submit_text", "survival_series", "t_test", "two_by_two", "variance",
 ]  # fmt: skip
