@@ -127,6 +127,7 @@ async fn play(demo: &Demo, lang: Lang) -> Outcome {
         extra_researchers: 0,
         gibleed: None,
         planted: Vec::new(),
+        programs: true,
         quiet: false,
     })
     .await?;

@@ -57,18 +57,23 @@ impl Layout {
 }
 
 /// Writes the four services' files.
-pub(crate) fn write(layout: &Layout, aaguid: &str, pcr_policy: &[u8]) -> Result<(), DemoError> {
+pub(crate) fn write(
+    layout: &Layout,
+    aaguid: &str,
+    pcr_policy: &[u8],
+    programs: bool,
+) -> Result<(), DemoError> {
     let pcr_policy = STANDARD.encode(pcr_policy);
     for (name, text) in [
         ("policy", policy(layout)),
         ("review", review(layout)),
-        ("analysis", analysis(layout, &pcr_policy)),
+        ("analysis", analysis(layout, &pcr_policy, programs)),
         ("gateway", gateway(layout, aaguid)),
     ] {
         let path = layout.dir.join(name).join(format!("{name}.toml"));
         std::fs::write(&path, text).map_err(io(format!("{name}.toml")))?;
     }
-    install(layout)?;
+    install(layout, programs)?;
     std::fs::create_dir_all(layout.dir.join("analysis/data")).map_err(io("the data folder"))
 }
 
@@ -96,14 +101,34 @@ fn review(layout: &Layout) -> String {
     )
 }
 
-fn analysis(layout: &Layout, pcr_policy: &str) -> String {
+/// What runs in every session, and what runs where programs may.
+const IMAGES: [&str; 1] = ["kekkai-sql-worker"];
+const PROGRAM_IMAGES: [&str; 3] = ["kekkai-wasm-worker", "kekkai-wasm-compiler", "kekkai-python"];
+
+/// The file of an image: programs have no ending, Python is a component.
+fn image_file(name: &str) -> String {
+    match name {
+        "kekkai-python" => format!("{name}.wasm"),
+        _ => name.to_owned(),
+    }
+}
+
+fn images(programs: bool) -> impl Iterator<Item = &'static str> {
+    let more: &[&str] = if programs { &PROGRAM_IMAGES } else { &[] };
+    IMAGES.into_iter().chain(more.iter().copied())
+}
+
+fn analysis(layout: &Layout, pcr_policy: &str, programs: bool) -> String {
     let dir = layout.dir.join("analysis");
     let dir = dir.display();
+    let line = |name| format!("{name} = \"{dir}/bin/{}\"\n", image_file(name));
+    let images: String = images(programs).map(line).collect();
     format!(
         "server = \"a1\"\nlisten = \"{}\"\nconfiguration = \"{dir}/analysis.toml\"\n\
-         policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{dir}/data\"\n\n\
+         policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{dir}/data\"\n\
+         state_dir = \"{dir}/state\"\n\n\
          [measure]\nbinary = \"{dir}/bin/kekkai-analysis\"\n\n\
-         [images]\nkekkai-sql-worker = \"{dir}/bin/kekkai-sql-worker\"\n\n\
+         [images]\n{images}\n\
          [tpm]\nemulated = \"{dir}/tpm\"\npolicy_key = \"{pcr_policy}\"\n\n{}",
         layout.analysis,
         layout.policy,
@@ -114,11 +139,12 @@ fn analysis(layout: &Layout, pcr_policy: &str) -> String {
 
 /// Puts the measured programs into the deployment: a name of their own for the build's files, so
 /// that a test can replace them without touching the build.
-fn install(layout: &Layout) -> Result<(), DemoError> {
+fn install(layout: &Layout, programs: bool) -> Result<(), DemoError> {
     let folder = layout.dir.join("analysis/bin");
     std::fs::create_dir_all(&folder).map_err(io("the analysis server's programs"))?;
-    for name in ["kekkai-analysis", "kekkai-sql-worker"] {
-        let (from, to) = (layout.binaries.join(name), folder.join(name));
+    let files = images(programs).map(image_file);
+    for name in files.chain(["kekkai-analysis".to_owned()]) {
+        let (from, to) = (layout.binaries.join(&name), folder.join(&name));
         // A link where both are on one file system, a copy elsewhere.
         std::fs::hard_link(&from, &to)
             .or_else(|_| std::fs::copy(&from, &to).map(|_| ()))

@@ -50,6 +50,8 @@ pub struct WorldOptions {
     pub gibleed: Option<PathBuf>,
     /// Texts that are put into the raw sample before ingest: table, column, text; one row each.
     pub planted: Vec<(String, String, String)>,
+    /// Sessions may run programs: Python is compiled when the analysis server starts.
+    pub programs: bool,
     /// No progress on standard output.
     pub quiet: bool,
 }
@@ -427,7 +429,12 @@ impl World {
         let model = Model::emulated()?;
         std::fs::write(gateway.join("model.crt"), model.authority_pem())
             .map_err(io("model.crt"))?;
-        configuration::write(&self.layout, &model.aaguid(), &pcr.public_sec1)?;
+        configuration::write(
+            &self.layout,
+            &model.aaguid(),
+            &pcr.public_sec1,
+            self.options.programs,
+        )?;
         let people = self.make_people(&terminals, &model)?;
         let reference = self.measure(&offline.join("pcr-policy.key"))?;
         Ok((people, reference))

@@ -1,21 +1,22 @@
 //! The sessions of this server: launching, finding, ending.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kekkai_analysis_api::Launched;
 use kekkai_policy_api::{CloseSession, EndReason, Event, Record, SessionTerms};
 use kekkai_service::{CallError, Client};
-use kekkai_sys::{JailSpec, Layer, ProcessKind, Spawner};
+use kekkai_sys::{JailSpec, Layer, ProcessKind};
 use kekkai_types::{Refusal, ServerId, SessionId};
-use kekkai_worker_api::FileKey;
+use kekkai_worker_api::{FileKey, FromWorker, ToWorker};
 
 use crate::attester::Attester;
 use crate::files::{self, OpenFiles};
-use crate::session::{Epitaphs, Session, Terms, ended_refusal};
-use crate::worker::{self, JailedWorker, WorkerError};
+use crate::pool::Pool;
+use crate::programs::{ScriptKey, Scripts};
+use crate::session::{Around, Epitaphs, ProgramHost, Session, Terms, ended_refusal};
+use crate::worker::{JailedWorker, WorkerError};
 
 /// A worker's memory beyond what its queries may have: code, stacks, allocator, results; in MiB.
 const WORKER_OVERHEAD_MIB: u32 = 512;
@@ -32,10 +33,12 @@ pub struct Parts {
     pub threads_per_session: u32,
     /// Layers of the jail that the configuration gives up.
     pub waived: std::collections::BTreeSet<Layer>,
-    /// The measured image that runs SQL.
-    pub sql_worker: File,
-    /// Started before anything secret was known.
-    pub spawner: Spawner,
+    /// Processes that wait for a session.
+    pub sql_pool: Pool<ToWorker, FromWorker>,
+    /// What runs programs; `None`: nothing does here.
+    pub programs: Option<Arc<ProgramHost>>,
+    /// Where people's scripts lie.
+    pub scripts_dir: Option<PathBuf>,
     /// The policy service.
     pub policy: Client,
     /// The review service.
@@ -176,11 +179,7 @@ impl Broker {
             let (data_dir, catalogs) = (parts.data_dir.clone(), own.catalogs.clone());
             tokio::task::spawn_blocking(move || files::open(&data_dir, &catalogs))
         };
-        let (jailed, keys, opened) = tokio::join!(
-            worker::start(&parts.spawner, &parts.sql_worker, spec),
-            keys,
-            opened
-        );
+        let (jailed, keys, opened) = tokio::join!(parts.sql_pool.take(&spec), keys, opened);
         let jailed: JailedWorker = jailed.map_err(|error| refuse_worker(&error))?;
         let keys = keys?;
         let OpenFiles { files, descriptors } = match opened {
@@ -203,12 +202,25 @@ impl Broker {
         recorded.map_err(CallError::into_refusal)?;
 
         let waived = jailed.waived.clone();
+        let scripts = parts.scripts_dir.as_ref().and_then(|dir| {
+            let key = ScriptKey::derive(&keys, &terms.agreement, &terms.person)?;
+            Some(Scripts::new(dir, key, &terms.agreement, &terms.person))
+        });
         let mut load = own.load(parts.threads_per_session);
         load.files = files;
         load.keys = keys;
         let worker = jailed.load(load, descriptors).await;
         let worker = worker.map_err(|error| refuse_worker(&error))?;
-        Ok((Session::begin(own, parts.policy.clone(), worker), waived))
+        let around = Around {
+            server: parts.server.clone(),
+            policy: parts.policy.clone(),
+            review: parts.review.clone(),
+            programs: parts.programs.clone(),
+        };
+        if let (Some(host), Some(programs)) = (&parts.programs, &terms.programs) {
+            host.warm(programs);
+        }
+        Ok((Session::begin(own, around, worker, scripts), waived))
     }
 
     /// Puts a session into the table, and watches for its end.
@@ -284,6 +296,10 @@ impl Broker {
             // A task that panicked leaves its child's drop, which kills too.
             let _ = end.await;
         }
+        self.parts.sql_pool.close().await;
+        if let Some(host) = &self.parts.programs {
+            host.pool.close().await;
+        }
         // Burials tell the policy service; they are short.
         for _ in 0..DRAIN_LOOKS {
             if self.slots().running.is_empty() {
@@ -299,12 +315,7 @@ const DRAIN_LOOKS: u32 = 50;
 const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 
 fn refuse_worker(error: &WorkerError) -> Refusal {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    let text = crate::explain(error);
     tracing::error!(error = text, "no worker");
     let code = match error {
         WorkerError::LoadFailed(_) => "data-unavailable",

@@ -13,6 +13,14 @@ use serde::Deserialize;
 
 /// The name of the image that runs SQL, in `[images]`.
 pub const SQL_WORKER: &str = "kekkai-sql-worker";
+/// The image that runs programs, in `[images]`; with [`WASM_COMPILER`], or there are no programs.
+pub const WASM_WORKER: &str = "kekkai-wasm-worker";
+/// The image that compiles programs.
+pub const WASM_COMPILER: &str = "kekkai-wasm-compiler";
+/// Python's component; without it there are tools only.
+pub const PYTHON: &str = "kekkai-python";
+/// The most processes of one kind that may wait for a session.
+pub const SPARES_CONFIG_MAX: usize = 64;
 /// The most sessions that a configuration may allow at once.
 pub const SESSIONS_CONFIG_MAX: usize = 256;
 /// The most threads that a session's queries may have.
@@ -30,6 +38,12 @@ pub struct Config {
     pub configuration: PathBuf,
     /// Where datasets lie: `DATASET/VERSION/TABLE/part-00000.parquet`.
     pub data_dir: PathBuf,
+    /// Where compiled programs and people's scripts lie; without it neither outlives its session.
+    #[serde(default)]
+    pub state_dir: Option<PathBuf>,
+    /// Jailed processes that wait for a session, of each kind; 0: each is started when it is needed.
+    #[serde(default = "spares")]
+    pub spares: usize,
     /// The policy service, `HOST:PORT`.
     pub policy: String,
     /// The review service, `HOST:PORT`.
@@ -77,6 +91,9 @@ pub enum Mistake {
     /// There is no image for a kind of session.
     #[error("[images] names no \"{SQL_WORKER}\"")]
     NoWorker,
+    /// One of the two images that programs need.
+    #[error("[images] names only one of \"{WASM_WORKER}\" and \"{WASM_COMPILER}\"")]
+    HalfAnImage,
     /// A path that depends on where the program is started.
     #[error("\"{0}\" must be an absolute path")]
     Relative(&'static str),
@@ -84,6 +101,10 @@ pub enum Mistake {
 
 fn sessions_max() -> usize {
     16
+}
+
+fn spares() -> usize {
+    2
 }
 
 fn threads() -> u32 {
@@ -101,17 +122,28 @@ impl Config {
         let threads = usize::try_from(self.threads_per_session).unwrap_or(usize::MAX);
         let threads_max = usize::try_from(THREADS_CONFIG_MAX).unwrap_or(usize::MAX);
         range("threads_per_session", threads, threads_max)?;
+        if self.spares > 0 {
+            range("spares", self.spares, SPARES_CONFIG_MAX)?;
+        }
+        let state_dir = self.state_dir.iter().map(|path| ("state_dir", path));
         for (key, path) in [
             ("configuration", &self.configuration),
             ("data_dir", &self.data_dir),
             ("binary", &self.measure.binary),
-        ] {
+        ]
+        .into_iter()
+        .chain(state_dir)
+        {
             if !path.is_absolute() {
                 return Err(Mistake::Relative(key));
             }
         }
         if !self.images.contains_key(SQL_WORKER) {
             return Err(Mistake::NoWorker);
+        }
+        let has = |image| self.images.contains_key(image);
+        if has(WASM_WORKER) != has(WASM_COMPILER) {
+            return Err(Mistake::HalfAnImage);
         }
         Ok(())
     }
@@ -159,6 +191,9 @@ mod tests {
         let mut config = parse(&example()).unwrap();
         config.images.clear();
         assert_eq!(config.check(), Err(Mistake::NoWorker));
+        let mut config = parse(&example()).unwrap();
+        config.images.remove(WASM_COMPILER);
+        assert_eq!(config.check(), Err(Mistake::HalfAnImage));
         let mut config = parse(&example()).unwrap();
         config.data_dir = "data".into();
         assert_eq!(config.check(), Err(Mistake::Relative("data_dir")));

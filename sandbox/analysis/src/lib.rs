@@ -25,7 +25,33 @@ pub mod config;
 pub mod files;
 pub mod judge;
 pub mod lease;
+pub mod pool;
+pub mod programs;
 pub mod remeasure;
 pub mod routes;
 pub mod session;
 pub mod worker;
+
+/// Text from a jail: without control characters and marks that reorder or hide text, and at most `max`
+/// characters.
+pub(crate) fn plain(text: &str, max: usize) -> String {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    };
+    text.chars()
+        .filter(|c| *c == '\t' || !hides(*c))
+        .take(max)
+        .collect()
+}
+
+/// An error with its causes.
+pub(crate) fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

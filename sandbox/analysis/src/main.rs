@@ -1,5 +1,6 @@
 //! `kekkai-analysis`: the analysis server's broker. `kekkai-measure` starts it.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -7,18 +8,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use hkdf::Hkdf;
 use kekkai_analysis::attester::Attester;
 use kekkai_analysis::broker::{Broker, Parts};
-use kekkai_analysis::config::{Config, SQL_WORKER};
+use kekkai_analysis::config::{Config, PYTHON, SQL_WORKER, WASM_COMPILER, WASM_WORKER};
 use kekkai_analysis::lease;
+use kekkai_analysis::pool::Pool;
+use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
 use kekkai_analysis::remeasure::Watch;
 use kekkai_analysis::routes::{Server, routes};
+use kekkai_analysis::session::ProgramHost;
 use kekkai_policy_api::{Event, Record};
 use kekkai_service::{Client, config, drain, log, serve, tls};
 use kekkai_sys::{Spawner, harden, memfd};
 use kekkai_tpm::Tpm;
 use kekkai_tpm::measured::{self, Measured};
 use kekkai_types::PeerKind;
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 /// The analysis server's broker. `kekkai-measure --config FILE` measures and starts it.
 #[derive(Parser)]
@@ -84,13 +91,17 @@ async fn serve_sessions(
     let policy_key = config.tpm.policy_key()?;
     let connection = measured.connection.clone();
     let tpm = tokio::task::spawn_blocking(move || Tpm::open(&connection, &policy_key)).await??;
+    for (name, image) in &measured.images {
+        if !memfd::is_sealed(image.as_fd()) {
+            return Err(format!("the image \"{name}\" is not sealed").into());
+        }
+    }
     let sql_worker = measured
         .images
         .remove(SQL_WORKER)
         .ok_or("no SQL worker was measured")?;
-    if !memfd::is_sealed(sql_worker.as_fd()) {
-        return Err("the SQL worker's image is not sealed".into());
-    }
+    let sql_pool = Pool::new(spawner.clone(), sql_worker, SQL_WORKER, config.spares);
+    let programs = program_host(&config, &mut measured, &spawner)?;
     let spki = tls::spki_of_file(&config.tls.certificate)?;
     let policy = Client::new(&config.tls, &config.policy, PeerKind::Policy)?;
     let review = Client::new(&config.tls, &config.review, PeerKind::Review)?;
@@ -105,8 +116,9 @@ async fn serve_sessions(
         sessions_max: config.sessions_max,
         threads_per_session: config.threads_per_session,
         waived: config.waived_layers.clone(),
-        sql_worker,
-        spawner,
+        sql_pool,
+        programs: programs.clone(),
+        scripts_dir: config.state_dir.as_ref().map(|dir| dir.join("scripts")),
         policy: policy.clone(),
         review,
     }));
@@ -125,6 +137,9 @@ async fn serve_sessions(
         }
     });
     tokio::spawn(lease::renew_forever(broker.clone(), policy.clone()));
+    if let Some(programs) = programs {
+        tokio::spawn(async move { programs.prepare().await });
+    }
 
     let router = routes(&Server {
         broker: broker.clone(),
@@ -142,4 +157,57 @@ async fn serve_sessions(
         tracing::warn!(%error, "the stop could not be recorded");
     }
     Ok(())
+}
+
+/// What runs programs, where the images for it were measured.
+fn program_host(
+    config: &Config,
+    measured: &mut Measured,
+    spawner: &Spawner,
+) -> Result<Option<Arc<ProgramHost>>, Box<dyn Error>> {
+    let mut digests = BTreeMap::new();
+    for measurement in &measured.event_log {
+        digests.insert(measurement.name.clone(), measurement.digest);
+    }
+    let (worker, compiler) = match (
+        measured.images.remove(WASM_WORKER),
+        measured.images.remove(WASM_COMPILER),
+    ) {
+        (Some(worker), Some(compiler)) => (worker, compiler),
+        _ => return Ok(None),
+    };
+    let python = match (measured.images.remove(PYTHON), digests.get(PYTHON)) {
+        (Some(component), Some(digest)) => Some((*digest, component)),
+        _ => None,
+    };
+    let dir = match &config.state_dir {
+        Some(dir) => {
+            let dir = dir.join("artefacts");
+            std::fs::create_dir_all(&dir)?;
+            Some(dir)
+        }
+        None => None,
+    };
+    let compiler_digest = digests
+        .get(WASM_COMPILER)
+        .ok_or("no compiler was measured")?;
+    let identity = Zeroizing::new(std::fs::read(&config.tls.key)?);
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(compiler_digest.as_bytes()), &identity)
+        .expand(b"kekkai artefacts v1", &mut *key)
+        .map_err(|_| "no key for artefacts")?;
+    let waived = config.waived_layers.clone();
+    Ok(Some(Arc::new(ProgramHost {
+        pool: Pool::new(spawner.clone(), worker, WASM_WORKER, config.spares),
+        artefacts: Artefacts::new(CompilerParts {
+            // Compiling is rare: nothing waits for it.
+            pool: Pool::new(spawner.clone(), compiler, WASM_COMPILER, 0),
+            waived: waived.clone(),
+            dir,
+            key,
+        }),
+        python,
+        tools: Tools::default(),
+        waived,
+    })))
 }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kekkai_analysis_api::{CancelJob, End, Launch, ListJobs, StartQuery, SubmitOutput, WaitJob};
+use kekkai_analysis_api::{
+    CancelJob, End, GetScript, Launch, ListJobs, ListPrograms, PutScript, RemoveScript, StartQuery,
+    StartRun, SubmitOutput, WaitJob,
+};
+use kekkai_output::Content;
 use kekkai_review_api::Submit;
-use kekkai_service::{CallError, Routes};
+use kekkai_service::{CallError, Client, Routes};
 use kekkai_types::{OutputId, Refusal};
 
 use crate::attester::Attester;
@@ -56,8 +60,27 @@ pub fn routes(server: &Server) -> Routes {
         let wait = Duration::from_millis(call.wait_ms.min(WAIT_MS_MAX).into());
         broker
             .session(&call.session)?
-            .wait_job(&call.job, wait)
+            .wait_job(&call.job, wait, call.log_from)
             .await
+    });
+    let routes = on(routes, broker, |broker, call: StartRun| async move {
+        let session = broker.session(&call.session)?;
+        session.run(call.program, call.args).await
+    });
+    let routes = on(routes, broker, |broker, call: ListPrograms| async move {
+        broker.session(&call.session)?.programs().await
+    });
+    let routes = on(routes, broker, |broker, call: PutScript| async move {
+        let session = broker.session(&call.session)?;
+        off_thread(move || session.scripts()?.put(&call.name, &call.source)).await
+    });
+    let routes = on(routes, broker, |broker, call: GetScript| async move {
+        let session = broker.session(&call.session)?;
+        off_thread(move || session.scripts()?.get(&call.name)).await
+    });
+    let routes = on(routes, broker, |broker, call: RemoveScript| async move {
+        let session = broker.session(&call.session)?;
+        off_thread(move || session.scripts()?.remove(&call.name)).await
     });
     let routes = on(routes, broker, |broker, call: ListJobs| async move {
         broker.session(&call.session)?.list()
@@ -68,6 +91,15 @@ pub fn routes(server: &Server) -> Routes {
     on(routes, broker, |broker, call: SubmitOutput| async move {
         submit(&broker, call).await
     })
+}
+
+/// What waits for the disk.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Refusal::new("internal", "disk")))
 }
 
 fn on<C, F, R>(routes: Routes, broker: &Arc<Broker>, handler: F) -> Routes
@@ -96,10 +128,6 @@ pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Ref
     let session = broker.session(&call.session)?;
     let submission = session.submission(&call.job, &call.title, &call.purpose)?;
     let terms = &session.terms().session;
-    let digest = submission
-        .table
-        .digest()
-        .map_err(|e| Refusal::new("internal", e.to_string()))?;
     let request = Submit {
         output: submission.output.clone(),
         session: call.session,
@@ -110,12 +138,22 @@ pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Ref
         title: call.title,
         purpose: call.purpose,
         lang: call.lang,
-        table: (*submission.table).clone(),
+        content: Content::Table((*submission.table).clone()),
     };
+    hand_over(broker.review(), &request).await?;
+    Ok(submission.output)
+}
+
+/// Hands an output to the review service, under an id that stays the same when it is repeated.
+pub(crate) async fn hand_over(review: &Client, request: &Submit) -> Result<(), Refusal> {
+    let digest = request
+        .content
+        .digest()
+        .map_err(|e| Refusal::new("internal", e.to_string()))?;
     let mut tries = 0;
     let stored = loop {
         tries += 1;
-        match broker.review().call(&request).await {
+        match review.call(request).await {
             // The call may have had its effect: under the same id it has it once.
             Err(CallError::Unavailable { .. }) if tries < SUBMIT_TRIES => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -124,8 +162,8 @@ pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Ref
         }
     };
     if stored != digest {
-        tracing::error!(output = %submission.output, "the review service stored other bytes");
+        tracing::error!(output = %request.output, "the review service stored other bytes");
         return Err(Refusal::new("internal", "digest"));
     }
-    Ok(submission.output)
+    Ok(())
 }

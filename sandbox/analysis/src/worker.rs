@@ -11,15 +11,16 @@ use std::time::Duration;
 use kekkai_sys::verify::{VerifyError, verify_from_outside};
 use kekkai_sys::{Child, Exit, JailSpec, Layer, SpawnError, Spawner, scm};
 use kekkai_worker_api::{
-    AsyncReceiver, AsyncSender, FrameError, FromWorker, Load, ToWorker, broker_channel,
+    AsyncReceiver, AsyncSender, FrameError, FromCompiler, FromProgram, FromWorker, Load, Message,
+    ToWorker, broker_channel,
 };
-
-use crate::config::SQL_WORKER;
 
 /// A worker must be in its jail by then.
 const JAIL_LIMIT: Duration = Duration::from_secs(10);
 /// And have its files open by then.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
+/// A process that closed its channel has this long to end by itself.
+const END_GRACE: Duration = Duration::from_millis(100);
 /// `SIGKILL` is not refused, only delayed.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// What a worker writes before it knows anything is logged up to here, in bytes.
@@ -79,6 +80,29 @@ impl Life {
         killed.await.ok().flatten()
     }
 
+    /// As [`kill`](Self::kill), for a process that seems to be ending by itself: how, is worth a moment.
+    pub async fn let_end(&self) -> Option<Exit> {
+        let child = self.child.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            let child = child
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            child.wait_ended(END_GRACE)
+        });
+        // Whatever came of it, it is killed now.
+        let _ = ended.await;
+        self.kill().await
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        let child = self
+            .child
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        child.has_ended()
+    }
+
     /// Its number, for the look from outside.
     pub fn pid(&self) -> i32 {
         let child = self
@@ -89,19 +113,64 @@ impl Life {
     }
 }
 
-/// A worker in its jail, which was seen from outside. It knows nothing yet.
-#[derive(Debug)]
-pub struct JailedWorker {
-    sender: AsyncSender,
-    receiver: AsyncReceiver,
+/// What a process of some kind says first.
+pub trait Greeting: Message {
+    /// The layers that hold it, if this is a greeting.
+    fn layers(self) -> Option<BTreeMap<String, String>>;
+}
+
+impl Greeting for FromWorker {
+    fn layers(self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Jailed { layers } => Some(layers),
+            _ => None,
+        }
+    }
+}
+
+impl Greeting for FromProgram {
+    fn layers(self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Jailed { layers } => Some(layers),
+            _ => None,
+        }
+    }
+}
+
+impl Greeting for FromCompiler {
+    fn layers(self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Jailed { layers } => Some(layers),
+            _ => None,
+        }
+    }
+}
+
+/// A process in its jail, which was seen from outside. It knows nothing yet.
+pub struct Jailed<S, R> {
+    sender: AsyncSender<S>,
+    receiver: AsyncReceiver<R>,
     life: Life,
-    /// Set when the worker learns something: from then on its log is counted, not read.
+    spec: JailSpec,
+    /// Set when the process learns something: from then on its log is counted, not read.
     knows: Arc<AtomicBool>,
-    /// Layers that hold, with what the worker says of each.
+    /// Layers that hold, with what the process says of each.
     pub layers: BTreeMap<String, String>,
     /// Layers that the configuration gives up.
     pub waived: Vec<String>,
 }
+
+impl<S, R> std::fmt::Debug for Jailed<S, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jailed")
+            .field("spec", &self.spec)
+            .field("layers", &self.layers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A SQL worker that waits for its keys.
+pub type JailedWorker = Jailed<ToWorker, FromWorker>;
 
 /// A worker with keys and files.
 #[derive(Debug)]
@@ -114,24 +183,25 @@ pub struct Worker {
     pub life: Life,
 }
 
-/// Starts a worker, waits until it says that it is jailed, and looks whether it is.
-pub async fn start(
+/// Starts a process, waits until it says that it is jailed, and looks whether it is.
+pub async fn start<S: Message, R: Greeting>(
     spawner: &Spawner,
     image: &File,
+    name: &str,
     spec: JailSpec,
-) -> Result<JailedWorker, WorkerError> {
+) -> Result<Jailed<S, R>, WorkerError> {
     let (ours, theirs) = scm::stream_pair().map_err(WorkerError::Channel)?;
     let (log, log_end) = std::io::pipe().map_err(WorkerError::Channel)?;
-    let (sender, mut receiver) =
-        broker_channel::<ToWorker, FromWorker>(ours).map_err(WorkerError::Channel)?;
+    let (sender, mut receiver) = broker_channel::<S, R>(ours).map_err(WorkerError::Channel)?;
     let child = {
         let spawner = spawner.clone();
         let image = image.try_clone().map_err(WorkerError::Channel)?;
-        let mut args = vec![SQL_WORKER.to_owned()];
+        let mut args = vec![name.to_owned()];
         args.extend(spec.to_args());
-        let waived = spec.waived.clone();
+        let (waived, kind) = (spec.waived.clone(), spec.kind);
         let spawn = move || {
             spawner.spawn(
+                kind,
                 image.as_fd(),
                 &args,
                 theirs,
@@ -149,36 +219,57 @@ pub async fn start(
     let knows = Arc::new(AtomicBool::new(false));
     read_log(log, life.pid(), knows.clone());
 
-    let jailed = match tokio::time::timeout(JAIL_LIMIT, receiver.receive()).await {
-        Ok(Ok(Some(FromWorker::Jailed { layers }))) => Ok(layers),
-        Ok(Ok(Some(_))) => Err("it said something else".to_owned()),
+    let greeted = match tokio::time::timeout(JAIL_LIMIT, receiver.receive()).await {
+        Ok(Ok(Some(message))) => message.layers().ok_or("it said something else".to_owned()),
         Ok(Ok(None)) => Err("it ended".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("it said nothing in time".to_owned()),
     };
-    let layers = match jailed {
+    let layers = match greeted {
         Ok(layers) => layers,
         Err(what) => {
             let exit = life.kill().await;
             return Err(WorkerError::NotJailed(format!("{what}, {exit:?}")));
         }
     };
-    let pid = life.pid();
-    let allowed = spec.waived.clone();
-    let look = move || verify_from_outside(pid, &allowed);
-    tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|_| WorkerError::Task)??;
     let layers = check_report(layers, &spec.waived)?;
     let waived = spec.waived.iter().map(ToString::to_string).collect();
-    Ok(JailedWorker {
+    let jailed = Jailed {
         sender,
         receiver,
         life,
+        spec,
         knows,
         layers,
         waived,
-    })
+    };
+    jailed.look().await?;
+    Ok(jailed)
+}
+
+impl<S, R> Jailed<S, R> {
+    /// Looks from outside whether the process is in its jail. A process that waited in the pool is looked
+    /// at once more before it is told anything.
+    pub async fn look(&self) -> Result<(), WorkerError> {
+        let (pid, kind) = (self.life.pid(), self.spec.kind);
+        let waived = self.spec.waived.clone();
+        let look = move || verify_from_outside(pid, kind, &waived);
+        tokio::task::spawn_blocking(look)
+            .await
+            .map_err(|_| WorkerError::Task)??;
+        Ok(())
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&self) -> bool {
+        self.life.has_ended()
+    }
+
+    /// The process is about to learn something.
+    pub fn into_parts(self) -> (AsyncSender<S>, AsyncReceiver<R>, Life) {
+        self.knows.store(true, Ordering::SeqCst);
+        (self.sender, self.receiver, self.life)
+    }
 }
 
 /// Each layer that is not waived must be reported; what is no layer is dropped, and texts are bounded.

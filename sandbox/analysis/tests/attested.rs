@@ -223,7 +223,7 @@ fn session_is_launched_on_a_fresh_quote_and_a_changed_file_is_named() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let stage = stage_with(spawner, |routes| attestation(routes, &shared)).await;
+        let stage = stage_with(spawner, 0, |routes| attestation(routes, &shared)).await;
         let broker = &stage.broker;
         let watch = Watch::new(&config, log);
         let attester = Attester::new(ServerId::new("a1").unwrap(), stage.spki, tpm, watch);
@@ -241,7 +241,7 @@ fn session_is_launched_on_a_fresh_quote_and_a_changed_file_is_named() {
         assert!(launched.emulated && launched.waived.is_empty());
         let session = broker.session(&one).unwrap();
         let job = session.query("SELECT 1").await.unwrap();
-        let job = session.wait_job(&job, LONG).await.unwrap();
+        let job = session.wait_job(&job, LONG, 0).await.unwrap();
         assert!(
             matches!(job.state, kekkai_analysis_api::JobState::Done(Some(_))),
             "{job:?}"

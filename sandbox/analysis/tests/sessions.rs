@@ -46,7 +46,7 @@ async fn run(session: &std::sync::Arc<Session>, sql: &str) -> Result<Job, String
         .await
         .map_err(|refusal| refusal.to_string())?;
     session
-        .wait_job(&id, LONG)
+        .wait_job(&id, LONG, 0)
         .await
         .map_err(|refusal| refusal.to_string())
 }
@@ -233,7 +233,7 @@ fn lost_lease_kills_the_worker_within_5_s() {
         let waiting = session.query("slow").await.unwrap();
         *stage.script.lease.lock().unwrap() = Some(EndReason::AgreementEnded);
         let start = Instant::now();
-        let refusal = session.wait_job(&waiting, LONG).await.unwrap_err();
+        let refusal = session.wait_job(&waiting, LONG, 0).await.unwrap_err();
         assert_eq!(refusal.to_string(), "session-ended: agreement-ended");
         while workers() > 0 {
             assert!(start.elapsed() < Duration::from_secs(5));
@@ -256,7 +256,10 @@ fn cancelling_and_the_time_limit_stop_a_query_and_kill_a_deaf_worker() {
         let session = stage.session(60).await;
         let id = session.query("slow").await.unwrap();
         session.cancel(&id).await.unwrap();
-        let job = session.wait_job(&id, Duration::from_secs(1)).await.unwrap();
+        let job = session
+            .wait_job(&id, Duration::from_secs(1), 0)
+            .await
+            .unwrap();
         assert_eq!(job.state, JobState::Cancelled { by_limit: false });
         assert_eq!(stage.script.last_outcome(), "cancelled");
         let unknown = JobId::new("99").unwrap();
@@ -275,7 +278,7 @@ fn cancelling_and_the_time_limit_stop_a_query_and_kill_a_deaf_worker() {
         let start = Instant::now();
         let id = session.query("deaf").await.unwrap();
         session.cancel(&id).await.unwrap();
-        let job = session.wait_job(&id, LONG).await.unwrap();
+        let job = session.wait_job(&id, LONG, 0).await.unwrap();
         assert_eq!(job.state, JobState::Cancelled { by_limit: false });
         assert!(start.elapsed() < Duration::from_secs(2));
         assert_eq!(session.wait_end().await, EndReason::ServerLost);

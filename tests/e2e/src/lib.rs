@@ -81,6 +81,7 @@ pub fn options(folder: &Path) -> WorldOptions {
         extra_researchers: 0,
         gibleed: None,
         planted: Vec::new(),
+        programs: false,
         quiet: true,
     }
 }

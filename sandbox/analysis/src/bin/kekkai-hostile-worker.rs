@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_output::{
     Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, Table, Value, ValueType,
 };
@@ -59,8 +60,32 @@ fn main() {
     }
     sender.send(&FromWorker::Loaded).unwrap();
     let mut running = Vec::new();
-    while let Some((message, _)) = receiver.receive().unwrap() {
+    while let Some((message, mut files_of_message)) = receiver.receive().unwrap() {
         match message {
+            ToWorker::Rows { job, sql, .. } => match sql.as_str() {
+                "rows" => {
+                    sender
+                        .send(&FromWorker::RowsBegin { job: job.clone() })
+                        .unwrap();
+                    let mut pipe = std::fs::File::from(files_of_message.pop().unwrap());
+                    std::io::Write::write_all(&mut pipe, b"TANAKA HANAKO").unwrap();
+                    drop(pipe);
+                    let (rows, persons) = (20, Some(12));
+                    sender
+                        .send(&FromWorker::RowsDone { job, rows, persons })
+                        .unwrap();
+                }
+                "slow-rows" => running.push((job, "slow".to_owned())),
+                _ => {
+                    let error = SqlError {
+                        code: SqlErrorCode::TableUnknown,
+                        name: sql,
+                        at: Some((1, 1)),
+                        candidates: Vec::new(),
+                    };
+                    sender.send(&FromWorker::Failed { job, error }).unwrap();
+                }
+            },
             ToWorker::Query { job, sql } => {
                 answer(&sender, &raw, &load, &files, &job, &sql);
                 running.push((job, sql));

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kekkai_analysis_api::{JOBS_ACTIVE_MAX, Job, JobState, SqlError};
+use kekkai_analysis_api::{JOBS_ACTIVE_MAX, Job, JobState, LogPart, RunError, SqlError, Work};
 use kekkai_output::Table;
 use kekkai_types::{JobId, OutputId, Refusal};
+use tokio::sync::watch;
+
+use super::log::Log;
 
 /// Jobs in one session.
 pub const JOBS_MAX: usize = 10_000;
@@ -30,12 +33,29 @@ pub(super) enum State {
     Failed(SqlError),
     /// Recorded.
     Cancelled { by_limit: bool },
+    /// Recorded: a program that ended well.
+    Ran,
+    /// Recorded: a program that did not.
+    RunFailed(RunError),
+}
+
+/// What a program's job has besides.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) log: Log,
+    pub(super) permille: u16,
+    pub(super) note: String,
+    pub(super) outputs: Vec<OutputId>,
+    /// Told when the program is to stop: true when by a limit.
+    pub(super) stop: watch::Sender<Option<bool>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: JobId,
-    pub(super) sql: String,
+    pub(super) work: Work,
+    /// For a run.
+    pub(super) program: Option<Program>,
     pub(super) state: State,
     pub(super) started: Instant,
     pub(super) ended: Option<Duration>,
@@ -69,8 +89,8 @@ pub struct Submission {
 const SUBMISSIONS_MAX: usize = 16;
 
 impl Jobs {
-    /// A new job, not running yet.
-    pub(super) fn add(&mut self, sql: &str) -> Result<(u64, JobId), Refusal> {
+    /// A new job, not running yet. `log_max` is the bound on a program's log, in bytes.
+    pub(super) fn add(&mut self, work: Work, log_max: u64) -> Result<(u64, JobId), Refusal> {
         let active = self.entries.values().filter(|job| job.is_active()).count();
         if active >= JOBS_ACTIVE_MAX {
             return Err(Refusal::new(
@@ -86,7 +106,14 @@ impl Jobs {
             .map_err(|error| Refusal::new("internal", error.to_string()))?;
         let entry = Entry {
             id: id.clone(),
-            sql: sql.to_owned(),
+            program: matches!(work, Work::Run(_)).then(|| Program {
+                log: Log::new(log_max),
+                permille: 0,
+                note: String::new(),
+                outputs: Vec::new(),
+                stop: watch::Sender::new(None),
+            }),
+            work,
             state: State::Starting,
             started: Instant::now(),
             ended: None,
@@ -131,12 +158,22 @@ impl Jobs {
     }
 
     pub(super) fn list(&self) -> Vec<Job> {
-        self.entries.values().map(|job| job.show(false)).collect()
+        self.entries
+            .values()
+            .map(|job| job.show(false, u64::MAX))
+            .collect()
     }
 
-    pub(super) fn show(&self, id: &JobId) -> Option<Job> {
+    pub(super) fn show(&self, id: &JobId, log_from: u64) -> Option<Job> {
         let number = self.number(id)?;
-        self.entries.get(&number).map(|job| job.show(true))
+        self.entries
+            .get(&number)
+            .map(|job| job.show(true, log_from))
+    }
+
+    /// What a program's job has besides, for as long as the lock is held.
+    pub(super) fn program(&mut self, number: u64) -> Option<&mut Program> {
+        self.entries.get_mut(&number)?.program.as_mut()
     }
 
     /// Forgets the oldest results beyond the bounds.
@@ -200,12 +237,25 @@ impl Entry {
             )
     }
 
-    fn show(&self, with_result: bool) -> Job {
-        let state = match &self.state {
-            State::Starting | State::Running | State::Settling => JobState::Running {
+    fn show(&self, with_result: bool, log_from: u64) -> Job {
+        let running = || match &self.program {
+            Some(program) => JobState::RunningProgram {
+                permille: program.permille,
+                note: program.note.clone(),
+            },
+            None => JobState::Running {
                 rows_read: self.rows_read,
                 rows_total: self.rows_total,
             },
+        };
+        let outputs = || {
+            let program = self.program.as_ref();
+            program
+                .map(|program| program.outputs.clone())
+                .unwrap_or_default()
+        };
+        let state = match &self.state {
+            State::Starting | State::Running | State::Settling => running(),
             State::Done(table) => {
                 let table = table.as_ref().filter(|_| with_result);
                 JobState::Done(table.map(|table| Table::clone(table)))
@@ -214,13 +264,23 @@ impl Entry {
             State::Cancelled { by_limit } => JobState::Cancelled {
                 by_limit: *by_limit,
             },
+            State::Ran => JobState::Ran { outputs: outputs() },
+            State::RunFailed(error) => JobState::RunFailed {
+                error: error.clone(),
+                outputs: outputs(),
+            },
+        };
+        let log = match &self.program {
+            Some(program) if with_result => program.log.part(log_from),
+            _ => LogPart::default(),
         };
         let elapsed = self.ended.unwrap_or_else(|| self.started.elapsed());
         Job {
             job: self.id.clone(),
-            sql: self.sql.clone(),
+            work: self.work.clone(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             state,
+            log,
         }
     }
 }
@@ -252,7 +312,7 @@ mod tests {
     }
 
     fn done(jobs: &mut Jobs, rows: usize) -> JobId {
-        let (number, id) = jobs.add("q").unwrap();
+        let (number, id) = jobs.add(Work::Query("q".to_owned()), 0).unwrap();
         jobs.get(number).unwrap().state = State::Done(Some(table(rows)));
         id
     }
@@ -261,16 +321,22 @@ mod tests {
     fn active_jobs_are_bounded_and_a_busy_worker_counts() {
         let mut jobs = Jobs::default();
         for _ in 0..JOBS_ACTIVE_MAX {
-            jobs.add("q").unwrap();
+            jobs.add(Work::Query("q".to_owned()), 0).unwrap();
         }
-        assert_eq!(jobs.add("q").unwrap_err().code, "too-many-active-jobs");
+        assert_eq!(
+            jobs.add(Work::Query("q".to_owned()), 0).unwrap_err().code,
+            "too-many-active-jobs"
+        );
         // Cancelled for the person, but the worker still works on it.
         let first = jobs.get(1).unwrap();
         first.state = State::Cancelled { by_limit: false };
         first.worker_busy = true;
-        assert!(jobs.add("q").is_err());
+        assert!(jobs.add(Work::Query("q".to_owned()), 0).is_err());
         jobs.get(1).unwrap().worker_busy = false;
-        assert_eq!(jobs.add("q").unwrap().1.as_str(), "5");
+        assert_eq!(
+            jobs.add(Work::Query("q".to_owned()), 0).unwrap().1.as_str(),
+            "5"
+        );
     }
 
     #[test]
@@ -307,7 +373,7 @@ mod tests {
     #[test]
     fn job_without_result_cannot_be_submitted() {
         let mut jobs = Jobs::default();
-        let (_, id) = jobs.add("q").unwrap();
+        let (_, id) = jobs.add(Work::Query("q".to_owned()), 0).unwrap();
         assert_eq!(
             jobs.submission(&id, "t", "p").unwrap_err().code,
             "job-has-no-result"
@@ -318,6 +384,6 @@ mod tests {
             "not-found"
         );
         let other_spelling = JobId::new("01").unwrap();
-        assert!(jobs.show(&other_spelling).is_none());
+        assert!(jobs.show(&other_spelling, 0).is_none());
     }
 }

@@ -1,26 +1,36 @@
 //! A running session: its worker, its jobs, its end.
 
 mod job;
+mod log;
+mod program;
 mod run;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kekkai_analysis_api::{Job, JobState};
+use kekkai_analysis_api::{Job, JobState, SqlError};
 use kekkai_policy_api::{EndReason, Event, Record, SessionTerms};
 use kekkai_service::{CallError, Client};
-use kekkai_types::{DatasetCatalog, DatasetId, Digest, JobId, Refusal, SessionId};
+use kekkai_sys::Exit;
+use kekkai_types::{
+    DatasetCatalog, DatasetId, Digest, DisplayClass, JobId, Refusal, ServerId, SessionId,
+};
 use kekkai_worker_api::{AsyncSender, Load};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use job::Jobs;
 pub use job::{JOBS_MAX, RESULTS_KEPT_MAX, Submission};
+pub use program::ProgramHost;
+
+use crate::programs::Scripts;
 
 use crate::worker::{Life, Worker};
 
 /// A cancelled statement must have stopped by then, or its worker is killed.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// The signal by which seccomp ends a process.
+const SIGSYS: i32 = 31;
 /// A worker that doesn't take a frame in this time is killed.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -71,6 +81,13 @@ impl Terms {
         }
     }
 
+    /// Whether this terminal may show rows of everything that the session may read.
+    pub fn shows_rows(&self) -> bool {
+        let tables = self.session.datasets.iter().flat_map(|d| d.tables.values());
+        let needed = tables.map(|table| table.rows_need).max();
+        self.session.display >= needed.unwrap_or(DisplayClass::Onsite)
+    }
+
     /// The worker's part, without keys and files.
     pub fn load(&self, threads: u32) -> Load {
         Load {
@@ -90,10 +107,16 @@ impl Terms {
 #[derive(Debug)]
 pub struct Session {
     terms: Terms,
-    policy: Client0,
+    around: Around,
     life: Life,
     sender: tokio::sync::Mutex<AsyncSender>,
     jobs: Mutex<Jobs>,
+    /// Queries of programs that the SQL worker has, by their ids; what comes of them goes to their runs.
+    reads: Mutex<BTreeMap<JobId, mpsc::UnboundedSender<(JobId, ReadEvent)>>>,
+    /// Processes of programs that run now, by the run's number.
+    programs: Mutex<BTreeMap<u64, Life>>,
+    /// `None`: there is nothing to make a key from, or no place.
+    scripts: Option<Scripts>,
     /// Counts up with each change of a job, for those who wait.
     changed: watch::Sender<u64>,
     ended: watch::Sender<Option<EndReason>>,
@@ -101,18 +124,42 @@ pub struct Session {
     confirmed: Mutex<Instant>,
 }
 
-/// [`Client`] has no `Debug`.
-struct Client0(Client);
+/// What a session needs of its server. Cheap to clone.
+#[derive(Clone)]
+pub struct Around {
+    /// This server.
+    pub server: ServerId,
+    /// The policy service.
+    pub policy: Client,
+    /// The review service.
+    pub review: Client,
+    /// What runs programs; `None`: this server has no images for it.
+    pub programs: Option<Arc<ProgramHost>>,
+}
 
-impl std::fmt::Debug for Client0 {
+impl std::fmt::Debug for Around {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Client")
+        f.write_str("Around")
     }
+}
+
+/// What comes of a program's query.
+#[derive(Debug)]
+enum ReadEvent {
+    Begin,
+    Done { rows: u64, persons: Option<u64> },
+    Failed(SqlError),
+    Cancelled,
 }
 
 impl Session {
     /// Takes a worker over that has its keys, and begins to listen to it.
-    pub fn begin(terms: Terms, policy: Client, worker: Worker) -> Arc<Self> {
+    pub fn begin(
+        terms: Terms,
+        around: Around,
+        worker: Worker,
+        scripts: Option<Scripts>,
+    ) -> Arc<Self> {
         let Worker {
             sender,
             receiver,
@@ -120,10 +167,13 @@ impl Session {
         } = worker;
         let session = Arc::new(Self {
             terms,
-            policy: Client0(policy),
+            around,
             life,
             sender: tokio::sync::Mutex::new(sender),
             jobs: Mutex::default(),
+            reads: Mutex::default(),
+            programs: Mutex::default(),
+            scripts,
             changed: watch::Sender::new(0),
             ended: watch::Sender::new(None),
             confirmed: Mutex::new(Instant::now()),
@@ -181,8 +231,17 @@ impl Session {
             }
             first
         });
+        let programs: Vec<Life> = lock(&self.programs).values().cloned().collect();
+        for program in &programs {
+            program.kill().await;
+        }
         let exit = self.life.kill().await;
         if first {
+            // The kernel's word on a process that asked for what none of ours asks for.
+            if let Some(Exit::Signal(SIGSYS)) = exit {
+                self.record_killed("sql-worker", "a forbidden system call")
+                    .await;
+            }
             tracing::info!(session = %self.id(), ?reason, ?exit, "session ended");
             self.announce();
         }
@@ -203,7 +262,29 @@ impl Session {
     }
 
     async fn record(&self, event: Event) -> Result<(), CallError> {
-        self.policy.0.call(&Record { event }).await.map(drop)
+        self.around.policy.call(&Record { event }).await.map(drop)
+    }
+
+    /// Says in the ledger that a process of this session misbehaved. Where it can't be said, the log has it.
+    async fn record_killed(&self, process: &str, reason: &str) {
+        tracing::error!(session = %self.id(), process, reason, "a jailed process was killed");
+        let event = Event::ProcessKilled {
+            session: Some(self.id().clone()),
+            process: process.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if let Err(error) = self.record(event).await {
+            tracing::error!(session = %self.id(), %error, "a killed process is not recorded");
+        }
+    }
+
+    /// The scripts that the person keeps in the project.
+    pub fn scripts(&self) -> Result<&Scripts, Refusal> {
+        match (self.refusal(), &self.scripts) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(scripts)) => Ok(scripts),
+            (None, None) => Err(Refusal::new("scripts-unavailable", "")),
+        }
     }
 
     /// The jobs, without results.
@@ -214,8 +295,13 @@ impl Session {
         }
     }
 
-    /// Waits until a job is no longer running, at most `limit`.
-    pub async fn wait_job(&self, id: &JobId, limit: Duration) -> Result<Job, Refusal> {
+    /// Waits until a job is no longer running or has printed more than `log_from` lines, at most `limit`.
+    pub async fn wait_job(
+        &self,
+        id: &JobId,
+        limit: Duration,
+        log_from: u64,
+    ) -> Result<Job, Refusal> {
         let deadline = tokio::time::Instant::now() + limit;
         let mut changed = self.changed.subscribe();
         loop {
@@ -225,9 +311,13 @@ impl Session {
             }
             let job = self
                 .jobs()
-                .show(id)
+                .show(id, log_from)
                 .ok_or_else(|| Refusal::not_found(id.as_str()))?;
-            if !matches!(job.state, JobState::Running { .. }) {
+            let is_running = matches!(
+                job.state,
+                JobState::Running { .. } | JobState::RunningProgram { .. }
+            );
+            if !is_running || !job.log.lines.is_empty() {
                 return Ok(job);
             }
             let wait = tokio::time::timeout_at(deadline, changed.changed());

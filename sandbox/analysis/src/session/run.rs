@@ -1,9 +1,10 @@
 //! Statements to the worker, and what comes back: recorded before each effect.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
+use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode, Work};
 use kekkai_output::Table;
 use kekkai_policy_api::{EndReason, Event};
 use kekkai_service::CallError;
@@ -11,7 +12,7 @@ use kekkai_types::{JobId, Refusal};
 use kekkai_worker_api::{AsyncReceiver, FromWorker, ToWorker};
 
 use super::job::State;
-use super::{CANCEL_GRACE, SEND_LIMIT, Session};
+use super::{CANCEL_GRACE, ReadEvent, SEND_LIMIT, Session, lock};
 use crate::judge::{Counted, Expected, judge};
 
 /// A person who cancels hears of it by then, whatever the worker does.
@@ -38,7 +39,7 @@ impl Session {
         if sql.len() > SQL_MAX {
             return Err(Refusal::new("sql-too-long", SQL_MAX.to_string()));
         }
-        let (number, id) = self.jobs().add(sql)?;
+        let (number, id) = self.jobs().add(Work::Query(sql.to_owned()), 0)?;
         let recorded = self
             .record(Event::QueryStarted {
                 session: self.id().clone(),
@@ -99,6 +100,11 @@ impl Session {
             match jobs.find(id) {
                 Some(job) if matches!(job.state, State::Running) && job.cancel.is_none() => {
                     job.cancel = Some(by_limit);
+                    // A program's own task sees to the rest.
+                    if let Some(program) = &job.program {
+                        program.stop.send_replace(Some(by_limit));
+                        return;
+                    }
                 }
                 _ => return,
             }
@@ -152,8 +158,12 @@ impl Session {
         }
     }
 
-    async fn send(&self, message: &ToWorker) -> bool {
-        let send = async { self.sender.lock().await.send(message, &[]).await };
+    pub(super) async fn send(&self, message: &ToWorker) -> bool {
+        self.send_with(message, &[]).await
+    }
+
+    pub(super) async fn send_with(&self, message: &ToWorker, fds: &[BorrowedFd<'_>]) -> bool {
+        let send = async { self.sender.lock().await.send(message, fds).await };
         matches!(tokio::time::timeout(SEND_LIMIT, send).await, Ok(Ok(())))
     }
 
@@ -165,7 +175,7 @@ impl Session {
             match jobs.find(id) {
                 Some(job) if matches!(job.state, State::Running) => {
                     job.state = State::Settling;
-                    job.sql.clone()
+                    job.work.text().to_owned()
                 }
                 _ => return,
             }
@@ -304,6 +314,9 @@ fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
             rows_read,
             rows_total,
         } => {
+            if is_read(session, &job) {
+                return true;
+            }
             let mut jobs = session.jobs();
             let Some(entry) = jobs.find(&job).filter(|entry| entry.worker_busy) else {
                 return false;
@@ -311,6 +324,16 @@ fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
             entry.rows_read = entry.rows_read.max(rows_read);
             entry.rows_total = rows_total;
             return true;
+        }
+        FromWorker::RowsBegin { job } => return told(session, &job, ReadEvent::Begin),
+        FromWorker::RowsDone { job, rows, persons } => {
+            return told(session, &job, ReadEvent::Done { rows, persons });
+        }
+        FromWorker::Failed { job, error } if is_read(session, &job) => {
+            return told(session, &job, ReadEvent::Failed(bounded(error)));
+        }
+        FromWorker::Cancelled { job } if is_read(session, &job) => {
+            return told(session, &job, ReadEvent::Cancelled);
         }
         FromWorker::Done { job, table } => (job, Outcome::Done(table)),
         FromWorker::Failed { job, error } => (job, Outcome::Failed(bounded(error))),
@@ -338,7 +361,26 @@ fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
     true
 }
 
-fn internal() -> SqlError {
+fn is_read(session: &Session, id: &JobId) -> bool {
+    lock(&session.reads).contains_key(id)
+}
+
+/// Passes on what came of a program's query. False when nobody asked for it.
+fn told(session: &Session, id: &JobId, event: ReadEvent) -> bool {
+    let mut reads = lock(&session.reads);
+    let is_last = !matches!(event, ReadEvent::Begin);
+    let Some(run) = reads.get(id) else {
+        return false;
+    };
+    // A run that is over has nobody who listens: that is not the worker's fault.
+    let _ = run.send((id.clone(), event));
+    if is_last {
+        reads.remove(id);
+    }
+    true
+}
+
+pub(super) fn internal() -> SqlError {
     SqlError {
         code: SqlErrorCode::Internal,
         name: String::new(),

@@ -11,13 +11,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kekkai_analysis::broker::{Broker, Parts};
+use kekkai_analysis::config::{SQL_WORKER, WASM_COMPILER, WASM_WORKER};
 use kekkai_analysis::lease;
-use kekkai_analysis::session::Session;
+use kekkai_analysis::pool::Pool;
+use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
+use kekkai_analysis::session::{ProgramHost, Session};
 use kekkai_attest::ReferenceValues;
 use kekkai_output::OutputDigest;
 use kekkai_policy_api::{
-    CloseSession, ConsoleMode, EndReason, Event, GrantedDataset, GrantedTable, LeaseState, Record,
-    Recorded, RenewLeases, SessionTerms,
+    CloseSession, ConsoleMode, EndReason, Event, GrantedDataset, GrantedTable, LeaseState,
+    ProgramTerms, Record, Recorded, RenewLeases, SessionTerms,
 };
 use kekkai_review_api::Submit;
 use kekkai_service::tls::{SERVICE_NAME, TlsFiles, spki_of_file};
@@ -30,6 +33,7 @@ use kekkai_types::{
 };
 use kekkai_worker_api::FileKey;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use zeroize::Zeroizing;
 
 /// What the services were told, and what they shall say.
 #[derive(Default)]
@@ -108,6 +112,7 @@ pub(crate) struct Stage {
     /// Of our own certificate.
     pub(crate) spki: Digest,
     pub(crate) dir: tempfile::TempDir,
+    parts: Second,
 }
 
 async fn listen(files: TlsFiles, routes: Routes) -> String {
@@ -163,7 +168,7 @@ fn policy(script: &Arc<Script>) -> Routes {
 fn review(script: &Arc<Script>) -> Routes {
     let script = script.clone();
     Routes::new().call(move |_, call: Submit| {
-        let digest: OutputDigest = call.table.digest().unwrap();
+        let digest: OutputDigest = call.content.digest().unwrap();
         let mut stored = script.submitted.lock().unwrap();
         if !stored.iter().any(|known| known.output == call.output) {
             stored.push(call);
@@ -180,11 +185,15 @@ fn review(script: &Arc<Script>) -> Routes {
 }
 
 pub(crate) async fn stage(spawner: Spawner) -> Stage {
-    stage_with(spawner, |routes| routes).await
+    stage_with(spawner, 0, |routes| routes).await
 }
 
-/// With more calls that the policy service answers.
-pub(crate) async fn stage_with(spawner: Spawner, more: impl FnOnce(Routes) -> Routes) -> Stage {
+/// With processes that wait, and more calls that the policy service answers.
+pub(crate) async fn stage_with(
+    spawner: Spawner,
+    spares: usize,
+    more: impl FnOnce(Routes) -> Routes,
+) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -201,19 +210,12 @@ pub(crate) async fn stage_with(spawner: Spawner, more: impl FnOnce(Routes) -> Ro
     let table = dir.path().join("d/1/visits");
     std::fs::create_dir_all(&table).unwrap();
     std::fs::write(table.join("part-00000.parquet"), "PARE").unwrap();
-    let mut image = File::open(env!("CARGO_BIN_EXE_kekkai-hostile-worker")).unwrap();
-    let image = memfd::seal("worker", &mut image, 1 << 30, |_| ()).unwrap();
-    let broker = Arc::new(Broker::new(Parts {
-        server: ServerId::new("a1").unwrap(),
-        data_dir: dir.path().to_owned(),
-        sessions_max: 4,
-        threads_per_session: 1,
-        waived: BTreeSet::new(),
-        sql_worker: File::from(image),
+    let parts = Second {
         spawner,
         policy: policy.clone(),
         review,
-    }));
+    };
+    let broker = parts.broker(dir.path(), spares);
     tokio::spawn(lease::renew_forever(broker.clone(), policy.clone()));
     Stage {
         broker,
@@ -221,6 +223,77 @@ pub(crate) async fn stage_with(spawner: Spawner, more: impl FnOnce(Routes) -> Ro
         policy,
         spki: spki_of_file(&own.certificate).unwrap(),
         dir,
+        parts,
+    }
+}
+
+/// What a broker is made from, again and again.
+pub(crate) struct Second {
+    spawner: Spawner,
+    policy: Client,
+    review: Client,
+}
+
+/// Another start of the analysis server, over the same folder.
+pub(crate) struct Again {
+    broker: Arc<Broker>,
+}
+
+impl Again {
+    pub(crate) async fn session(&self, query_limit_s: u32) -> Arc<Session> {
+        let terms = terms(200, query_limit_s);
+        let (session, _) = self.broker.bring_up(&terms, keys()).await.unwrap();
+        session
+    }
+}
+
+impl Stage {
+    pub(crate) async fn again(&self, spares: usize) -> Again {
+        Again {
+            broker: self.parts.broker(self.dir.path(), spares),
+        }
+    }
+}
+
+impl Second {
+    fn broker(&self, dir: &Path, spares: usize) -> Arc<Broker> {
+        let spawner = self.spawner.clone();
+        let mut image = File::open(env!("CARGO_BIN_EXE_kekkai-hostile-worker")).unwrap();
+        let sql_worker = memfd::seal("worker", &mut image, 1 << 30, |_| ()).unwrap();
+        let mut image = File::open(env!("CARGO_BIN_EXE_kekkai-hostile-program")).unwrap();
+        let image = memfd::seal("program", &mut image, 1 << 30, |_| ()).unwrap();
+        let image = File::from(image);
+        let component =
+            memfd::seal("python", &mut &b"python component"[..], 1 << 20, |_| ()).unwrap();
+        let programs = ProgramHost {
+            pool: Pool::new(
+                spawner.clone(),
+                image.try_clone().unwrap(),
+                WASM_WORKER,
+                spares,
+            ),
+            artefacts: Artefacts::new(CompilerParts {
+                pool: Pool::new(spawner.clone(), image, WASM_COMPILER, 0),
+                waived: BTreeSet::new(),
+                dir: Some(dir.to_owned()),
+                key: Zeroizing::new([9; 32]),
+            }),
+            python: Some((Digest::of(b"python component"), File::from(component))),
+            tools: Tools::default(),
+            waived: BTreeSet::new(),
+        };
+        Arc::new(Broker::new(Parts {
+            server: ServerId::new("a1").unwrap(),
+            data_dir: dir.to_owned(),
+            sessions_max: 4,
+            threads_per_session: 1,
+            waived: BTreeSet::new(),
+            sql_pool: Pool::new(spawner, File::from(sql_worker), SQL_WORKER, spares),
+            programs: Some(Arc::new(programs)),
+            scripts_dir: Some(dir.join("scripts")),
+            policy: self.policy.clone(),
+            review: self.review.clone(),
+        }))
     }
 }
 
@@ -277,6 +350,20 @@ pub(crate) fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
         sdc_profile: "strict".to_owned(),
         query_limit_s,
         memory_limit_mib: how,
+        programs: Some(ProgramTerms {
+            python: true,
+            tools: vec!["riskratio".to_owned()],
+            rows: true,
+            time_limit_s: query_limit_s,
+            memory_limit_mib: 64,
+            table_elements_max: 1_000,
+            instances_max: 10,
+            outputs_max: 2,
+            output_kib_max: 16,
+            log_kib_max: 16,
+            scratch_kib_max: 16,
+            clock_ms: 1,
+        }),
         reference: ReferenceValues {
             label: "test".to_owned(),
             components: Vec::new(),
@@ -313,6 +400,11 @@ pub(crate) const LONG: Duration = Duration::from_secs(15);
 
 /// Children of this process's spawner that are alive: workers.
 pub(crate) fn workers() -> usize {
+    worker_pids().len()
+}
+
+/// Their numbers.
+pub(crate) fn worker_pids() -> Vec<i32> {
     let own = std::process::id().to_string();
     let parent_of = |pid: &str| -> Option<(String, String)> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -321,12 +413,9 @@ pub(crate) fn workers() -> usize {
         let state = words.next()?.to_owned();
         Some((words.next()?.to_owned(), state))
     };
-    let all: Vec<String> = std::fs::read_dir("/proc")
+    std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
-        .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
-        .collect();
-    all.iter()
         .filter(|pid| {
             let Some((spawner, state)) = parent_of(pid) else {
                 return false;
@@ -334,5 +423,6 @@ pub(crate) fn workers() -> usize {
             let grandparent = parent_of(&spawner).map(|(parent, _)| parent);
             state != "Z" && grandparent.as_deref() == Some(&own)
         })
-        .count()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
