@@ -71,7 +71,8 @@ pub struct KnownPerson {
     pub agreements: Vec<AgreementId>,
 }
 
-/// Which terminal is this? By its SSH key or by the id in its certificate.
+/// Which terminal is this? By its SSH key or by the id in its certificate. The review service asks whose
+/// key signed a tool.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LookUpTerminal {
@@ -84,7 +85,7 @@ call!(
     LookUpTerminal,
     "/v1/terminal",
     Option<KnownTerminal>,
-    [Gateway]
+    [Gateway, Review]
 );
 
 /// A registered terminal that is not revoked.
@@ -206,6 +207,9 @@ pub enum Action {
     SeeOutputs,
     /// Fetch a release.
     FetchRelease,
+    /// Bring a tool of one's own in. Asked for its author, at the terminal whose key signed it.
+    /// [`EndReason::RoleNotAllowed`] says that the agreement doesn't name the tool.
+    BringTool,
     /// Lift a lock-out.
     Unlock,
     /// Enrol a credential for a person.
@@ -225,6 +229,15 @@ pub enum Resource {
         /// Its project.
         agreement: AgreementId,
         /// Who submitted it.
+        author: PersonId,
+    },
+    /// A tool that somebody brings into a project.
+    Tool {
+        /// Its name, as in the agreement's `own_tools`.
+        tool: String,
+        /// The project.
+        agreement: AgreementId,
+        /// Who signed it.
         author: PersonId,
     },
     /// A project's outputs.

@@ -60,7 +60,7 @@ fn at_terminal(
     let staff_terminal = terminal.class == TerminalClass::Operator;
     let staff_action = match action {
         Action::SeeQueue | Action::Vote | Action::Unlock | Action::EnrolCredential => true,
-        Action::SeeOutputs | Action::FetchRelease => false,
+        Action::SeeOutputs | Action::FetchRelease | Action::BringTool => false,
     };
     if staff_terminal == staff_action {
         Ok(())
@@ -92,6 +92,9 @@ fn may_person(
             Action::SeeQueue | Action::Vote,
             Resource::Output {
                 agreement, author, ..
+            }
+            | Resource::Tool {
+                agreement, author, ..
             },
         ) => review(facts, person, agreement, author),
         (Action::SeeOutputs, Resource::Agreement(id)) => {
@@ -118,6 +121,22 @@ fn may_person(
             let agreement = visible(facts, person, id)?;
             need(
                 answers_for(facts, agreement, person),
+                EndReason::RoleNotAllowed,
+            )
+        }
+        (
+            Action::BringTool,
+            Resource::Tool {
+                tool,
+                agreement: id,
+                author,
+            },
+        ) => {
+            let agreement = visible(facts, person, id)?;
+            let is_own = author == person && takes_part(facts, agreement, person);
+            need(is_own, EndReason::NotOnRoster)?;
+            need(
+                agreement.terms.provision.own_tools.contains(tool),
                 EndReason::RoleNotAllowed,
             )
         }
@@ -197,11 +216,13 @@ fn answers_for(facts: &Facts, agreement: &AgreementFacts, person: &PersonId) -> 
 /// reviews finish and releases be fetched.
 fn state_allows(facts: &Facts, action: Action, resource: &Resource) -> Result<(), EndReason> {
     let agreement = match resource {
-        Resource::Output { agreement, .. } | Resource::Agreement(agreement) => agreement,
+        Resource::Output { agreement, .. }
+        | Resource::Tool { agreement, .. }
+        | Resource::Agreement(agreement) => agreement,
         Resource::Queue | Resource::Account(_) => return Ok(()),
     };
     let gives_out = match action {
-        Action::Vote | Action::FetchRelease => true,
+        Action::Vote | Action::FetchRelease | Action::BringTool => true,
         Action::SeeQueue | Action::SeeOutputs | Action::Unlock | Action::EnrolCredential => false,
     };
     let ended = facts

@@ -108,7 +108,8 @@ fn facts() -> Facts {
             .replace("\"takahashi\"", "\"investigator\"")
             .replace("\"tanaka\"", "\"manager\"")
             .replace("\"sato\", \"suzuki\"", "\"author\"");
-        let terms = Agreement::parse(&text).unwrap();
+        let mut terms = Agreement::parse(&text).unwrap();
+        terms.provision.own_tools = vec!["riskratio".to_owned()];
         let roster = ["author", "colleague", "reviewing-colleague"]
             .map(person)
             .into();
@@ -130,8 +131,18 @@ fn resources() -> Vec<(&'static str, Resource)> {
         agreement: agreement(agreement_id),
         author: person(author),
     };
+    let tool = |agreement_id: &str, name: &str, author: &str| Resource::Tool {
+        tool: name.to_owned(),
+        agreement: agreement(agreement_id),
+        author: person(author),
+    };
     vec![
         ("queue", Resource::Queue),
+        ("tool", tool("running", "riskratio", "author")),
+        ("tool-not-agreed", tool("running", "other", "author")),
+        ("tool-of-reviewer", tool("running", "riskratio", "reviewer")),
+        ("tool-ended", tool("ended", "riskratio", "author")),
+        ("tool-unknown", tool("unknown", "riskratio", "author")),
         ("output", output("running", "author")),
         ("output-of-reviewer", output("running", "reviewer")),
         ("output-ended", output("ended", "author")),
@@ -174,6 +185,7 @@ fn action(name: &str) -> Action {
 fn usual_terminal(action: &str) -> &'static str {
     match action {
         "see-outputs" | "fetch-release" => "t-browser",
+        "bring-tool" => "t-vdi",
         _ => "t-operator",
     }
 }

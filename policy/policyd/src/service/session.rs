@@ -335,6 +335,13 @@ fn describe(resource: &Resource) -> String {
         } => {
             format!("output {output} of {author} under {agreement}")
         }
+        Resource::Tool {
+            tool,
+            agreement,
+            author,
+        } => {
+            format!("tool {tool} of {author} under {agreement}")
+        }
         Resource::Agreement(agreement) => format!("agreement {agreement}"),
         Resource::Account(person) => format!("account {person}"),
     }
