@@ -5,5 +5,6 @@ mod callers;
 mod crash;
 mod keys;
 mod ledger;
+mod programs;
 mod revoke;
 mod story;

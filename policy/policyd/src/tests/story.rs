@@ -21,6 +21,10 @@ fn session_gets_the_agreed_tables_and_columns_and_nothing_else() {
     assert_eq!(terms.person, person("sato"));
     assert_eq!(terms.display, DisplayClass::Console);
     assert_eq!(terms.threshold, 10);
+    let programs = terms.programs.as_ref().unwrap();
+    assert!(programs.python && programs.rows);
+    assert_eq!(programs.tools, ["riskratio"]);
+    assert_eq!(programs.time_limit_s, 600);
     assert_eq!(terms.reference.label, "r1");
     let [granted] = terms.datasets.as_slice() else {
         panic!("one dataset")
@@ -249,12 +253,12 @@ fn agreement_that_names_what_is_not_there_is_refused_with_its_place() {
         (
             "\"birth_year\"",
             "\"birthday\"",
-            "line 51, column 32: table \"patients\" has no column",
+            "line 52, column 32: table \"patients\" has no column",
         ),
         (
             "name = \"patients\"",
             "name = \"patient\"",
-            "line 49, column 8: dataset \"sample\"",
+            "line 50, column 8: dataset \"sample\"",
         ),
         (
             "\"suzuki\"",
