@@ -185,6 +185,7 @@ fn condition(name: &str) -> Option<Result<Vec<SeccompCondition>, ListError>> {
             MaskedEq(number(libc::MAP_TYPE)),
             number(libc::MAP_PRIVATE),
         )],
+        "of-file" => vec![(3, Qword, MaskedEq(number(libc::MAP_ANONYMOUS)), 0)],
         "thread" => vec![(0, Qword, Eq, thread)],
         "statx-of-descriptor" => vec![empty_path(2)],
         "fstatat-of-descriptor" => vec![empty_path(3)],
