@@ -66,7 +66,6 @@ import types
 import typing
 import unicodedata
 import unittest
-import unittest.mock
 import urllib.parse
 import uuid
 import warnings

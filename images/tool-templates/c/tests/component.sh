@@ -38,7 +38,7 @@ submits_nothing() {
 run "true and false are counted, rows without a value are left out" 0 \
   'SELECT exposed, outcome FROM persons' 'Bleeding'
 diff --unified "$cd_tests/expected.jsonl" "$scratch/out"
-says "exposed           355       1489"
+says "exposed         355       1489"
 says "risk ratio      1.320 (1.094 - 1.592)"
 says "3 rows without a value were left out"
 
