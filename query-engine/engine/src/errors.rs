@@ -55,7 +55,9 @@ fn evaluation(error: &DataFusionError, text: &Text) -> SqlError {
     let at = text.zero_divisor().or_else(|| match error {
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::DivideByZero => text.only_division(),
-            ArrowError::CastError(_) | ArrowError::ParseError(_) => text.only_cast(),
+            ArrowError::CastError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::InvalidArgumentError(_) => text.only_cast(),
             _ => None,
         },
         _ => None,

@@ -92,8 +92,16 @@ mod tests {
 
     #[test]
     fn each_question_mark_is_counted_where_it_stands() {
-        let text = Text::new("SELECT ?||'?' -- ?\nFROM t WHERE a > ?-1 AND b = '?'").unwrap();
-        assert_eq!(text.parameters(), [Some((1, 8)), Some((2, 18))]);
+        let sql =
+            "SELECT ?||'?' -- ?\nFROM t WHERE a > ?-1 AND b = '?' AND c=?\nAND 5-?<?+? OR x||? >=?";
+        let text = Text::new(sql).unwrap();
+        let third = [(3, 7), (3, 9), (3, 11), (3, 19), (3, 23)].map(Some);
+        let places = [
+            [(1, 8), (2, 18), (2, 40)].map(Some).as_slice(),
+            third.as_slice(),
+        ]
+        .concat();
+        assert_eq!(text.parameters(), places);
         let values = [output::Value::Int(1)];
         let error = check(&text, &values).unwrap_err();
         assert_eq!(

@@ -59,10 +59,14 @@ impl Register {
         let mut unseen = false;
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let mut last = (None, None);
             for key in keys {
-                let number = key.and_then(|key| known.by_number.get(&key).copied());
-                unseen |= key.is_some() && number.is_none();
-                numbers.append_option(number);
+                // Rows of one person often come together.
+                if key != last.0 {
+                    last = (key, key.and_then(|key| known.by_number.get(&key).copied()));
+                }
+                unseen |= key.is_some() && last.1.is_none();
+                numbers.append_option(last.1);
             }
         }
         if !unseen {
@@ -88,10 +92,14 @@ impl Register {
         let mut unseen = false;
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let mut last = (None, None);
             for key in keys {
-                let number = key.and_then(|key| known.by_text.get(key).copied());
-                unseen |= key.is_some() && number.is_none();
-                numbers.append_option(number);
+                // As above.
+                if key != last.0 {
+                    last = (key, key.and_then(|key| known.by_text.get(key).copied()));
+                }
+                unseen |= key.is_some() && last.1.is_none();
+                numbers.append_option(last.1);
             }
         }
         if !unseen {

@@ -210,23 +210,53 @@ fn number_parameters(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<Opt
     let mut numbered = Vec::with_capacity(tokens.len());
     let mut places = Vec::new();
     for token in tokens {
-        // `?||'x'` and `?-1` are one word each to the tokenizer.
-        let operator = match token.token {
-            Token::Question => None,
-            Token::QuestionMarkDoubleVerticalBar => Some(Token::StringConcat),
-            Token::QuestionMarkDash => Some(Token::Minus),
+        // To the tokenizer `?||'x'`, `?-1` and `-?` begin with one operator each.
+        let (before, after) = match &token.token {
+            Token::Question => (Vec::new(), None),
+            Token::QuestionMarkDoubleVerticalBar => (Vec::new(), Some(Token::StringConcat)),
+            Token::QuestionMarkDash => (Vec::new(), Some(Token::Minus)),
+            Token::CustomBinaryOperator(operator) if operator.ends_with('?') => {
+                match operators_before(operator) {
+                    Some(before) => (before, None),
+                    None => {
+                        numbered.push(token);
+                        continue;
+                    }
+                }
+            }
             _ => {
                 numbered.push(token);
                 continue;
             }
         };
         let span = token.span;
-        let parameter = Token::Placeholder(parameter_name(places.len()));
-        places.push(start(&token));
+        let width: usize = before.iter().map(|token| token.to_string().len()).sum();
+        let column = span
+            .start
+            .column
+            .saturating_add(u64::try_from(width).unwrap_or(0));
+        places.push(place(span.start.line, column));
+        let parameter = Token::Placeholder(parameter_name(places.len() - 1));
+        numbered.extend(
+            before
+                .into_iter()
+                .map(|token| TokenWithSpan::new(token, span)),
+        );
         numbered.push(TokenWithSpan::new(parameter, span));
-        numbered.extend(operator.map(|operator| TokenWithSpan::new(operator, span)));
+        numbered.extend(after.map(|token| TokenWithSpan::new(token, span)));
     }
     (numbered, places)
+}
+
+/// The operators of `||?` without its question mark; `None` where there are others in it.
+fn operators_before(operator: &str) -> Option<Vec<Token>> {
+    let before = operator.strip_suffix('?')?;
+    if before.contains('?') {
+        return None;
+    }
+    Tokenizer::new(&PostgreSqlDialect {}, before)
+        .tokenize()
+        .ok()
 }
 
 /// What a `?` is called while it is parsed. No statement can write it: its tokenizer knows `?` and `0`.

@@ -125,17 +125,32 @@ impl Follow<'_> {
             inputs.push(Arc::new(LogicalPlan::Projection(input)));
         }
         let new = Union::try_new_with_loose_types(inputs).map_err(|e| self.bug(e))?;
-        let shown = union.schema.fields().len();
+        // Above, columns are called what the union was made to call them.
+        let mut exprs: Vec<Expr> = Vec::with_capacity(new.schema.fields().len());
+        for (column, (qualifier, field)) in
+            new.schema.columns().into_iter().zip(union.schema.iter())
+        {
+            let column = Expr::Column(column);
+            exprs.push(column.alias_qualified(qualifier.cloned(), field.name()));
+        }
+        let shown = exprs.len();
+        exprs.extend(
+            hidden
+                .iter()
+                .map(|name| Expr::Column(Column::from_name(name))),
+        );
+        let plan = Projection::try_new(exprs, Arc::new(LogicalPlan::Union(new)))
+            .map_err(|e| self.bug(e))?;
         let persons = slots
             .into_iter()
             .enumerate()
             .map(|(slot, dataset)| Person {
-                id: column_at(&new.schema, shown + slot),
+                id: column_at(&plan.schema, shown + slot),
                 dataset,
                 keys: keys
                     .iter()
                     .map(|index| Key {
-                        column: column_at(&new.schema, *index),
+                        column: column_at(&plan.schema, *index),
                         exact: true,
                     })
                     .collect(),
@@ -143,7 +158,7 @@ impl Follow<'_> {
             })
             .collect();
         Ok(Followed {
-            plan: LogicalPlan::Union(new),
+            plan: LogicalPlan::Projection(plan),
             persons,
         })
     }
