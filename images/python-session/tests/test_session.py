@@ -85,6 +85,12 @@ class Data(unittest.TestCase):
             self.assertTrue(english.isascii(), code)
             self.assertRegex(japanese, "[ぁ-ん]")
 
+    def test_the_guide_lists_every_code_with_these_words(self):
+        guides = [(ROOT / "images/tool-templates" / name).read_text() for name in ("README.md", "README.ja.md")]
+        for code in messages.codes():
+            for words, guide in zip(messages.of(code), guides):
+                self.assertIn(f"| `{code}` | {words} |", guide)
+
 
 class Outputs(unittest.TestCase):
     def test_a_frame_is_submitted_with_its_types(self):
