@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod cgroup;
 pub mod doctor;
 pub mod harden;
 pub mod jail;
@@ -25,6 +26,7 @@ pub mod scm;
 pub mod seccomp;
 pub mod spawn;
 pub mod verify;
+pub mod watchdog;
 
 mod kind;
 mod layer;

@@ -283,7 +283,10 @@ fn act(name: &str) -> Result<(), Errno> {
         "add-key" => reached(call(libc::SYS_add_key, &[0, 0, 0, 0, 0])),
         "userfaultfd" => reached(call(libc::SYS_userfaultfd, &[0])),
         "perf" => reached(call(libc::SYS_perf_event_open, &[0, 0, 0, 0, 0])),
-        "shared-memory" => call(libc::SYS_shmget, &[0, PAGE, 0o600]).map(drop),
+        "shared-memory" => {
+            let id = call(libc::SYS_shmget, &[0, PAGE, 0o600])?;
+            call(libc::SYS_shmctl, &[id as usize, libc::IPC_RMID as usize, 0]).map(drop)
+        }
         "shared-mapping" => page(RW, libc::MAP_SHARED).map(drop),
         "message-queue" => reached(call(libc::SYS_mq_open, &[text(b"x\0"), 0, 0, 0])),
         "seccomp-again" => reached(call(libc::SYS_seccomp, &[9, 0, 0])),
