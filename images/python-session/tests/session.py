@@ -93,7 +93,7 @@ class Session:
 
     def _write(self, name, content):
         if sum(map(len, self.scratch.values())) + len(content) > self.scratch_max:
-            raise Err(types.Failure("scratch-limit", "1 KiB", 0, 0))
+            raise Err(types.Failure("limit-scratch", "1 KiB", 0, 0))
         self.scratch[name] = content
 
     def _log(self, channel, text):

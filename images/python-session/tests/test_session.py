@@ -73,13 +73,20 @@ class Data(unittest.TestCase):
         self.assertEqual(list(schema["column"]), ["person_id", "sex"])
         self.assertEqual(list(schema["is_person_key"]), [True, False])
 
-    def test_every_code_of_a_statement_or_a_limit_has_words(self):
-        text = (ROOT / "sandbox/analysis-api/src/lib.rs").read_text()
-        body = re.search(r"pub enum SqlErrorCode \{(.*?)\n\}", text, re.S).group(1)
+    def test_every_code_has_words(self):
+        api = (ROOT / "sandbox/analysis-api/src/lib.rs").read_text()
+        body = re.search(r"pub enum SqlErrorCode \{(.*?)\n\}", api, re.S).group(1)
         names = re.findall(r"^    ([A-Z]\w+),", body, re.M)
         self.assertGreater(len(names), 15)
         codes = {re.sub(r"(?<!^)([A-Z])", r"-\1", name).lower() for name in names}
-        self.assertEqual(codes - messages.codes(), set())
+        # What the process that runs programs refuses, and what the review service does.
+        host = "\n".join(path.read_text() for path in (ROOT / "sandbox/wasm-worker/src/host").glob("*.rs"))
+        refusals = set(re.findall(r'refusal\(\s*"([a-z-]+)"', host))
+        limits = set(re.findall(r'=> "(limit-[a-z-]+)"', host))
+        review = (ROOT / "output-review/review/src/review/submit.rs").read_text()
+        reviewed = set(re.findall(r'Refusal::new\(\s*"([a-z-]+)"', review))
+        self.assertTrue(refusals and limits and reviewed)
+        self.assertEqual((codes | refusals | limits | reviewed) - messages.codes(), set())
         for code in messages.codes():
             english, japanese = messages.of(code)
             self.assertTrue(english.isascii(), code)
@@ -109,7 +116,9 @@ class Outputs(unittest.TestCase):
             with self.assertRaises(ValueError):
                 kekkai.submit_table("t", "p", [[1, 2]])
             kekkai.submit_table("t", "p", [{"a": 1, "b": 2}], columns=["b"])
+            kekkai.submit_table("t", "p", [[float("nan"), 1.5]], columns=["low", "high"])
         self.assertEqual(session.outputs[0][3], ["b"])
+        self.assertEqual([plain(cell) for cell in session.outputs[1][4][0]], [None, 1.5])
 
     def test_a_figure_has_finite_numbers_of_one_length(self):
         with Session().active() as session:
@@ -138,7 +147,7 @@ class Outputs(unittest.TestCase):
 
     def test_a_refused_output_says_which_limit_and_whom_to_ask(self):
         with Session().active() as session:
-            session.failure = types.Failure("outputs-limit", "10", 0, 0)
+            session.failure = types.Failure("limit-outputs", "10", 0, 0)
             with self.assertRaises(kekkai.OutputError) as caught:
                 kekkai.submit_text("t", "p", "words")
         for part in ("outputs_max", '"10"', "principal investigator", "研究責任者"):

@@ -56,25 +56,56 @@ _WORDS = {
         "this is Kekkai's fault, not yours; it is recorded: tell the producer",
         "Kekkai側の不具合です。記録されていますので、提供者に知らせてください。",
     ),
+    "rows-open": (
+        "one statement's rows at a time: read or let go of the others first",
+        "一度に読めるのは1つの文の行だけです。先に読み終えるか、手放してください。",
+    ),
     "cancelled": ("cancelled", "取り消されました。"),
-    # Outputs and scratch.
-    "outputs-limit": _limit("no more outputs in this run", "この実行で提出できる件数を超えました", "outputs_max"),
-    "output-size-limit": _limit("the output is too large", "提出物が大きすぎます", "output_kib_max"),
-    "scratch-limit": _limit("the scratch is full", "一時領域がいっぱいです", "scratch_kib_max"),
-    "calls-limit": (
-        "too many calls to Kekkai in a second: read more rows at once",
-        "Kekkaiの呼出しが1秒あたりの上限を超えました。一度に読む行を増やしてください。",
+    # Limits of the agreement.
+    "limit-outputs": _limit("no more outputs in this run", "この実行で提出できる件数を超えました", "outputs_max"),
+    "limit-output-size": _limit("the output is too large", "提出物が大きすぎます", "output_kib_max"),
+    "limit-scratch": _limit("the scratch is full", "一時領域がいっぱいです", "scratch_kib_max"),
+    "name-too-long": ("a name in the scratch is too long", "一時領域の名前が長すぎます。"),
+    # Outputs.
+    "no-title": ("an output needs a title", "提出物には表題が必要です。"),
+    "title-too-long": ("the title is too long", "表題が長すぎます。"),
+    "title-length": ("a title has 1 to 200 characters", "表題は1〜200字です。"),
+    "purpose-too-long": ("the purpose is too long", "目的が長すぎます。"),
+    "purpose-length": ("a purpose has 1 to 2,000 characters", "目的は1〜2,000字です。"),
+    "control-characters": (
+        "titles and purposes have no control characters, line ends among them",
+        "表題や目的に制御文字（改行を含む）は使えません。",
     ),
-    "output-not-allowed": (
-        "the agreement lets no such output be asked for",
-        "取決めで認められていない種類の提出物です。",
+    "no-columns": ("a table has at least one column", "表には1列以上が必要です。"),
+    "table-columns": ("the table has too many columns", "表の列が多すぎます。"),
+    "table-shape": ("the table is malformed", "表の形が正しくありません。"),
+    "row-length": (
+        "this row has more or fewer values than the table has columns",
+        "この行の値の数が列の数と合いません。",
     ),
-    "title": ("a title has 1 to 200 characters, without control characters", "表題は1〜200字です。制御文字は使えません。"),
-    "purpose": (
-        "a purpose has 1 to 2,000 characters, without control characters",
-        "目的は1〜2,000字です。制御文字は使えません。",
+    "not-a-number": ("this cell is not a number: submit a missing value", "数値でないセルです。欠損として提出してください。"),
+    "not-finite": ("this holds a number that is not finite", "有限でない数値があります。"),
+    "no-series": ("a figure has at least one series", "図には1つ以上の系列が必要です。"),
+    "series-length": (
+        "the lists of this series are empty or of different lengths",
+        "この系列のリストが空か、長さがそろっていません。",
     ),
-    "malformed": ("the output is malformed", "提出物の形が正しくありません。"),
+    "no-parameters": ("a model has at least one parameter", "モデルには1つ以上のパラメータが必要です。"),
+    "output-too-large": (
+        "the output has more of this than reviewers can look at",
+        "審査できる量を超えています。",
+    ),
+    "output-shape": ("the output is malformed", "提出物の形が正しくありません。"),
+    "output-exists": ("this very output waits for review already", "同じ提出物がすでに審査を待っています。"),
+    "queue-full": (
+        "too many outputs wait for review: try again when some are decided",
+        "審査待ちの提出物が多すぎます。審査が進んでから提出してください。",
+    ),
+    "author-queue-full": (
+        "too many of your outputs wait for review: try again when some are decided",
+        "あなたの審査待ちの提出物が多すぎます。審査が進んでから提出してください。",
+    ),
+    "profile-unknown": ("the agreement names rules of review that are unknown", "取決めの審査基準が未知のものです。"),
 }  # fmt: skip
 
 _UNKNOWN = ("refused", "受け付けられませんでした。")

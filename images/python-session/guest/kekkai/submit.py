@@ -21,9 +21,9 @@ _KINDS = {kind.name.lower().replace("_", "-"): kind for kind in _output.FigureKi
 class Series:
     """One series of a figure; lists are of one length, or empty where the kind has no use for them.
 
-    bar: labels, y (low, high). line, scatter: x, y (low, high). histogram: x (left ends), high (right
-    ends), y. box: labels, y (medians), low and high (quartiles). kaplan-meier: x (times), y (survival),
-    low, high. forest: labels, x (estimates), low, high.
+    bar: labels, y (low, high). line: x, y (low, high). scatter: x, y (labels). histogram: low and high (the
+    bins' edges), y (their heights). box: labels, y (medians), low and high (quartiles). kaplan-meier: x
+    (times), y (survival) (low, high). forest: labels, x (estimates), low, high.
     """
 
     name: str = ""
@@ -42,7 +42,7 @@ def _submit(send, title, purpose, *body):
 
 
 def submit_table(title, purpose, table, columns=None):
-    """Submits a table: a `Frame`, dicts, or rows of values with `columns`."""
+    """Submits a table: a `Frame`, dicts, or rows of values with `columns`. NaN becomes a missing value."""
     if not isinstance(table, Frame):
         table = list(table)
         if columns is None:
@@ -58,7 +58,7 @@ def submit_table(title, purpose, table, columns=None):
     for row in rows:
         if len(row) != len(names):
             raise ValueError(f"a row of {len(row)} values under {len(names)} columns")
-    cells = [[value(cell) for cell in row] for row in rows]
+    cells = [[value(None if cell != cell else cell) for cell in row] for row in rows]
     return _submit(_output.submit_table, title, purpose, [str(name) for name in names], cells)
 
 
