@@ -32,16 +32,20 @@ pub mod review;
 pub mod seal;
 pub mod state;
 pub mod store;
+pub mod tool;
+mod tool_store;
 mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kekkai_policy_api::Event;
-use kekkai_review_api::{ListOutputs, Submit};
+use kekkai_review_api::{
+    FetchTool, ListOutputs, ListToolRequests, ListTools, Submit, SubmitTool, WithdrawTool,
+};
 use kekkai_service::tls::TlsError;
 use kekkai_service::{Client, From, Routes};
-use kekkai_types::{Peer, PeerKind, Refusal, Timestamp};
+use kekkai_types::{Peer, PeerKind, PersonId, Refusal, Timestamp};
 use tokio::net::TcpListener;
 
 use config::{Config, KeyFileError};
@@ -135,7 +139,52 @@ fn router(review: Arc<Review>) -> axum::Router {
             async move { listing::list(&review, call).await }
         })
         .router()
+        .merge(tools(&review).router())
         .merge(web::router(review))
+}
+
+/// Calls about tools: staff bring them in and take them back, analysis servers fetch them.
+fn tools(review: &Arc<Review>) -> Routes {
+    let (submit, requests, withdraw) = (review.clone(), review.clone(), review.clone());
+    let (list, fetch) = (review.clone(), review.clone());
+    Routes::new()
+        .call(move |from: From, call: SubmitTool| {
+            let review = submit.clone();
+            async move {
+                let by = staff(from.peer)?;
+                review.submit_tool(by, call, Timestamp::now()).await
+            }
+        })
+        .call(move |from: From, call: ListToolRequests| {
+            let review = requests.clone();
+            async move {
+                let by = staff(from.peer)?;
+                review.list_tool_requests(&by, call).await
+            }
+        })
+        .call(move |from: From, call: WithdrawTool| {
+            let review = withdraw.clone();
+            async move {
+                let by = staff(from.peer)?;
+                review.withdraw_tool(by, call, Timestamp::now()).await
+            }
+        })
+        .call(move |_, call: ListTools| {
+            let review = list.clone();
+            async move { review.list_tools(call).await }
+        })
+        .call(move |_, call: FetchTool| {
+            let review = fetch.clone();
+            async move { review.fetch_tool(call).await }
+        })
+}
+
+/// The member of staff whom the certificate names.
+fn staff(peer: Peer) -> Result<PersonId, Refusal> {
+    match peer {
+        Peer::Admin(person) => Ok(person),
+        other => Err(Refusal::new("caller-not-allowed", other.to_uri())),
+    }
 }
 
 /// What a start owes the last run, and what waits for the ledger to come back.
@@ -160,6 +209,7 @@ async fn chores(review: Arc<Review>) {
             }
         }
         review.conclude_all(Timestamp::now()).await;
+        review.conclude_all_tools(Timestamp::now()).await;
         if !is_rechecked {
             match review.recheck_all(Timestamp::now()).await {
                 Ok(()) => is_rechecked = true,

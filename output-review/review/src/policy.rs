@@ -1,7 +1,8 @@
 //! What this service asks the policy service.
 
 use kekkai_policy_api::{
-    Action, Decide, Decided, EndReason, Event, KnownPerson, LookUpPerson, Record, Resource,
+    Action, Decide, Decided, EndReason, Event, KnownPerson, KnownTerminal, LookUpPerson,
+    LookUpTerminal, Record, Resource,
 };
 use kekkai_service::{CallError, Client};
 use kekkai_types::{PersonId, TerminalId};
@@ -68,6 +69,14 @@ impl Policy {
             Decided::Allowed => Ok(()),
             Decided::Refused(reason) => Err(PolicyError::Refused(reason)),
         }
+    }
+
+    /// Whose SSH key is this (`TYPE BASE64`)?
+    pub async fn terminal_of_key(&self, key: &str) -> Result<Option<KnownTerminal>, PolicyError> {
+        self.client
+            .call(&LookUpTerminal::SshKey(key.to_owned()))
+            .await
+            .map_err(PolicyError::NoAnswer)
     }
 
     /// Who is this?

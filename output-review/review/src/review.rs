@@ -5,6 +5,7 @@ mod conclude;
 mod fetch;
 mod recheck;
 mod submit;
+mod tool;
 mod vote;
 
 use kekkai_bundle::ReleaseSigner;
@@ -14,6 +15,8 @@ use tokio::sync::Mutex;
 pub use conclude::CONCLUDE_INTERVAL;
 pub use fetch::FetchError;
 pub use submit::{AUTHOR_WAITING_MAX, PURPOSE_MAX, TITLE_MAX};
+pub use tool::{TOOLS_WAITING_MAX, ToolBallot, tool_resource};
+use vote::checked_comment;
 pub use vote::{Ballot, COMMENT_MAX, VoteError};
 
 use crate::model::Head;
@@ -27,6 +30,8 @@ pub struct Review {
     signer: ReleaseSigner,
     /// One change at a time: two votes that come together are a first and a second.
     turn: Mutex<()>,
+    /// One tool's bytes at a time.
+    opening: Mutex<()>,
 }
 
 impl Review {
@@ -37,6 +42,7 @@ impl Review {
             policy,
             signer,
             turn: Mutex::new(()),
+            opening: Mutex::new(()),
         }
     }
 

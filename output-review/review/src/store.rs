@@ -46,7 +46,26 @@ const SCHEMA: &str = "
         ledger_index INTEGER,
         bundle BLOB
     ) STRICT;
-    PRAGMA user_version = 1;
+";
+/// What version 2 added.
+const SCHEMA_TOOLS: &str = "
+    CREATE TABLE tools (
+        id TEXT PRIMARY KEY,
+        agreement TEXT NOT NULL,
+        name TEXT NOT NULL,
+        state TEXT NOT NULL,
+        submitted INTEGER NOT NULL,
+        standing BLOB NOT NULL,
+        head BLOB NOT NULL,
+        component BLOB
+    ) STRICT;
+    CREATE TABLE tool_votes (
+        tool TEXT NOT NULL REFERENCES tools (id),
+        reviewer TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (tool, reviewer)
+    ) STRICT;
+    PRAGMA user_version = 2;
 ";
 
 /// Why the database does not do what it is asked.
@@ -70,13 +89,21 @@ pub enum StoreError {
     #[error("a value can't be sealed")]
     Seal(#[source] SealError),
     /// Made by a newer version of this program.
-    #[error("the database has version {0}, this program knows 1")]
+    #[error("the database has version {0}, this program knows 2")]
     Version(u32),
     /// A step that the table of transitions doesn't have, or a state that changed meanwhile.
     #[error("output \"{output}\" can't go by \"{step}\" from where it stands")]
     Step {
         /// Which output.
         output: OutputId,
+        /// Which step.
+        step: &'static str,
+    },
+    /// Likewise, of a tool.
+    #[error("tool \"{tool}\" can't go by \"{step}\" from where it stands")]
+    ToolStep {
+        /// Which request.
+        tool: kekkai_types::Digest,
         /// Which step.
         step: &'static str,
     },
@@ -135,7 +162,7 @@ impl Store {
             .map_err(|_| StoreError::Thread)?
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere leaves no half transaction: rusqlite rolls back when it unwinds.
         self.0
             .connection
@@ -143,19 +170,28 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seal<T: Serialize>(&self, place: &str, value: &T) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub(crate) fn seal<T: Serialize>(&self, place: &str, value: &T) -> Result<Vec<u8>, StoreError> {
         let bytes = serde_json::to_vec(value).map_err(StoreError::Serialize)?;
         self.0.sealer.seal(place, &bytes).map_err(StoreError::Seal)
     }
 
-    fn open_bytes(&self, output: &str, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn open_bytes(
+        &self,
+        output: &str,
+        place: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         self.0
             .sealer
             .open(place, sealed)
             .map_err(|source| altered(output, source))
     }
 
-    fn unseal<T: DeserializeOwned>(
+    pub(crate) fn unseal<T: DeserializeOwned>(
         &self,
         output: &str,
         place: &str,
@@ -464,15 +500,22 @@ impl Inner {
                     .map_err(StoreError::Seal)?;
                 let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 tx.execute_batch(SCHEMA)?;
+                tx.execute_batch(SCHEMA_TOOLS)?;
                 tx.execute("INSERT INTO probe (id, sealed) VALUES (1, ?1)", [probe])?;
                 tx.commit()?;
             }
-            1 => {
+            1 | 2 => {
                 let probe: Vec<u8> =
                     connection.query_row("SELECT sealed FROM probe", [], |row| row.get(0))?;
                 self.sealer
                     .open("probe", &probe)
                     .map_err(|_| StoreError::OtherKey)?;
+                if version == 1 {
+                    let tx =
+                        connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                    tx.execute_batch(SCHEMA_TOOLS)?;
+                    tx.commit()?;
+                }
             }
             newer => return Err(StoreError::Version(newer)),
         }
@@ -534,7 +577,7 @@ fn refused(output: &OutputId, step: Step) -> StoreError {
     }
 }
 
-fn altered(output: &str, source: SealError) -> StoreError {
+pub(crate) fn altered(output: &str, source: SealError) -> StoreError {
     StoreError::Altered {
         output: output.to_owned(),
         source,

@@ -131,13 +131,6 @@ impl Review {
         ballot: Ballot,
         now: Timestamp,
     ) -> Result<OutputState, VoteError> {
-        // Browsers end lines with CR LF; other control characters are commands to a terminal.
-        let comment: String = ballot
-            .comment
-            .chars()
-            .filter(|c| !c.is_control() || *c == '\n')
-            .collect();
-        let comment = comment.trim().to_owned();
         let output = ballot.output.clone();
         let stored = self
             .store
@@ -149,12 +142,7 @@ impl Review {
             .allow(actor, Action::Vote, resource(head))
             .await?;
         may_vote(actor, &ballot, &stored.listed)?;
-        if comment.chars().count() > COMMENT_MAX {
-            return Err(VoteError::CommentTooLong);
-        }
-        if !ballot.accept && comment.is_empty() {
-            return Err(VoteError::CommentMissing);
-        }
+        let comment = checked_comment(&ballot.comment, ballot.accept)?;
         let vote = Vote {
             reviewer: actor.person.clone(),
             accept: ballot.accept,
@@ -198,6 +186,23 @@ impl Review {
             }
         }
     }
+}
+
+/// A comment as it is kept; a refusal needs one.
+pub(super) fn checked_comment(raw: &str, is_acceptance: bool) -> Result<String, VoteError> {
+    // Browsers end lines with CR LF; other control characters are commands to a terminal.
+    let comment: String = raw
+        .chars()
+        .filter(|c| !c.is_control() || *c == '\n')
+        .collect();
+    let comment = comment.trim().to_owned();
+    if comment.chars().count() > COMMENT_MAX {
+        return Err(VoteError::CommentTooLong);
+    }
+    if !is_acceptance && comment.is_empty() {
+        return Err(VoteError::CommentMissing);
+    }
+    Ok(comment)
 }
 
 /// Does the state allow this vote? Whether the person may is asked elsewhere.

@@ -3,11 +3,13 @@
 mod fault;
 mod layout;
 mod output;
+mod poll;
 mod program;
 mod queue;
 mod release;
 mod table;
 mod text;
+mod tool;
 mod visitor;
 
 use std::sync::Arc;
@@ -42,6 +44,11 @@ pub(crate) fn router(review: Arc<Review>) -> Router {
         .route(
             "/review/output/{id}/vote",
             post(output::vote).layer(DefaultBodyLimit::max(FORM_MAX)),
+        )
+        .route("/review/tool/{id}", get(tool::show))
+        .route(
+            "/review/tool/{id}/vote",
+            post(tool::vote).layer(DefaultBodyLimit::max(FORM_MAX)),
         )
         .route("/review/{*rest}", get(no_review_page))
         .route(Part::Release.home(), get(release::list))

@@ -15,13 +15,14 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use super::layout::{self, Part, when};
+use super::poll::{self, Choice, Poll};
 use super::program;
 use super::queue::{state_badge, verdict_badge};
 use super::table::{self, View};
 use super::text;
 use super::visitor::Visitor;
-use crate::model::{Listed, Stored, Vote};
-use crate::review::{Ballot, COMMENT_MAX, Review, resource};
+use crate::model::{Listed, Stored};
+use crate::review::{Ballot, Review, resource};
 use crate::state::takes_votes;
 
 #[derive(Debug, Deserialize)]
@@ -44,13 +45,6 @@ pub(super) struct VoteForm {
     vote: Choice,
     #[serde(default)]
     comment: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Choice {
-    Accept,
-    Refuse,
 }
 
 pub(super) async fn show(
@@ -129,7 +123,17 @@ pub(super) fn render(visitor: &Visitor, stored: &Stored, view: View) -> Markup {
                 (program::lineage(lang, &listed.head, &output.lineage))
             }
         }
-        (decision(visitor, listed))
+        (poll::show(visitor, &Poll {
+            author: &listed.head.author,
+            votes: &listed.votes,
+            is_over: !takes_votes(listed.state),
+            action: format!("/review/output/{}/vote", listed.head.output),
+            hidden: vec![
+                ("digest", listed.head.digest.0.to_string()),
+                ("round", listed.round.to_string()),
+            ],
+            texts: &poll::OUTPUT,
+        }))
     }
 }
 
@@ -220,95 +224,6 @@ fn lineage(lang: Lang, stored: &Stored, lineage: &Lineage) -> Markup {
                 dt { (text::SERVER.get(lang)) } dd { (head.server) }
                 dt { (text::SESSION.get(lang)) } dd { code { (head.session) } " / " (head.job) }
             }
-        }
-    }
-}
-
-/// The vote form, or what became of the votes.
-fn decision(visitor: &Visitor, listed: &Listed) -> Markup {
-    let lang = visitor.lang;
-    let me = &visitor.actor.person;
-    let is_over = !takes_votes(listed.state);
-    html! {
-        section #vote {
-            @if is_over {
-                h2 { (text::VOTES.get(lang)) }
-                p.notice { (text::DECIDED_NOTE.get(lang)) }
-                @if !listed.votes.is_empty() { (votes(lang, &listed.votes)) }
-            } @else if *me == listed.head.author {
-                h2 { (text::VOTE.get(lang)) }
-                p.notice.warn { (text::OWN_NOTE.get(lang)) }
-            } @else if let Some(mine) = listed.vote_of(me) {
-                h2 { (text::YOUR_VOTE.get(lang)) }
-                @let note = if listed.votes.len() > 1 { text::CONCLUDING_NOTE } else { text::VOTED_NOTE };
-                p.notice { (note.get(lang)) }
-                // Blind until both have voted: only the visitor's own.
-                (votes(lang, std::slice::from_ref(mine)))
-            } @else if listed.votes.len() > 1 {
-                h2 { (text::VOTES.get(lang)) }
-                p.notice { (text::CONCLUDING_NOTE.get(lang)) }
-            } @else {
-                h2 { (text::VOTE.get(lang)) }
-                (form(visitor, listed))
-            }
-        }
-    }
-}
-
-fn votes(lang: Lang, votes: &[Vote]) -> Markup {
-    html! {
-        div.scroll tabindex="0" {
-            table.list {
-                thead { tr {
-                    @for column in [text::REVIEWER, text::VOTE, text::VOTED_AT, text::COMMENT] {
-                        th scope="col" { (column.get(lang)) }
-                    }
-                } }
-                tbody {
-                    @for vote in votes {
-                        tr {
-                            th scope="row" { (vote.reviewer) }
-                            td {
-                                @if vote.accept {
-                                    span.badge.good { (text::ACCEPTED.get(lang)) }
-                                } @else {
-                                    span.badge.bad { (text::REFUSED.get(lang)) }
-                                }
-                            }
-                            td { (when(vote.at, lang)) }
-                            td.prose { (vote.comment) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn form(visitor: &Visitor, listed: &Listed) -> Markup {
-    let lang = visitor.lang;
-    let action = format!("/review/output/{}/vote", listed.head.output);
-    html! {
-        form.vote method="post" action=(action) {
-            p.note { (text::VOTE_LEAD.get(lang)) }
-            input type="hidden" name="csrf" value=(visitor.csrf);
-            input type="hidden" name="digest" value=(listed.head.digest.0);
-            input type="hidden" name="round" value=(listed.round);
-            fieldset {
-                legend { (text::VOTE.get(lang)) }
-                label.choice {
-                    input type="radio" name="vote" value="accept" required;
-                    span { strong { (text::ACCEPT.get(lang)) } " " small { (text::ACCEPT_HINT.get(lang)) } }
-                }
-                label.choice {
-                    input type="radio" name="vote" value="refuse" required;
-                    span { strong { (text::REFUSE.get(lang)) } " " small { (text::REFUSE_HINT.get(lang)) } }
-                }
-            }
-            label.field for="comment" { (text::COMMENT.get(lang)) }
-            p.note #comment-hint { (text::COMMENT_HINT.get(lang)) }
-            textarea #comment name="comment" rows="4" maxlength=(COMMENT_MAX) aria-describedby="comment-hint" {}
-            button type="submit" { (text::SEND.get(lang)) }
         }
     }
 }

@@ -12,10 +12,12 @@ use maud::{Markup, html};
 use super::fault::Fault;
 use super::layout::{self, Part, when};
 use super::text::{self, T};
+use super::tool;
 use super::visitor::Visitor;
 use crate::model::Listed;
 use crate::review::Review;
 use crate::store::OUTPUTS_WAITING_MAX;
+use crate::tool::{ListedTool, takes_votes};
 
 /// Decided outputs that the queue still shows.
 const DECIDED_SHOWN_MAX: u32 = 50;
@@ -35,12 +37,13 @@ async fn body(review: &Review, visitor: &Visitor) -> Result<Markup, Fault> {
         .policy()
         .allow(&visitor.actor, Action::SeeQueue, Resource::Queue)
         .await?;
-    let (open, decided) = review
+    let (open, decided, tools) = review
         .store()
         .run(|store| {
             Ok((
                 store.list(true, OUTPUTS_WAITING_MAX)?,
                 store.list(false, DECIDED_SHOWN_MAX)?,
+                store.tools(None)?,
             ))
         })
         .await?;
@@ -54,7 +57,16 @@ async fn body(review: &Review, visitor: &Visitor) -> Result<Markup, Fault> {
         .into_iter()
         .partition(|listed| listed.vote_of(me).is_some());
     let decided_outputs: Vec<&Listed> = decided.outputs.iter().collect();
-    let altered: Vec<&String> = open.altered.iter().chain(&decided.altered).collect();
+    let altered: Vec<&String> = open
+        .altered
+        .iter()
+        .chain(&decided.altered)
+        .chain(&tools.altered)
+        .collect();
+    let (tools_waiting, tools_decided): (Vec<&ListedTool>, Vec<&ListedTool>) = tools
+        .tools
+        .iter()
+        .partition(|listed| takes_votes(listed.state));
     Ok(html! {
         p.lead { (text::QUEUE_LEAD.get(lang)) }
         @if !altered.is_empty() {
@@ -66,7 +78,9 @@ async fn body(review: &Review, visitor: &Visitor) -> Result<Markup, Fault> {
         (section(lang, text::QUEUE_WAITING, &waiting, true))
         (section(lang, text::QUEUE_VOTED, &voted, true))
         @if !own.is_empty() { (section(lang, text::QUEUE_OWN, &own, false)) }
+        (tool::section(lang, text::TOOLS_WAITING, &tools_waiting, me))
         (section(lang, text::QUEUE_DECIDED, &decided_outputs, true))
+        (tool::section(lang, text::TOOLS_DECIDED, &tools_decided, me))
     })
 }
 

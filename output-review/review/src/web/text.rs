@@ -2,7 +2,7 @@
 
 use kekkai_checks::Verdict;
 use kekkai_policy_api::EndReason;
-use kekkai_review_api::OutputState;
+use kekkai_review_api::{OutputState, ToolState};
 use kekkai_types::Lang;
 
 /// A text in both languages.
@@ -132,6 +132,34 @@ texts! {
     VERIFY_HINT: "受け取ったファイルは kekkai release verify で検証できます。", "Verify the file with: kekkai release verify";
     COMMENTS: "審査担当者のコメント", "Reviewers' comments";
 
+    TOOLS_WAITING: "持込みを待つツール", "Tools that wait to be let in";
+    TOOLS_DECIDED: "持込みが決まったツール", "Tools that were decided on";
+    COL_TOOL: "ツール", "Tool";
+    COL_SIGNER: "署名した鍵", "Signed by";
+    COL_SIZE: "大きさ(バイト)", "Size (bytes)";
+    TOOL_DESCRIPTION: "説明", "What it does";
+    TOOL_VERSION: "版", "Version";
+    TOOL_TERMINAL: "署名した端末", "Signer's terminal";
+    TOOL_BY: "申請を受け付けた担当者", "Handed on by";
+    TOOL_DIGEST: "コンポーネントのダイジェスト", "The component's digest";
+    TOOL_REQUEST: "申請のダイジェスト", "The request's digest";
+    TOOL_IMPORTS: "使用するインターフェース", "What it imports";
+    TOOL_IMPORTS_LEAD: "許可された一覧にあるものだけです。ファイル、ネットワーク、環境変数には到達できません。", "All are on the allow-list: none reaches files, networks or the environment.";
+    TOOL_SBOM: "部品表(SBOM)", "Bill of materials";
+    TOOL_SBOM_LEAD: "作成者が署名した部品の一覧です。漏れがないかは自動では確かめられません。", "As its author signed it. Whether it is complete nobody can compute.";
+    TOOL_SBOM_EMPTY: "作成者によれば、ほかの部品は含まれていません。", "According to its author, nothing else is in it.";
+    TOOL_SIGNED_TEXT: "作成者が署名した文", "What the author signed";
+    PURL: "パッケージURL", "Package URL";
+    NAME: "名前", "Name";
+    TOOL_VOTE_LEAD: "この申請(上のダイジェスト)への投票です。取り消しや変更はできません。", "You vote on this very request, as named by the digest above. A vote can't be changed or taken back.";
+    TOOL_ACCEPT_HINT: "このツールは、この取決めのセッションで動かしてよい", "this tool may run in sessions of this agreement";
+    TOOL_OWN_NOTE: "あなたが作成したツールです。自分のツールには投票できません。", "This tool is yours: you can't vote on it.";
+    TOOL_DECIDED_NOTE: "このツールの審査は終わりました。", "The review of this tool is over.";
+    TOOL_STATE_ADMITTED: "持込み許可", "admitted";
+    TOOL_STATE_REJECTED: "不許可", "rejected";
+    TOOL_STATE_REPLACED: "新しい版に交代", "replaced by a newer version";
+    TOOL_STATE_WITHDRAWN: "取下げ", "withdrawn";
+
     VERDICT_PASS: "問題なし", "pass";
     VERDICT_REVIEW: "要確認", "review";
     VERDICT_FAIL: "不可", "fail";
@@ -170,6 +198,17 @@ pub(super) fn state(state: OutputState) -> T {
         OutputState::Rejected => STATE_REJECTED,
         OutputState::Returned => STATE_RETURNED,
         OutputState::FailedChecks => STATE_FAILED,
+    }
+}
+
+pub(super) fn tool_state(state: ToolState) -> T {
+    match state {
+        ToolState::Waiting => STATE_WAITING,
+        ToolState::HalfVoted => STATE_HALF,
+        ToolState::Admitted => TOOL_STATE_ADMITTED,
+        ToolState::Rejected => TOOL_STATE_REJECTED,
+        ToolState::Replaced => TOOL_STATE_REPLACED,
+        ToolState::Withdrawn => TOOL_STATE_WITHDRAWN,
     }
 }
 
