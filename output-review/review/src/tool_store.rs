@@ -17,7 +17,7 @@ const TOOLS_LISTED_MAX: u32 = 500;
 /// Requests, and the ids of those whose stored bytes were changed.
 #[derive(Debug, Default)]
 pub struct ToolListing {
-    /// Readable ones, the newest first.
+    /// Readable ones.
     pub tools: Vec<ListedTool>,
     /// Ids as the database has them.
     pub altered: Vec<String>,
@@ -90,13 +90,14 @@ impl Store {
         raw.map(|raw| self.listed_tool(&raw)).transpose()
     }
 
-    /// Requests of one project or of all, the newest first.
+    /// Requests of one project or of all: first what waits or runs, and of each the newest first.
     pub fn tools(&self, agreement: Option<&AgreementId>) -> Result<ToolListing, StoreError> {
         let raw: Vec<Raw> = {
             let connection = self.lock();
             let mut statement = connection.prepare(
                 "SELECT id, standing, head FROM tools WHERE ?1 IS NULL OR agreement = ?1
-                 ORDER BY submitted DESC, id LIMIT ?2",
+                 ORDER BY state IN ('waiting', 'half-voted', 'admitted') DESC, submitted DESC, id
+                 LIMIT ?2",
             )?;
             let id = agreement.map(AgreementId::as_str);
             let rows = statement.query_map(params![id, TOOLS_LISTED_MAX], Raw::read)?;

@@ -103,12 +103,14 @@ async fn every_effect_comes_after_its_entry() {
         states: vec!["waiting".to_owned()],
         votes: 0,
         bundles: 0,
+        ..Snapshot::default()
     };
     assert_eq!(world.at("output-voted"), waiting);
     let both = Snapshot {
         states: vec!["half-voted".to_owned()],
         votes: 2,
         bundles: 0,
+        ..Snapshot::default()
     };
     assert_eq!(world.at("output-released"), both);
     drop(world);
@@ -116,6 +118,7 @@ async fn every_effect_comes_after_its_entry() {
         states: vec!["released".to_owned()],
         votes: 2,
         bundles: 1,
+        ..Snapshot::default()
     };
     assert_eq!(stage.snapshot(), released);
 }

@@ -17,15 +17,15 @@ use kekkai_output::{
     Table, Value, ValueType,
 };
 use kekkai_policy_api::{
-    Action, Decide, Decided, EndReason, Event, KnownPerson, LookUpPerson, Record, Recorded,
-    Resource,
+    Action, Decide, Decided, EndReason, Event, KnownPerson, KnownTerminal, LookUpPerson,
+    LookUpTerminal, Record, Recorded, Resource,
 };
 use kekkai_review_api::{ListOutputs, OutputState, OutputSummary, Submit, header};
 use kekkai_service::tls::{SERVICE_NAME, TlsFiles};
 use kekkai_service::{CallError, Client, From, Routes, serve};
 use kekkai_types::{
     AgreementId, DatasetId, Digest, JobId, Lang, OutputId, PeerKind, PersonId, Role, SessionId,
-    TerminalId,
+    TerminalClass, TerminalId,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rusqlite::{Connection, OpenFlags};
@@ -57,6 +57,8 @@ pub(crate) struct Snapshot {
     pub(crate) votes: u32,
     /// Signed bundles.
     pub(crate) bundles: u32,
+    /// States of all tools.
+    pub(crate) tools: Vec<String>,
 }
 
 /// When the policy service kills the review service, with SIGKILL.
@@ -151,7 +153,10 @@ impl World {
             (Action::SeeQueue, Resource::Queue) => {
                 (!role(Role::Reviewer)).then_some(EndReason::RoleNotAllowed)
             }
-            (Action::SeeQueue | Action::Vote, Resource::Output { author, .. }) => {
+            (
+                Action::SeeQueue | Action::Vote,
+                Resource::Output { author, .. } | Resource::Tool { author, .. },
+            ) => {
                 if !role(Role::Reviewer) {
                     Some(EndReason::RoleNotAllowed)
                 } else if *author == ask.person {
@@ -171,6 +176,18 @@ impl World {
             (Action::FetchRelease, Resource::Output { .. }) => {
                 (!role(Role::PrincipalInvestigator)).then_some(EndReason::RoleNotAllowed)
             }
+            // As the policy service's golden table has it.
+            (Action::BringTool, Resource::Tool { tool, author, .. }) => {
+                if ask.terminal.as_str() != format!("t-{author}") {
+                    Some(EndReason::TerminalNotAllowed)
+                } else if !role(Role::Researcher) {
+                    Some(EndReason::NotOnRoster)
+                } else if self.ended {
+                    Some(EndReason::AgreementEnded)
+                } else {
+                    (tool != "riskratio" && tool != "tableone").then_some(EndReason::RoleNotAllowed)
+                }
+            }
             _ => Some(EndReason::RoleNotAllowed),
         };
         refused.map_or(Decided::Allowed, Decided::Refused)
@@ -184,6 +201,7 @@ fn roles(person: &PersonId) -> Vec<Role> {
         "hara" => vec![Role::Reviewer, Role::Researcher],
         "sato" => vec![Role::Researcher],
         "ito" => vec![Role::PrincipalInvestigator],
+        "endo" => vec![Role::Operator],
         _ => Vec::new(),
     }
 }
@@ -602,6 +620,18 @@ fn policy_routes(world: Arc<Mutex<World>>) -> Routes {
                 Ok(decided)
             }
         })
+        .call(|_: From, call: LookUpTerminal| async move {
+            let LookUpTerminal::SshKey(key) = call else {
+                return Ok(None);
+            };
+            let owner = KEY_OWNERS.iter().find(|owner| public_key(owner) == key);
+            Ok(owner.map(|owner| KnownTerminal {
+                terminal: TerminalId::new(format!("t-{owner}")).unwrap(),
+                class: TerminalClass::Vdi,
+                people: vec![PersonId::new(*owner).unwrap()],
+                certificate_spki: None,
+            }))
+        })
         .call(|_: From, call: LookUpPerson| async move {
             let roles = roles(&call.person);
             Ok((!roles.is_empty()).then(|| KnownPerson {
@@ -638,9 +668,31 @@ fn snapshot(database: &Path) -> Snapshot {
             states,
             votes: count("SELECT COUNT(*) FROM votes")?,
             bundles: count("SELECT COUNT(*) FROM releases WHERE bundle IS NOT NULL")?,
+            tools: connection
+                .prepare("SELECT state FROM tools ORDER BY submitted, id")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?,
         })
     };
     read().unwrap_or_default()
+}
+
+/// People whose terminals' SSH keys are registered.
+const KEY_OWNERS: [&str; 3] = ["sato", "hara", "mori"];
+
+/// The SSH key of a person's terminal: of those who are not in [`KEY_OWNERS`] nobody knows it.
+pub(crate) fn ssh_key_of(person: &str) -> ssh_key::PrivateKey {
+    let seed = *Digest::of(person.as_bytes()).as_bytes();
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&seed);
+    ssh_key::PrivateKey::new(ssh_key::private::KeypairData::Ed25519(pair), "").unwrap()
+}
+
+fn public_key(person: &str) -> String {
+    let line = ssh_key_of(person).public_key().to_openssh().unwrap();
+    line.split_whitespace()
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A port below those that the system gives to outgoing connections: between this look and the

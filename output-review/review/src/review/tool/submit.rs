@@ -8,7 +8,7 @@ use kekkai_types::{PersonId, Refusal, Role, TerminalId, Timestamp};
 use super::{internal, resource_of, summary, unrecorded};
 use crate::policy::{Actor, PolicyError};
 use crate::review::Review;
-use crate::tool::{ToolHead, ToolPart, takes_votes};
+use crate::tool::{ToolHead, ToolPart, keeps_component, takes_votes};
 
 /// Requests that may wait for votes at once: each may have 64 MiB.
 pub const TOOLS_WAITING_MAX: usize = 50;
@@ -161,19 +161,16 @@ impl Review {
         opened: Opened,
         terminal: TerminalId,
     ) -> Result<Result<Fit, Fault>, Refusal> {
-        let listing = self
+        let request = opened.manifest().digest();
+        let (known, listing) = self
             .store
-            .run(|store| store.tools(None))
+            .run(move |store| Ok((store.find_tool(&request)?, store.tools(None)?)))
             .await
             .map_err(|error| internal(&error))?;
         let manifest = opened.manifest();
-        let known = listing
-            .tools
-            .iter()
-            .find(|listed| listed.head.manifest.digest() == manifest.digest());
         if let Some(known) = known {
-            return Ok(if crate::tool::keeps_component(known.state) {
-                Ok(Fit::Known(Box::new(summary(known))))
+            return Ok(if keeps_component(known.state) {
+                Ok(Fit::Known(Box::new(summary(&known))))
             } else {
                 Err(Fault::by(&opened, "tool-decided", manifest.name.as_str()))
             });
