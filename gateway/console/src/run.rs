@@ -96,17 +96,13 @@ fn push_outputs(out: &mut String, outputs: &[OutputId], lang: Lang) {
 pub fn log_gaps(log: &LogPart, lang: Lang) -> String {
     let mut out = String::new();
     let (withheld, dropped) = (log.withheld, log.dropped);
-    if withheld > 0 {
+    if withheld {
         push_line(
             &mut out,
-            &match lang {
-                Lang::Ja => format!(
-                    "{withheld} 行の出力は表示していません: プログラムが個人ごとの行を読んだ後の出力であり、この端末の表示区分では行を表示できないためです。"
-                ),
-                Lang::En => format!(
-                    "{withheld} lines are withheld: they were printed after the program had read rows, which this terminal's display class may not show."
-                ),
-            },
+            lang.pick(
+                "表示していない出力があります: プログラムが個人ごとの行を読んだ後の出力であり、この端末の表示区分では行を表示できないためです。",
+                "Some lines are withheld: they were printed after the program had read rows, which this terminal's display class may not show.",
+            ),
         );
         push_line(
             &mut out,

@@ -48,17 +48,6 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    /// Takes bytes; what the terminal shall show is appended to `echo`.
-    pub(super) fn feed(&mut self, bytes: &[u8], echo: &mut String) -> Vec<Key> {
-        let mut keys = Vec::new();
-        for &byte in bytes {
-            if let Some(key) = self.byte(byte, echo) {
-                keys.push(key);
-            }
-        }
-        keys
-    }
-
     /// Whether lines of a script follow, or commands.
     pub(super) fn set_text(&mut self, is_text: bool) {
         self.is_text = is_text;
@@ -70,7 +59,8 @@ impl Editor {
         &self.line
     }
 
-    fn byte(&mut self, byte: u8, echo: &mut String) -> Option<Key> {
+    /// Takes a byte; what the terminal shall show is appended to `echo`.
+    pub(super) fn feed(&mut self, byte: u8, echo: &mut String) -> Option<Key> {
         if self.escape != Escape::None {
             self.escaped(byte, echo);
             return None;
@@ -242,8 +232,10 @@ mod tests {
 
     fn feed(editor: &mut Editor, bytes: &[u8]) -> (Vec<Key>, String) {
         let mut echo = String::new();
-        let keys = editor.feed(bytes, &mut echo);
-        (keys, echo)
+        let keys = bytes
+            .iter()
+            .filter_map(|byte| editor.feed(*byte, &mut echo));
+        (keys.collect(), echo)
     }
 
     #[test]

@@ -21,6 +21,8 @@ use super::text;
 pub(super) const STDERR: u32 = 1;
 /// Narrower or wider terminals are taken for these, in columns.
 const COLUMNS: std::ops::RangeInclusive<u32> = 20..=1000;
+/// A terminal that doesn't say its width, in columns.
+const COLUMNS_UNKNOWN: u32 = 80;
 /// Answers that are read of one response.
 const ANSWERS_MAX: usize = 4;
 
@@ -116,6 +118,11 @@ impl Door {
         }
         Ok(())
     }
+}
+
+/// A terminal's width within bounds. Zero says nothing (RFC 4254 §6.2).
+fn width(columns: u32) -> Option<u32> {
+    (columns > 0).then(|| columns.clamp(*COLUMNS.start(), *COLUMNS.end()))
 }
 
 impl Handler for Door {
@@ -311,7 +318,7 @@ impl Handler for Door {
     ) -> Result<(), Self::Error> {
         match self.consoles.get_mut(&channel) {
             Some(console) if console.slot.is_some() => {
-                console.columns = Some(columns.clamp(*COLUMNS.start(), *COLUMNS.end()));
+                console.columns = Some(width(columns).unwrap_or(COLUMNS_UNKNOWN));
                 session.channel_success(channel)
             }
             _ => session.channel_failure(channel),
@@ -327,8 +334,10 @@ impl Handler for Door {
         _: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let columns = columns.clamp(*COLUMNS.start(), *COLUMNS.end());
-        self.feed(channel, Input::Columns(columns), session)
+        match width(columns) {
+            Some(columns) => self.feed(channel, Input::Columns(columns), session),
+            None => Ok(()),
+        }
     }
 
     async fn env_request(

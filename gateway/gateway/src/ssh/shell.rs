@@ -1,5 +1,6 @@
 //! A console on a channel: lines in, text out. It runs commands of `kekkai-console` and nothing else.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,8 @@ use crate::sessions::{LiveSession, SessionError};
 
 /// The width of output that isn't a terminal's, in columns.
 const COLUMNS_DEFAULT: u32 = 100;
-/// Keys that are kept while a command runs; more that a person types are forgotten.
-const AHEAD_MAX: usize = 256;
-/// Lines of a pipe that are kept while a command runs; none of them may be lost.
-const AHEAD_PIPED_MAX: usize = 16 * 1024;
+/// Ctrl-C, as a key.
+const INTERRUPT: u8 = 0x03;
 /// A pipe that shall give a script says nothing for at most this long.
 const PIPE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// What stands before each line of a script that is typed.
@@ -47,8 +46,8 @@ pub(super) struct Shell {
     input: InputReceiver,
     editor: Editor,
     lines: Lines,
-    /// Keys that came while a command ran.
-    ahead: std::collections::VecDeque<Key>,
+    /// Bytes that came and were not looked at yet: what they mean depends on the command before them.
+    ahead: VecDeque<u8>,
     /// The script that came with a one-shot command.
     piped: Option<Result<String, SourceError>>,
     is_closed: bool,
@@ -77,7 +76,7 @@ pub(super) async fn run(
         input,
         editor: Editor::default(),
         lines: Lines::default(),
-        ahead: std::collections::VecDeque::new(),
+        ahead: VecDeque::new(),
         piped: None,
         is_closed: false,
         at_end: false,
@@ -216,15 +215,27 @@ impl Shell {
     /// The next key; `None` when there is no more.
     pub(super) async fn key(&mut self) -> Option<Key> {
         loop {
-            if let Some(key) = self.ahead.pop_front() {
-                return Some(key);
+            let mut echo = String::new();
+            let mut key = None;
+            while let Some(byte) = self.ahead.pop_front() {
+                key = self.editor.feed(byte, &mut echo);
+                if key.is_some() {
+                    break;
+                }
             }
-            if self.at_end || self.is_closed {
-                return None;
+            // A file's last line may lack its end.
+            if key.is_none() && self.at_end && !self.editor.line().is_empty() {
+                key = self.editor.feed(b'\n', &mut echo);
+            }
+            if self.is_terminal() {
+                let _ = self.handle.data(self.channel, echo.into_bytes()).await;
+            }
+            if key.is_some() || self.at_end || self.is_closed {
+                return key;
             }
             match self.input.recv().await {
                 None => self.is_closed = true,
-                Some(input) => self.take(input).await,
+                Some(input) => self.take(input),
             }
         }
     }
@@ -318,74 +329,37 @@ impl Shell {
         USAGE
     }
 
-    /// Waits until the person interrupts or goes; keys typed meanwhile are kept for later.
+    /// Waits until the person interrupts or goes; what is typed meanwhile is kept for later.
     pub(super) async fn interrupted(&mut self) {
-        loop {
-            if self.is_closed {
+        while !self.is_closed {
+            if let Some(at) = self.ahead.iter().position(|byte| *byte == INTERRUPT) {
+                self.ahead.drain(..=at);
+                if self.is_terminal() {
+                    self.out("^C\n").await;
+                }
                 return;
             }
-            match self.input.recv().await {
-                None => {
-                    self.is_closed = true;
-                    return;
-                }
-                Some(Input::Interrupt) => return,
-                Some(input) => self.take(input).await,
-            }
-            if self.is_terminal() {
-                self.ahead.truncate(AHEAD_MAX);
-            } else if self.is_too_far_ahead() {
+            if self.ahead.len() > INPUT_WAITING_MAX {
                 // Better to stop than to lose lines of a file without a word.
                 let said = text::TOO_FAST.get(self.lang());
                 self.err(&format!("{said}\n")).await;
                 self.is_closed = true;
                 return;
             }
-            if let Some(at) = self.ahead.iter().position(|key| *key == Key::Interrupt) {
-                self.ahead.drain(..=at);
-                return;
-            }
-            if self.at_end && self.ahead.is_empty() {
-                // Input may end while a command runs; only closing the channel stops it.
-                match self.input.recv().await {
-                    None => self.is_closed = true,
-                    Some(Input::Interrupt) => {}
-                    Some(_) => continue,
-                }
-                return;
+            // Input may end while a command runs; only closing the channel stops it.
+            match self.input.recv().await {
+                None => self.is_closed = true,
+                Some(input) => self.take(input),
             }
         }
     }
 
-    /// Whether a pipe gave more than waits for a command's end.
-    fn is_too_far_ahead(&self) -> bool {
-        let bytes = |key: &Key| match key {
-            Key::Line(line) => line.len(),
-            Key::Interrupt | Key::End => 0,
-        };
-        self.ahead.len() > AHEAD_PIPED_MAX
-            || self.ahead.iter().map(bytes).sum::<usize>() > INPUT_WAITING_MAX
-    }
-
-    async fn take(&mut self, input: Input) {
+    fn take(&mut self, input: Input) {
         match input {
-            Input::Bytes(bytes) => {
-                let mut echo = String::new();
-                self.ahead.extend(self.editor.feed(&bytes, &mut echo));
-                if self.is_terminal() {
-                    let _ = self.handle.data(self.channel, echo.into_bytes()).await;
-                }
-            }
+            Input::Bytes(bytes) => self.ahead.extend(bytes.iter()),
             Input::Columns(columns) => self.columns = self.columns.map(|_| columns),
-            Input::Interrupt => self.ahead.push_back(Key::Interrupt),
-            Input::End => {
-                // A file's last line may lack its end.
-                let mut echo = String::new();
-                if !self.editor.line().is_empty() {
-                    self.ahead.extend(self.editor.feed(b"\n", &mut echo));
-                }
-                self.at_end = true;
-            }
+            Input::Interrupt => self.ahead.push_back(INTERRUPT),
+            Input::End => self.at_end = true,
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod pki;
+pub mod runs;
 pub mod services;
 pub mod ssh;
 

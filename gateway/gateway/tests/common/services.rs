@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::Request;
 use kekkai_analysis_api::{
-    CancelJob, End, Job, JobState, Launch, Launched, ListJobs, SqlError, SqlErrorCode, StartQuery,
-    SubmitOutput, WaitJob,
+    CancelJob, End, Job, JobState, Launch, Launched, ListJobs, LogPart, SqlError, SqlErrorCode,
+    StartQuery, SubmitOutput, WaitJob, Work,
 };
 use kekkai_policy_api::{
     CloseSession, ConsoleMode, Decide, Decided, EndReason, Event, KnownPerson, KnownTerminal,
@@ -25,6 +25,7 @@ use kekkai_types::{
 use tokio::net::TcpListener;
 
 use super::pki::{Identity, Pki};
+use super::runs::{self, Runs};
 
 #[derive(Default)]
 struct State {
@@ -36,6 +37,7 @@ struct State {
     terminals: HashMap<TerminalId, KnownTerminal>,
     keys: HashMap<String, TerminalId>,
     queries: Vec<String>,
+    runs: Runs,
 }
 
 pub struct World {
@@ -111,6 +113,11 @@ impl World {
 
     pub fn queries(&self) -> Vec<String> {
         self.lock().queries.clone()
+    }
+
+    /// What programs do at the analysis server.
+    pub fn runs<T>(&self, look: impl FnOnce(&mut Runs) -> T) -> T {
+        look(&mut self.lock().runs)
     }
 
     pub fn know_key(&self, public_key: &str, terminal: &str) {
@@ -261,16 +268,17 @@ fn job(sql: &str) -> Job {
     };
     Job {
         job: JobId::new("1").unwrap(),
-        sql: sql.to_owned(),
+        work: Work::Query(sql.to_owned()),
         elapsed_ms: 12,
         state,
+        log: LogPart::default(),
     }
 }
 
 fn analysis(world: &Arc<World>) -> Router {
     let w = || world.clone();
     let (end, start, wait, list) = (w(), w(), w(), w());
-    Routes::new()
+    runs::routes(world, Routes::new())
         .call::<Launch, _, _>(|_, _| async move {
             Ok(Launched {
                 server: ServerId::new("a1").unwrap(),
@@ -293,9 +301,12 @@ fn analysis(world: &Arc<World>) -> Router {
                 Ok(JobId::new("1").unwrap())
             }
         })
-        .call::<WaitJob, _, _>(move |_, _| {
+        .call::<WaitJob, _, _>(move |_, call| {
             let world = wait.clone();
             async move {
+                if Runs::is_one(&call.job) {
+                    return runs::wait(&world, &call).await;
+                }
                 let sql = world.lock().queries.last().cloned().unwrap_or_default();
                 let job = job(&sql);
                 if let JobState::Running { .. } = job.state {
@@ -308,15 +319,20 @@ fn analysis(world: &Arc<World>) -> Router {
             let world = list.clone();
             async move {
                 let state = world.lock();
-                Ok(state.queries.iter().map(|sql| job(sql)).collect())
+                let queries = state.queries.iter().map(|sql| job(sql));
+                Ok(queries.chain(state.runs.list()).collect())
             }
         })
         .call::<CancelJob, _, _>({
             let world = world.clone();
-            move |_, _| {
+            move |_, call| {
                 let world = world.clone();
                 async move {
-                    world.lock().queries.push("SELECT cancelled".into());
+                    if Runs::is_one(&call.job) {
+                        world.lock().runs.cancel(&call.job);
+                    } else {
+                        world.lock().queries.push("SELECT cancelled".into());
+                    }
                     Ok(())
                 }
             }
