@@ -191,12 +191,14 @@ pub enum Event {
         program: String,
         digest: Digest,
     },
-    /// A statement of a program; `query` counts from 1 in its run. `parameters` is their digest.
+    /// A statement of a program; `query` counts from 1 in its run. `parameters` is their digest. The text is
+    /// there while the program has read no rows: afterwards it could hold them.
     RunQueried {
         session: SessionId,
         job: JobId,
         query: u32,
-        sql: String,
+        sql: Option<String>,
+        sql_digest: Digest,
         parameters: Option<Digest>,
         rows: bool,
     },

@@ -265,9 +265,10 @@ pub struct LogPart {
     pub lines: Vec<LogLine>,
     /// What to send as `log_from` for those that follow.
     pub next: u64,
-    /// Lines that this terminal may not show, since the program had read rows.
-    pub withheld: u64,
-    /// Lines over the agreement's limit, which nobody has.
+    /// There were lines that this terminal may not show, since the program had read rows. How many is not
+    /// said: a program could tell what it read by their number.
+    pub withheld: bool,
+    /// Lines over the agreement's limit, which nobody has; 0 where lines are withheld.
     pub dropped: u64,
 }
 
@@ -332,7 +333,7 @@ pub struct RunError {
     /// For limits: the limit's size with its unit. For scripts: the kind of error, where it is one of
     /// Python's own. Else the offending name.
     pub name: String,
-    /// The script's line, from 1; 0 where there is none.
+    /// The script's line, from 1; 0 where there is none, or where lines of the log are withheld.
     pub line: u32,
 }
 

@@ -91,14 +91,14 @@ fn nothing_printed_after_rows_is_shown_where_rows_are_not() {
         let job = run(&session, "prints").await;
         // Printed before any row was there, and without what could move the cursor.
         assert_eq!(lines(&job), ["before[2J"]);
-        assert_eq!(job.log.withheld, 2);
-        // The name of the error is the program's own choice: it could be anybody's.
+        assert!(job.log.withheld);
+        // The error's name and line are the program's own choice: they could be anybody's.
         let JobState::RunFailed { error, .. } = &job.state else {
             panic!("{job:?}")
         };
         assert_eq!(
             (error.code, error.name.as_str(), error.line),
-            (RunErrorCode::Failed, "", 3)
+            (RunErrorCode::Failed, "", 0)
         );
         assert!(!format!("{job:?}").contains("TANAKA"));
         let events = format!("{:?}", stage.script.events.lock().unwrap());
@@ -120,7 +120,7 @@ fn statistics_withhold_nothing() {
         let session = stage.session(20).await;
         let job = run(&session, "statistic").await;
         assert_eq!(lines(&job), ["42 persons"]);
-        assert_eq!(job.log.withheld, 0);
+        assert!(!job.log.withheld);
         assert_eq!(
             job.state,
             JobState::Ran {
@@ -136,7 +136,7 @@ fn refused_query_reaches_the_program_as_a_code() {
     play(0, |stage| async move {
         let session = stage.session(20).await;
         let job = run(&session, "no-such-table").await;
-        assert_eq!(job.log.withheld, 1);
+        assert!(job.log.withheld);
         assert!(matches!(job.state, JobState::Ran { .. }));
         session.end(EndReason::ClosedByUser).await;
     });
@@ -165,7 +165,7 @@ fn outputs_carry_what_the_engine_counted_and_keep_the_limits() {
             ("rows", 20, Some(12))
         );
         // The third was over the agreement's number, the fourth over its size as well.
-        assert_eq!(job.log.withheld, 4);
+        assert!(job.log.withheld);
         session.end(EndReason::ClosedByUser).await;
     });
 }

@@ -20,7 +20,8 @@ fn programs_are_recorded_by_the_server_that_runs_them_and_by_nobody_else() {
         session: session.clone(),
         job: job.clone(),
         query: 1,
-        sql: "SELECT 1".to_owned(),
+        sql: Some("SELECT 1".to_owned()),
+        sql_digest: Digest::of(b"SELECT 1"),
         parameters: None,
         rows: true,
     };

@@ -72,8 +72,9 @@ impl Log {
         LogPart {
             next: u64::try_from(skip.saturating_add(lines.len())).unwrap_or(u64::MAX),
             lines,
-            withheld: self.withheld,
-            dropped: self.dropped,
+            withheld: self.withheld > 0,
+            // After rows, a count is something that the program chooses.
+            dropped: if self.withheld > 0 { 0 } else { self.dropped },
         }
     }
 }

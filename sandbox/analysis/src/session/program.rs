@@ -413,14 +413,11 @@ impl Driver {
     }
 
     fn show_progress(&self, permille: u16, note: &str) {
-        let shown = self.may_show();
         let mut jobs = self.session.jobs();
-        if let Some(program) = jobs.program(self.number) {
+        let program = jobs.program(self.number);
+        if let Some(program) = program.filter(|_| self.may_show()) {
             program.permille = permille.min(1000);
-            program.note = match shown {
-                true => crate::plain(note, NOTE_MAX),
-                false => String::new(),
-            };
+            program.note = crate::plain(note, NOTE_MAX);
         }
     }
 
@@ -477,7 +474,7 @@ impl Driver {
     fn time_limit(&self) -> RunError {
         RunError {
             code: RunErrorCode::TimeLimit,
-            name: format!("{} s", self.terms.time_limit_s),
+            name: self.limit(RunErrorCode::TimeLimit),
             line: 0,
         }
     }
@@ -549,17 +546,39 @@ impl Driver {
         }
     }
 
-    /// A program's own words on why it failed. After rows, only what it can't choose freely: a name from
-    /// Python's own list, and the line.
+    /// A program's own words on why it failed. After rows it could tell what it read by them, by the line
+    /// on which it fails too: what is left is a name from Python's own list.
     fn told(&self, error: RunError) -> RunError {
+        if self.may_show() {
+            let name = crate::plain(&error.name, NOTE_MAX);
+            return RunError { name, ..error };
+        }
+        let is_known = PYTHON_ERRORS.contains(&error.name.as_str());
         let name = match error.code {
-            RunErrorCode::Failed if !self.may_show() => {
-                let known = PYTHON_ERRORS.contains(&error.name.as_str());
-                if known { error.name } else { String::new() }
-            }
-            _ => crate::plain(&error.name, NOTE_MAX),
+            RunErrorCode::Failed if !is_known => String::new(),
+            RunErrorCode::Failed => error.name,
+            _ => self.limit(error.code),
         };
-        RunError { name, ..error }
+        RunError {
+            code: error.code,
+            name,
+            line: 0,
+        }
+    }
+
+    /// A limit's size, as the agreement has it.
+    fn limit(&self, code: RunErrorCode) -> String {
+        let terms = &self.terms;
+        match code {
+            RunErrorCode::TimeLimit => format!("{} s", terms.time_limit_s),
+            RunErrorCode::MemoryLimit => format!("{} MiB", terms.memory_limit_mib),
+            RunErrorCode::TableLimit => terms.table_elements_max.to_string(),
+            RunErrorCode::InstanceLimit => terms.instances_max.to_string(),
+            RunErrorCode::OutputsLimit => terms.outputs_max.to_string(),
+            RunErrorCode::OutputSizeLimit => format!("{} KiB", terms.output_kib_max),
+            RunErrorCode::ScratchLimit => format!("{} KiB", terms.scratch_kib_max),
+            _ => String::new(),
+        }
     }
 
     async fn query(
@@ -600,7 +619,10 @@ impl Driver {
                 session: self.session.id().clone(),
                 job: self.id.clone(),
                 query,
-                sql: sql.clone(),
+                // A program that has rows can write them into its next statement: the ledger has the
+                // digest of that, and reviewers see the text.
+                sql: (!self.has_rows).then(|| sql.clone()),
+                sql_digest: Digest::of(sql.as_bytes()),
                 parameters: parameters_digest,
                 rows,
             })
@@ -900,8 +922,8 @@ impl Flood {
     }
 }
 
-/// Python's own exceptions: a program that has read rows can tell nothing by choosing among them that
-/// it couldn't tell by the line on which it fails.
+/// Python's own exceptions: what a program that has read rows can tell by choosing among them is little,
+/// and each run that tells it is in the ledger.
 const PYTHON_ERRORS: [&str; 26] = [
     "ArithmeticError",
     "AssertionError",
