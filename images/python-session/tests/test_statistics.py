@@ -117,6 +117,10 @@ class Tests(Close):
         # Fisher, The Design of Experiments (1935): 34 of 70 in both tails.
         self.assertClose(kekkai.fisher_exact(3, 1, 1, 3).p, 34 / 70)
 
+    def test_a_test_prints_only_what_it_has(self):
+        self.assertEqual(str(kekkai.fisher_exact(3, 1, 1, 3)), "Fisher's exact: statistic 9, p 0.486")
+        self.assertIn("df 1,", str(kekkai.chi_square([[3, 1], [1, 3]])))
+
     def test_a_constant_has_no_t(self):
         self.assertTrue(math.isnan(kekkai.t_test([1, 1], [1, 1]).p))
 

@@ -17,7 +17,8 @@ class Test:
     p: float
 
     def __str__(self):
-        return f"{self.name}: statistic {self.statistic:.4g}, df {self.degrees:.4g}, p {self.p:.3g}"
+        degrees = "" if math.isnan(self.degrees) else f", df {self.degrees:.4g}"
+        return f"{self.name}: statistic {self.statistic:.4g}{degrees}, p {self.p:.3g}"
 
 
 def chi_square(table, correction=False):
