@@ -195,7 +195,7 @@ impl Review {
             let max = TOOLS_WAITING_MAX.to_string();
             return Ok(Err(Fault::by(&opened, "tool-queue-full", max)));
         }
-        Ok(Ok(Fit::New(opened, terminal)))
+        Ok(Ok(Fit::New(Box::new(opened), terminal)))
     }
 
     /// Staff are operators; a certificate of somebody who is no operator any more moves nothing.
@@ -210,7 +210,7 @@ impl Review {
 }
 
 enum Fit {
-    New(Opened, TerminalId),
+    New(Box<Opened>, TerminalId),
     Known(Box<ToolSummary>),
 }
 
