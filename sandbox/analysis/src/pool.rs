@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kekkai_sys::{JailSpec, Spawner};
 use kekkai_worker_api::Message;
@@ -16,6 +17,10 @@ use crate::worker::{self, Greeting, Jailed, WorkerError};
 const SPECS_MAX: usize = 4;
 /// Spares of one bound that are started at once, when none was there in time.
 const STARTING_MAX: usize = 2;
+
+/// While closing, how often it is looked whether all starts are over, and between looks.
+const CLOSE_LOOKS: u32 = 500;
+const CLOSE_LOOK: Duration = Duration::from_millis(20);
 
 /// Waiting processes of one kind.
 pub struct Pool<S, R> {
@@ -42,6 +47,8 @@ struct Inner<S, R> {
 struct Shelves<S, R> {
     /// The one asked for last is at the back.
     shelves: VecDeque<Shelf<S, R>>,
+    /// Spares that are being started, on whatever shelf.
+    starting: usize,
     is_closed: bool,
 }
 
@@ -62,6 +69,7 @@ impl<S: Message + Send + 'static, R: Greeting + Send + 'static> Pool<S, R> {
                 size,
                 shelves: Mutex::new(Shelves {
                     shelves: VecDeque::new(),
+                    starting: 0,
                     is_closed: false,
                 }),
             }),
@@ -138,6 +146,7 @@ impl<S: Message + Send + 'static, R: Greeting + Send + 'static> Pool<S, R> {
             let there = shelf.spares.len() + shelf.starting;
             let missing = self.inner.size.saturating_sub(there).min(STARTING_MAX);
             shelf.starting += missing;
+            shelves.starting += missing;
             shelves.shelves.push_back(shelf);
             if shelves.shelves.len() > SPECS_MAX {
                 dropped = shelves.shelves.pop_front();
@@ -180,8 +189,11 @@ impl<S: Message + Send + 'static, R: Greeting + Send + 'static> Pool<S, R> {
             }
         };
         if let Some(jailed) = surplus {
-            tokio::task::spawn_blocking(move || drop(jailed));
+            // A failed task leaves the process to the spawner, which dies with us.
+            let _ = tokio::task::spawn_blocking(move || drop(jailed)).await;
         }
+        let mut shelves = self.shelves();
+        shelves.starting = shelves.starting.saturating_sub(1);
     }
 
     /// Spares that wait now.
@@ -190,7 +202,7 @@ impl<S: Message + Send + 'static, R: Greeting + Send + 'static> Pool<S, R> {
         shelves.shelves.iter().map(|shelf| shelf.spares.len()).sum()
     }
 
-    /// Ends all spares, and starts no more.
+    /// Ends all spares, and starts no more. Those that were being started are gone too when this returns.
     pub async fn close(&self) {
         let shelves = {
             let mut shelves = self.shelves();
@@ -199,5 +211,11 @@ impl<S: Message + Send + 'static, R: Greeting + Send + 'static> Pool<S, R> {
         };
         // A failed task leaves the processes to the spawner, which dies with us.
         let _ = tokio::task::spawn_blocking(move || drop(shelves)).await;
+        for _ in 0..CLOSE_LOOKS {
+            if self.shelves().starting == 0 {
+                return;
+            }
+            tokio::time::sleep(CLOSE_LOOK).await;
+        }
     }
 }
