@@ -106,3 +106,77 @@ pub fn load(engine: &Engine, artefact: impl AsFd) -> Result<Component, LoadError
     let loaded = unsafe { Component::deserialize_raw(engine, memory) };
     loaded.map_err(|error| LoadError::Unfit(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use wasmtime::{InstanceAllocationStrategy, Store};
+
+    fn config() -> Config {
+        let mut config = Config::new();
+        config.wasm_component_model(true);
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        execute_mapped_code_only(&mut config);
+        config
+    }
+
+    fn artefact() -> Vec<u8> {
+        let component = r#"(component
+            (core module $m (func (export "f") (result i32) (i32.const 42)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+        let engine = Engine::new(&config()).unwrap();
+        engine
+            .precompile_component(&wat::parse_str(component).unwrap())
+            .unwrap()
+    }
+
+    fn sealed(bytes: &[u8]) -> std::os::fd::OwnedFd {
+        memfd::seal("kekkai-test-artefact", &mut &*bytes, 1 << 30, |_| ()).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_artefact_runs_from_pages_that_were_never_writable() {
+        let engine = Engine::new(&config()).unwrap();
+        let component = load(&engine, sealed(&artefact())).unwrap();
+        let mut store = Store::new(&engine, ());
+        let linker = wasmtime::component::Linker::new(&engine);
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let f = instance
+            .get_typed_func::<(), (u32,)>(&mut store, "f")
+            .unwrap();
+        assert_eq!(f.call(&mut store, ()).unwrap(), (42,));
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let ours: Vec<&str> = maps
+            .lines()
+            .filter(|line| line.contains("kekkai-test-artefact"))
+            .collect();
+        assert!(!ours.is_empty());
+        assert!(ours.iter().all(|line| line.contains(" r-xp ")), "{ours:?}");
+    }
+
+    #[test]
+    fn what_could_still_change_is_refused() {
+        let engine = Engine::new(&config()).unwrap();
+        let mut file = std::fs::File::from(memfd::unsealed("artefact").unwrap());
+        file.write_all(&artefact()).unwrap();
+        assert!(matches!(load(&engine, file), Err(LoadError::NotSealed)));
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert!(matches!(load(&engine, null), Err(LoadError::NotSealed)));
+    }
+
+    #[test]
+    fn nothing_and_noise_are_refused() {
+        let engine = Engine::new(&config()).unwrap();
+        assert!(matches!(
+            load(&engine, sealed(b"")),
+            Err(LoadError::Length(0))
+        ));
+        assert!(matches!(
+            load(&engine, sealed(&[7; 5_000])),
+            Err(LoadError::Unfit(_))
+        ));
+    }
+}

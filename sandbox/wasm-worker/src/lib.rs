@@ -24,6 +24,7 @@ mod broker;
 mod cancel;
 mod compile;
 pub mod config;
+mod ended;
 mod host;
 mod limits;
 mod log;

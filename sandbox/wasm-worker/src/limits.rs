@@ -8,8 +8,9 @@ use wasmtime::ResourceLimiter;
 
 use crate::config::{INSTANCES_MAX, MEMORIES_MAX, STACK_KIB, TABLES_MAX};
 
-/// Calls to `kekkai:session`, but for `log`, that a program may make in a second. The log has its own bound.
-pub const CALLS_PER_SECOND_MAX: u32 = 50_000;
+/// Calls to `kekkai:session` that a program may make in a second, but for `log` and `progress`: what those
+/// cost others is bounded by itself.
+pub const CALLS_PER_SECOND_MAX: u32 = 10_000;
 const MIB: usize = 1024 * 1024;
 
 /// The error that says which limit ended a run, and how large it is.

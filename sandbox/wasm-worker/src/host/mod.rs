@@ -110,7 +110,7 @@ impl State {
         self.clock
     }
 
-    /// Each call to `kekkai:session` begins with this.
+    /// Calls that cost more than themselves begin with this.
     fn count_call(&mut self) -> wasmtime::Result<()> {
         if self.calls.count(Instant::now()) {
             Ok(())
