@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the example tools: OUT_DIR/NAME.wasm and OUT_DIR/NAME.sbom.json of riskratio (C) and tableone
-# (Python). `--test` tests them, too. Does nothing for what is up to date.
+# Builds the example tools: OUT_DIR/NAME.wasm and OUT_DIR/NAME.sbom.json of riskratio (C), tableone (Python)
+# and, with KEKKAI_JAVASCRIPT=1, survival. `--test` tests them, too. Does nothing for what is up to date.
 #
 #   build.sh OUT_DIR [--test]
 #
@@ -14,7 +14,11 @@ fi
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")"
-for tool in c:riskratio python:tableone; do
+tools=(c:riskratio python:tableone)
+if [[ ${KEKKAI_JAVASCRIPT:-} == 1 ]]; then
+  tools+=(javascript:survival)
+fi
+for tool in "${tools[@]}"; do
   folder=${tool%:*} name=${tool#*:} build=$out/build-${tool%:*}
   make --silent --directory "$folder" BUILD="$build"
   if [[ ${2:-} == --test ]]; then
