@@ -17,7 +17,7 @@ use crate::Outcome;
 /// Whom to talk to, and as whom.
 #[derive(Args, Clone)]
 pub(crate) struct Connect {
-    /// A TOML file with the services' addresses and your certificate: policy, gateway, [tls].
+    /// A TOML file with the services' addresses and your certificate: policy, gateway, review, [tls].
     #[arg(long, env = "KEKKAI_CONNECT")]
     pub(crate) connect: PathBuf,
 }
@@ -27,6 +27,8 @@ pub(crate) struct Connect {
 struct Connection {
     policy: String,
     gateway: String,
+    /// Only tools are handed to it.
+    review: Option<String>,
     tls: TlsFiles,
 }
 
@@ -43,6 +45,18 @@ impl Connect {
             connection.policy,
             PeerKind::Policy,
         )?)
+    }
+
+    /// A client of the review service.
+    pub(crate) fn review(&self) -> Result<Client, Box<dyn std::error::Error>> {
+        let connection = self.read()?;
+        let review = connection.review.ok_or_else(|| {
+            format!(
+                "\"{}\" names no review service: add review = \"HOST:PORT\"",
+                self.connect.display()
+            )
+        })?;
+        Ok(Client::new(&connection.tls, review, PeerKind::Review)?)
     }
 
     fn gateway(&self) -> Result<Client, Box<dyn std::error::Error>> {

@@ -134,8 +134,8 @@ fn show(index: u64, bytes: &[u8], filter: Option<&str>) -> Outcome {
         .flatten()
         .filter(|(_, value)| !value.is_null())
         .map(|(key, value)| match value.as_str() {
-            Some(text) => format!("{key}={text}"),
-            None => format!("{key}={value}"),
+            Some(text) => format!("{key}={}", plain(text)),
+            None => format!("{key}={}", plain(&value.to_string())),
         })
         .collect();
     let at: Timestamp = entry.at;
@@ -145,4 +145,36 @@ fn show(index: u64, bytes: &[u8], filter: Option<&str>) -> Outcome {
         entry.source
     );
     Ok(())
+}
+
+/// A statement or a program's name is a researcher's text: on an auditor's terminal nothing of it may move
+/// the cursor, begin a line, or hide or turn around what stands beside it.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let is_hidden = matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+        if c.is_control() || is_hidden {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn text_of_an_entry_neither_drives_the_auditors_terminal_nor_makes_a_line_of_its_own() {
+        let hostile = "SELECT 1\n     7  forged\u{1b}[2J\u{9b}31m\u{202e}x\u{200b}";
+        assert_eq!(
+            plain(hostile),
+            "SELECT 1\\n     7  forged\\u{1b}[2J\\u{9b}31m\\u{202e}x\\u{200b}"
+        );
+        assert_eq!(plain("脳卒中 'é'"), "脳卒中 'é'");
+    }
 }

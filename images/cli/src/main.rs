@@ -7,6 +7,7 @@ mod doctor;
 mod ledger;
 mod reference;
 mod release;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,9 @@ enum Command {
     /// Releases: verify.
     #[command(subcommand)]
     Release(release::Release),
+    /// Tools that researchers bring in: pack, check, submit, list, withdraw.
+    #[command(subcommand)]
+    Tool(tool::Tool),
     /// Say what this machine can enforce, and how to mend what it can't.
     Doctor,
     /// Play the whole story on loopback, or act as a person of a demo that runs.
@@ -108,6 +112,7 @@ async fn run(command: Command, lang: Lang) -> Outcome {
         Command::Status(connect) => admin::status(&connect, lang).await,
         Command::Ledger(ledger) => ledger::run(ledger, lang),
         Command::Release(release) => release::run(release, lang),
+        Command::Tool(tool) => tool::run(tool, lang).await,
         Command::Demo(demo) => demo::run(demo, lang).await,
         // Answered in `main`, before there are threads.
         Command::Doctor => Ok(()),

@@ -656,9 +656,10 @@ impl World {
                 key: dir.join(format!("admin/{operator}.key")),
             };
             let connect = format!(
-                "policy = \"{}\"\ngateway = \"{}\"\n\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
+                "policy = \"{}\"\ngateway = \"{}\"\nreview = \"{}\"\n\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
                 self.layout.policy,
                 self.layout.admin,
+                self.layout.review,
                 pem.certificate.display(),
                 pem.key.display(),
                 dir.join("admin/services.crt").display()

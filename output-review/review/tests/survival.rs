@@ -24,6 +24,7 @@ fn nothing_without_its_entry(stage: &Stage) {
         states,
         votes,
         bundles,
+        ..
     } = stage.snapshot();
     let ledger = stage.ledger();
     let entries = |wanted: &str| ledger.iter().filter(|kind| *kind == wanted).count();

@@ -204,7 +204,8 @@ async fn one_vote_is_not_enough_and_counts_once() {
         Snapshot {
             states: vec!["half-voted".to_owned()],
             votes: 1,
-            bundles: 0
+            bundles: 0,
+            ..Snapshot::default()
         }
     );
     assert_eq!(
@@ -396,7 +397,8 @@ async fn output_that_fails_its_checks_never_comes_to_a_vote() {
         Snapshot {
             states: vec!["failed-checks".to_owned()],
             votes: 0,
-            bundles: 0
+            bundles: 0,
+            ..Snapshot::default()
         }
     );
     // The author reads what to change, without a count.
