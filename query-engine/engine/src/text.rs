@@ -210,53 +210,69 @@ fn number_parameters(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<Opt
     let mut numbered = Vec::with_capacity(tokens.len());
     let mut places = Vec::new();
     for token in tokens {
-        // To the tokenizer `?||'x'`, `?-1` and `-?` begin with one operator each.
-        let (before, after) = match &token.token {
-            Token::Question => (Vec::new(), None),
-            Token::QuestionMarkDoubleVerticalBar => (Vec::new(), Some(Token::StringConcat)),
-            Token::QuestionMarkDash => (Vec::new(), Some(Token::Minus)),
-            Token::CustomBinaryOperator(operator) if operator.ends_with('?') => {
-                match operators_before(operator) {
-                    Some(before) => (before, None),
-                    None => {
-                        numbered.push(token);
-                        continue;
-                    }
-                }
-            }
-            _ => {
-                numbered.push(token);
-                continue;
-            }
+        let Some(words) = words_around(&token.token) else {
+            numbered.push(token);
+            continue;
         };
         let span = token.span;
-        let width: usize = before.iter().map(|token| token.to_string().len()).sum();
-        let column = span
-            .start
-            .column
-            .saturating_add(u64::try_from(width).unwrap_or(0));
-        places.push(place(span.start.line, column));
-        let parameter = Token::Placeholder(parameter_name(places.len() - 1));
-        numbered.extend(
-            before
-                .into_iter()
-                .map(|token| TokenWithSpan::new(token, span)),
-        );
-        numbered.push(TokenWithSpan::new(parameter, span));
-        numbered.extend(after.map(|token| TokenWithSpan::new(token, span)));
+        let mut column = span.start.column;
+        for word in words {
+            let width = word.to_string().len();
+            let word = match word {
+                Token::Question => {
+                    places.push(place(span.start.line, column));
+                    Token::Placeholder(parameter_name(places.len() - 1))
+                }
+                other => other,
+            };
+            column = column.saturating_add(u64::try_from(width).unwrap_or(0));
+            numbered.push(TokenWithSpan::new(word, span));
+        }
     }
     (numbered, places)
 }
 
-/// The operators of `||?` without its question mark; `None` where there are others in it.
-fn operators_before(operator: &str) -> Option<Vec<Token>> {
-    let before = operator.strip_suffix('?')?;
-    if before.contains('?') {
-        return None;
+/// The words of an operator with question marks in it: to the tokenizer `?||'x'` begins with one operator, and
+/// `a-?<?` has one in its middle. `None` for other words, and for operators that nobody knows.
+fn words_around(token: &Token) -> Option<Vec<Token>> {
+    let written = match token {
+        Token::Question => return Some(vec![Token::Question]),
+        Token::QuestionMarkDoubleVerticalBar | Token::QuestionMarkDash => token.to_string(),
+        Token::CustomBinaryOperator(written) if written.contains('?') => written.clone(),
+        _ => return None,
+    };
+    let mut words = Vec::new();
+    for (number, operator) in written.split('?').enumerate() {
+        if number > 0 {
+            words.push(Token::Question);
+        }
+        for word in Tokenizer::new(&PostgreSqlDialect {}, operator)
+            .tokenize()
+            .ok()?
+        {
+            let is_operator = matches!(
+                word,
+                Token::Eq
+                    | Token::Neq
+                    | Token::Lt
+                    | Token::LtEq
+                    | Token::Gt
+                    | Token::GtEq
+                    | Token::Plus
+                    | Token::Minus
+                    | Token::Mul
+                    | Token::Div
+                    | Token::Mod
+                    | Token::StringConcat
+                    | Token::Tilde
+            );
+            if !is_operator {
+                return None;
+            }
+            words.push(word);
+        }
     }
-    Tokenizer::new(&PostgreSqlDialect {}, before)
-        .tokenize()
-        .ok()
+    Some(words)
 }
 
 /// What a `?` is called while it is parsed. No statement can write it: its tokenizer knows `?` and `0`.

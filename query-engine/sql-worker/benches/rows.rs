@@ -2,7 +2,8 @@
 //! thread empties, beside a `memcpy` of the same bytes and a pipe that only passes them on.
 //!
 //! Three columns of floats, `KEKKAI_BENCH_ROWS` rows (default 4 Mi): as laboratories give them (two decimals,
-//! they compress) and random (they don't), of a table about nobody and of one about persons.
+//! they compress) and random (they don't), of a table about nobody and of one about persons. The worker's own
+//! processor time stands beside: other work on the machine doesn't change it.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -65,10 +66,14 @@ fn main() {
         ));
         for name in names {
             let mut times = Vec::new();
+            let before = processor_time(worker.child.pid());
             for _ in 0..RUNS {
                 times.push(stream(&mut worker, &name, rows).await);
             }
+            let used = processor_time(worker.child.pid()) - before;
             report(&name, bytes, median(times));
+            let per_run = used / u32::try_from(RUNS).unwrap();
+            report("  in the worker", bytes, per_run);
         }
         worker.child.kill().unwrap();
     });
@@ -80,6 +85,15 @@ fn report(what: &str, bytes: usize, time: Duration) {
         "{what:<20} {:>8.1} ms {megabytes:>8.0} MB/s",
         time.as_secs_f64() * 1e3
     );
+}
+
+/// What a process has used of processors so far.
+fn processor_time(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = |at: usize| fields.split(' ').nth(at).unwrap().parse::<u64>().unwrap();
+    // `utime` and `stime`, in hundredths of a second on every Linux of today.
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

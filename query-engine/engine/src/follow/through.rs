@@ -73,10 +73,11 @@ impl Follow<'_> {
     pub(super) fn distinct(&mut self, input: &LogicalPlan) -> Checked<Followed> {
         let shown = input.schema().columns();
         let followed = self.plan(input)?;
-        let is_own = followed
-            .persons
-            .iter()
-            .all(|person| shown.iter().any(|column| person.has_exact_key(column)));
+        let is_own = followed.persons.iter().all(|person| {
+            shown
+                .iter()
+                .any(|column| is_exact_key(&followed, person, column))
+        });
         if !is_own {
             return Err(self.not_followed("DISTINCT", &[Keyword::DISTINCT]));
         }
@@ -181,10 +182,21 @@ fn common_keys(branches: &[(Vec<Column>, Followed)]) -> Vec<usize> {
         keys.retain(|index| {
             shown
                 .get(*index)
-                .is_some_and(|column| person.has_exact_key(column))
+                .is_some_and(|column| is_exact_key(followed, person, column))
         });
     }
     keys
+}
+
+/// True for a column that holds a person's key, whatever it was called below.
+fn is_exact_key(followed: &Followed, person: &Person, column: &Column) -> bool {
+    let schema = followed.plan.schema();
+    let index = schema.maybe_index_of_column(column);
+    index.is_some()
+        && person
+            .keys
+            .iter()
+            .any(|key| key.exact && schema.maybe_index_of_column(&key.column) == index)
 }
 
 /// What a window function is partitioned by.
