@@ -49,6 +49,7 @@ import numbers
 import operator
 import pickle
 import pprint
+import pydoc
 import random
 import re
 import reprlib

@@ -160,8 +160,12 @@ class Scripts(unittest.TestCase):
             self.assertTrue(math.isclose(one, other, rel_tol=1e-12), f"{one} for {other}")
 
     def test_help_is_there(self):
-        ran = Ran("import kekkai\nprint(kekkai.sql.__doc__)")
+        ran = Ran("import kekkai\nhelp(kekkai.sql)")
+        self.assertTrue(ran.is_good, ran.log)
         self.assertIn("The rows of a `SELECT`", ran.log)
+
+    def test_nesting_beyond_the_stack_is_named_as_such(self):
+        self.stops("import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return f(n + 1)\nf(0)", "stack-limit")
 
 
 if __name__ == "__main__":

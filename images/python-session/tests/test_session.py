@@ -166,9 +166,8 @@ class Scratch(unittest.TestCase):
                     use()
 
     def test_a_full_scratch_is_an_error(self):
-        with Session().active():
-            with self.assertRaises(kekkai.ScratchError) as caught:
-                kekkai.scratch["big"] = b"x" * 2000
+        with Session().active(), self.assertRaises(kekkai.ScratchError) as caught:
+            kekkai.scratch["big"] = b"x" * 2000
         self.assertIn("scratch_kib_max", str(caught.exception))
 
 

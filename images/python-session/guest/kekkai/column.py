@@ -123,9 +123,7 @@ class Column(Sequence):
         """The values at these places, in their order; None gives a missing value."""
         places = list(places)
         if None in places or not isinstance(self.raw, (memoryview, array)):
-            values = [None if at is None else self[at] for at in places]
-            taken = Column(self.name, self.type, values)
-            return taken
+            return Column(self.name, self.type, [None if at is None else self[at] for at in places])
         raw = self.raw
         code = raw.format if isinstance(raw, memoryview) else raw.typecode
         picked = array(code, [raw[at] for at in places])
