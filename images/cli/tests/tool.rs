@@ -10,9 +10,17 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const SBOM: &str = r#"{"bomFormat": "CycloneDX", "specVersion": "1.5",
-    "metadata": {"component": {"name": "riskratio", "version": "1.0.0"}},
-    "components": [{"name": "wasi-libc", "version": "0.1"}]}"#;
+use kekkai_types::Digest;
+
+fn sbom(component: &[u8]) -> String {
+    let digest = Digest::of(component);
+    format!(
+        r#"{{"bomFormat": "CycloneDX", "specVersion": "1.5",
+    "metadata": {{"component": {{"name": "riskratio", "version": "1.0.0",
+        "hashes": [{{"alg": "SHA-256", "content": "{digest}"}}]}}}},
+    "components": [{{"name": "wasi-libc", "version": "0.1"}}]}}"#
+    )
+}
 
 fn component(import: &str) -> Vec<u8> {
     wat::parse_str(format!(
@@ -34,8 +42,9 @@ impl Author {
         let author = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        std::fs::write(author.path("tool.wasm"), component("wasi:io/poll@0.2.0")).unwrap();
-        std::fs::write(author.path("sbom.json"), SBOM).unwrap();
+        let tool = component("wasi:io/poll@0.2.0");
+        std::fs::write(author.path("sbom.json"), sbom(&tool)).unwrap();
+        std::fs::write(author.path("tool.wasm"), tool).unwrap();
         let made = Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-f"])
             .arg(author.path("id"))

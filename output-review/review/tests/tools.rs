@@ -32,10 +32,12 @@ fn component(version: u8) -> Vec<u8> {
     .unwrap()
 }
 
-fn sbom(name: &str) -> String {
+fn sbom(name: &str, component: &[u8]) -> String {
+    let digest = Digest::of(component);
     format!(
         r#"{{"bomFormat": "CycloneDX", "specVersion": "1.5",
-            "metadata": {{"component": {{"name": "{name}", "version": "1.2.3"}}}},
+            "metadata": {{"component": {{"name": "{name}", "version": "1.2.3",
+                "hashes": [{{"alg": "SHA-256", "content": "{digest}"}}]}}}},
             "components": [{{"name": "<b>libc", "version": "0.1", "purl": "pkg:generic/libc@0.1"}}]}}"#
     )
 }
@@ -48,7 +50,7 @@ fn signed_by(signer: &str, author: &str, name: &str, version: u8) -> ToolRequest
         ToolName::new(name).unwrap(),
         "Risk ratio of two groups".to_owned(),
         component(version),
-        sbom(name).into_bytes(),
+        sbom(name, &component(version)).into_bytes(),
     )
     .unwrap();
     let signature = ssh_key_of(signer)

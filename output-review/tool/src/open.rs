@@ -70,7 +70,7 @@ pub fn open(request: &ToolRequest) -> Result<Opened, ToolError> {
         return Err(ToolError::Digest("bill of materials"));
     }
     let imports = check_component(&component)?;
-    let sbom = check_sbom(&bill, &manifest.name)?;
+    let sbom = check_sbom(&bill, &manifest.name, &manifest.component_sha256)?;
     Ok(Opened {
         manifest: manifest.clone(),
         signer,

@@ -36,13 +36,14 @@ pub fn pack(
 ) -> Result<Packed, ToolError> {
     check_description(&description)?;
     check_component(&component)?;
-    check_sbom(&sbom, &name)?;
+    let component_sha256 = Digest::of(&component);
+    check_sbom(&sbom, &name, &component_sha256)?;
     let manifest = ToolManifest {
         agreement,
         author,
         name,
         description,
-        component_sha256: Digest::of(&component),
+        component_sha256,
         component_bytes: length(&component),
         sbom_sha256: Digest::of(&sbom),
         sbom_bytes: length(&sbom),
@@ -112,7 +113,11 @@ pub(crate) fn check_component(bytes: &[u8]) -> Result<Vec<String>, ToolError> {
     Ok(checked.imports().to_vec())
 }
 
-pub(crate) fn check_sbom(bytes: &[u8], name: &ToolName) -> Result<Sbom, ToolError> {
+pub(crate) fn check_sbom(
+    bytes: &[u8],
+    name: &ToolName,
+    component: &Digest,
+) -> Result<Sbom, ToolError> {
     at_most("bill of materials", bytes.len(), TOOL_SBOM_MAX)?;
-    Ok(Sbom::parse(bytes, name.as_str())?)
+    Ok(Sbom::parse(bytes, name.as_str(), component)?)
 }

@@ -1,9 +1,10 @@
 //! The software bill of materials: CycloneDX, JSON.
 //!
-//! Asked for: `bomFormat` and a `specVersion` 1.4 to 1.7; `metadata.component`, named as the tool; and
-//! `components`, each with a name and a version, or an empty list for a tool that is built of nothing
-//! else. Whether the list is complete nobody can compute: reviewers read it, and the author signed it.
+//! Asked for: `bomFormat` and a `specVersion` 1.4 to 1.7; `metadata.component`, named as the tool and with
+//! the SHA-256 of the very component among its `hashes`; and `components`, each with a name and a
+//! version, or an empty list for a tool that is built of nothing else. Whether the list is complete nobody can compute: reviewers read it, and the author signed it.
 
+use kekkai_types::Digest;
 use serde::Deserialize;
 
 /// Components that a bill may name.
@@ -50,6 +51,9 @@ pub enum SbomError {
     /// It is about something else.
     #[error("\"metadata.component.name\" must be the tool's name, \"{0}\"")]
     OtherTool(String),
+    /// It is about another build.
+    #[error("\"metadata.component.hashes\" must hold the component's SHA-256, {0}")]
+    OtherBuild(Digest),
     /// A component without name or version; counted from 1.
     #[error("component {0} has no name or no version")]
     Nameless(usize),
@@ -81,11 +85,19 @@ struct RawPart {
     version: String,
     #[serde(default)]
     purl: String,
+    #[serde(default)]
+    hashes: Vec<RawHash>,
+}
+
+#[derive(Deserialize)]
+struct RawHash {
+    alg: String,
+    content: String,
 }
 
 impl Sbom {
-    /// Parses the bill of a tool. Fields that CycloneDX has and this does not read are ignored.
-    pub fn parse(bytes: &[u8], tool: &str) -> Result<Self, SbomError> {
+    /// Parses the bill of a tool whose component has this digest. Fields that CycloneDX has and this does not read are ignored.
+    pub fn parse(bytes: &[u8], tool: &str, component: &Digest) -> Result<Self, SbomError> {
         let raw: Raw = serde_json::from_slice(bytes).map_err(|error| SbomError::Malformed {
             line: error.line(),
             column: error.column(),
@@ -95,6 +107,12 @@ impl Sbom {
         }
         if raw.metadata.component.name != tool {
             return Err(SbomError::OtherTool(tool.to_owned()));
+        }
+        let is_this_build = raw.metadata.component.hashes.iter().any(|hash| {
+            hash.alg == "SHA-256" && hash.content.eq_ignore_ascii_case(&component.to_string())
+        });
+        if !is_this_build {
+            return Err(SbomError::OtherBuild(*component));
         }
         if raw.components.len() > SBOM_PARTS_MAX {
             return Err(SbomError::TooLarge);

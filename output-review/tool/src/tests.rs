@@ -11,9 +11,15 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
 use crate::{ToolError, open, pack, parse};
 
-const SBOM: &str = r#"{"bomFormat": "CycloneDX", "specVersion": "1.5",
-    "metadata": {"component": {"name": "riskratio", "version": "1.0.0"}},
-    "components": [{"group": "wasi", "name": "libc", "version": "0.1", "purl": "pkg:generic/wasi-libc@0.1"}]}"#;
+fn sbom(component: &[u8]) -> String {
+    let digest = Digest::of(component);
+    format!(
+        r#"{{"bomFormat": "CycloneDX", "specVersion": "1.5",
+    "metadata": {{"component": {{"name": "riskratio", "version": "1.0.0",
+        "hashes": [{{"alg": "SHA-1", "content": "00"}}, {{"alg": "SHA-256", "content": "{digest}"}}]}}}},
+    "components": [{{"group": "wasi", "name": "libc", "version": "0.1", "purl": "pkg:generic/wasi-libc@0.1"}}]}}"#
+    )
+}
 
 fn component(more: &str) -> Vec<u8> {
     wat::parse_str(format!(
@@ -53,7 +59,7 @@ fn packed(component: Vec<u8>, sbom: &str) -> Result<crate::Packed, ToolError> {
 }
 
 fn request() -> ToolRequest {
-    let packed = packed(component(""), SBOM).unwrap();
+    let packed = packed(component(""), &sbom(&component(""))).unwrap();
     let signature = signed(&packed.text(), TOOL_NAMESPACE);
     packed.sign(signature).unwrap()
 }
@@ -101,7 +107,7 @@ fn one_changed_byte_is_refused() {
         assert_eq!(code(&changed), what);
     }
     let mut changed = good.clone();
-    changed.sbom = STANDARD.encode(SBOM.replace("0.1", "0.2"));
+    changed.sbom = STANDARD.encode(sbom(&component("")).replace("0.1", "0.2"));
     assert_eq!(code(&changed), "tool-altered");
     // With the digests put right, the signature is about something else.
     let mut changed = good.clone();
@@ -110,6 +116,12 @@ fn one_changed_byte_is_refused() {
     changed.manifest.component_sha256 = Digest::of(&other);
     changed.manifest.component_bytes = u64::try_from(other.len()).unwrap();
     assert_eq!(code(&changed), "tool-not-signed");
+    // Signed anew, the bill is still another build's.
+    assert_eq!(code(&resigned(changed.clone())), "tool-sbom");
+    let bill = sbom(&other);
+    changed.sbom = STANDARD.encode(&bill);
+    changed.manifest.sbom_sha256 = Digest::of(bill.as_bytes());
+    changed.manifest.sbom_bytes = u64::try_from(bill.len()).unwrap();
     assert!(open(&resigned(changed)).is_ok(), "the control");
     for change in [
         |r: &mut ToolRequest| r.manifest.author = PersonId::new("tanaka").unwrap(),
@@ -176,7 +188,10 @@ fn component_that_may_not_run_is_refused_when_it_is_packed_and_when_it_is_opened
         ("(core module (memory 1 2 shared))", "tool-component"),
     ] {
         let bad = component(more);
-        assert_eq!(packed(bad.clone(), SBOM).unwrap_err().code(), expected);
+        assert_eq!(
+            packed(bad.clone(), &sbom(&bad)).unwrap_err().code(),
+            expected
+        );
         let mut request = request();
         request.component = STANDARD.encode(&bad);
         request.manifest.component_sha256 = Digest::of(&bad);
@@ -189,28 +204,31 @@ fn component_that_may_not_run_is_refused_when_it_is_packed_and_when_it_is_opened
             (func (export "run-script") (canon lift (core func $i "run"))))"#,
     )
     .unwrap();
-    assert_eq!(packed(language, SBOM).unwrap_err().code(), "tool-component");
+    assert_eq!(packed(language, "").unwrap_err().code(), "tool-component");
     assert_eq!(
-        packed(b"#!/bin/sh".to_vec(), SBOM).unwrap_err().code(),
+        packed(b"#!/bin/sh".to_vec(), "").unwrap_err().code(),
         "tool-component"
     );
     let large = vec![0; 64 * 1024 * 1024 + 1];
-    assert_eq!(packed(large, SBOM).unwrap_err().code(), "tool-too-large");
+    assert_eq!(packed(large, "").unwrap_err().code(), "tool-too-large");
 }
 
 #[test]
 fn bill_of_materials_is_needed_and_names_its_parts() {
+    let good = sbom(&component(""));
     for bad in [
         "",
         "{}",
         "[]",
-        &SBOM.replace("CycloneDX", "SPDX"),
-        &SBOM.replace("\"1.5\"", "\"2.0\""),
-        &SBOM.replace("riskratio", "other"),
-        &SBOM.replace("\"libc\"", "\"\""),
-        &SBOM.replace("\"0.1\"", "\" \""),
-        &SBOM.replace("\"components\"", "\"services\""),
-        &SBOM.replace("libc", &"x".repeat(201)),
+        &good.replace("CycloneDX", "SPDX"),
+        &good.replace("\"1.5\"", "\"2.0\""),
+        &good.replace("riskratio", "other"),
+        &good.replace("\"libc\"", "\"\""),
+        &good.replace("\"0.1\"", "\" \""),
+        &good.replace("\"components\"", "\"services\""),
+        &good.replace("libc", &"x".repeat(201)),
+        &good.replace("SHA-256", "SHA-512"),
+        &sbom(b"another build"),
     ] {
         assert_eq!(
             packed(component(""), bad).unwrap_err().code(),
@@ -218,7 +236,7 @@ fn bill_of_materials_is_needed_and_names_its_parts() {
             "{bad}"
         );
     }
-    assert!(packed(component(""), &SBOM.replace("wasi", "")).is_ok());
+    assert!(packed(component(""), &good.replace("wasi", "")).is_ok());
 }
 
 #[test]
@@ -260,7 +278,7 @@ fn stock_ssh_keygen_signs_and_verifies_requests() {
         .status()
         .unwrap();
     assert!(made.success());
-    let packed = packed(component(""), SBOM).unwrap();
+    let packed = packed(component(""), &sbom(&component(""))).unwrap();
     let text = dir.path().join("manifest");
     std::fs::write(&text, packed.text()).unwrap();
     let signed = Command::new("ssh-keygen")
