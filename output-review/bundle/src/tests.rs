@@ -2,16 +2,16 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kekkai_checks::{ProfileName, Report, check};
+use kekkai_checks::{ProfileName, Report, check, check_content};
 use kekkai_output::{
-    Aggregate, Cell, Column, ColumnKind, Content, Evidence, Lineage, OutputDigest, Suppression,
-    Table, Value, ValueType,
+    Aggregate, BodyKind, Cell, Column, ColumnKind, Content, Evidence, Lineage, OutputDigest,
+    ProgramBody, ProgramLineage, ProgramOutput, Read, Suppression, Table, Value, ValueType,
 };
 use kekkai_types::{AgreementId, DatasetId, Digest, OutputId, PersonId, Timestamp};
 
 use crate::{
     Accept, Approval, ApprovalError, BundleError, Candidate, Release, ReleaseKey, ReleaseSigner,
-    verify,
+    Subject, verify,
 };
 
 struct Case {
@@ -342,4 +342,87 @@ fn keys_parse_and_print_nothing_secret() {
         )
         .is_err_and(|e| !e.to_string().contains("abad1dea"))
     );
+}
+
+/// A program's text, with a script and a statement that must stay inside.
+fn program() -> Case {
+    let content = Content::Program(ProgramOutput {
+        body: ProgramBody::Text("The risk ratio is 1.42.\n".to_owned()),
+        lineage: ProgramLineage {
+            program: "python study.py".to_owned(),
+            digest: Digest::of(b"script"),
+            source: "print('script-sentinel')".to_owned(),
+            args: vec!["--year=2024".to_owned()],
+            reads: vec![Read {
+                sql: "SELECT 'statement-sentinel'".to_owned(),
+                rows: 98_765,
+                persons: Some(43_210),
+            }],
+            datasets: vec![(DatasetId::new("hospital").unwrap(), 1)],
+            threshold: 10,
+            policy: Digest::of(b"terms"),
+        },
+    });
+    Case {
+        report: check_content(&content, &ProfileName::Strict.profile()),
+        content,
+        ..Case::new()
+    }
+}
+
+#[test]
+fn program_leaves_with_its_name_and_digest_and_nothing_that_it_could_have_written_into_them() {
+    let case = program();
+    let bundle = case.bundle();
+    let verified = verify(&bundle, &signer().public()).unwrap();
+    assert_eq!(verified.file("output.txt"), b"The risk ratio is 1.42.\n");
+    assert_eq!(verified.csv(), b"", "there is no table in it");
+    let Subject::Program { kind, source } = &verified.record.subject else {
+        panic!("{:?}", verified.record.subject);
+    };
+    assert_eq!(*kind, BodyKind::Text);
+    assert_eq!(source.program, "python study.py");
+    assert_eq!(source.digest, Digest::of(b"script"));
+    let mut whole = String::from_utf8(bundle).unwrap();
+    for (name, file) in &verified.files {
+        let text = String::from_utf8(file.clone()).unwrap();
+        if name.starts_with("README") {
+            assert!(text.contains(&Digest::of(b"script").to_string()), "{name}");
+        }
+        whole.push_str(&text);
+    }
+    for inside in ["script-sentinel", "statement-sentinel", "98765", "43210"] {
+        assert!(!whole.contains(inside), "{inside}");
+    }
+    // What the program read is named all the same: other reads, another record.
+    let mut other = program();
+    if let Content::Program(output) = &mut other.content {
+        output.lineage.reads[0].rows += 1;
+    }
+    let other = verify(&other.bundle(), &signer().public()).unwrap();
+    assert_ne!(other.record.subject, verified.record.subject);
+}
+
+#[test]
+fn program_that_failed_its_checks_is_not_approved_by_anybody() {
+    let mut case = program();
+    if let Content::Program(output) = &mut case.content {
+        output.lineage.reads[0].persons = Some(3);
+    }
+    case.report = check_content(&case.content, &ProfileName::Strict.profile());
+    let refused =
+        Approval::grant(&case.candidate(), [&case.vote("mori"), &case.vote("ueda")]).unwrap_err();
+    assert!(matches!(refused, ApprovalError::FailedChecks(_)));
+}
+
+#[test]
+fn vote_on_another_script_approves_nothing() {
+    let case = program();
+    let vote = case.vote("mori");
+    let mut changed = program();
+    if let Content::Program(output) = &mut changed.content {
+        output.lineage.source.push(' ');
+    }
+    let refused = Approval::grant(&changed.candidate(), [&vote, &changed.vote("ueda")]);
+    assert!(matches!(refused, Err(ApprovalError::StaleVote(_))));
 }
