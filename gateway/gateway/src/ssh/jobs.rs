@@ -71,7 +71,7 @@ pub(super) async fn wait(shell: &mut Shell, live: &LiveSession, job: &JobId) -> 
         }
         print(shell, &answer.log.lines).await;
         // It never goes back: a line is shown once.
-        let is_log_whole = answer.log.next <= log_from;
+        let is_log_whole = answer.log.lines.is_empty() || answer.log.next <= log_from;
         log_from = log_from.max(answer.log.next);
         if is_running && shell.is_terminal() {
             progress = render::progress_line(&answer, lang, shell.width());

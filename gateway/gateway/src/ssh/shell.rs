@@ -21,7 +21,9 @@ const COLUMNS_DEFAULT: u32 = 100;
 /// Ctrl-C, as a key.
 const INTERRUPT: u8 = 0x03;
 /// A pipe that shall give a script says nothing for at most this long.
-const PIPE_PAUSE_MAX: Duration = Duration::from_secs(60);
+const PIPE_PAUSE_MAX: Duration = Duration::from_secs(120);
+/// A pipe gives its whole script in this time: no lease watches over it yet.
+const PIPE_TIME_MAX: Duration = Duration::from_secs(1800);
 /// What stands before each line of a script that is typed.
 const SOURCE_PROMPT: &str = "      | ";
 /// Exit statuses.
@@ -300,8 +302,10 @@ impl Shell {
     /// Everything that a pipe gives. `None`: it never ended, and that was said.
     async fn piped_source(&mut self) -> Option<Result<String, SourceError>> {
         let mut source = Source::default();
+        let end = tokio::time::Instant::now() + PIPE_TIME_MAX;
         while !source.is_too_long() {
-            let input = tokio::time::timeout(PIPE_PAUSE_MAX, self.input.recv()).await;
+            let pause = tokio::time::Instant::now() + PIPE_PAUSE_MAX;
+            let input = tokio::time::timeout_at(end.min(pause), self.input.recv()).await;
             match input {
                 Ok(Some(Input::Bytes(bytes))) => source.bytes(&bytes),
                 Ok(Some(Input::Columns(_))) => {}

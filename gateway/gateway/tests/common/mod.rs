@@ -7,10 +7,11 @@ pub mod runs;
 pub mod services;
 pub mod ssh;
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use kekkai_authenticator::{Authenticator, Model, Token};
 use kekkai_gateway::config::Config;
@@ -53,11 +54,14 @@ impl Person {
                 .as_secs();
             // The gateway accepts the neighbouring steps, so three codes fit in any moment; the oldest
             // one only while its time is not about to end.
-            let oldest = if now % 30 < 20 {
-                now / 30 - 1
-            } else {
-                now / 30
-            };
+            let is_early = now % 30 < 20;
+            let oldest = if is_early { now / 30 - 1 } else { now / 30 };
+            // The first code is an early one: two more are there without a wait, which a connection code
+            // would not outlive.
+            if self.used_step == 0 && !is_early {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                continue;
+            }
             for step in oldest..=now / 30 + 1 {
                 if step > self.used_step {
                     self.used_step = step;
@@ -79,14 +83,16 @@ pub async fn wait_for(mut holds: impl FnMut() -> bool) {
     panic!("it never holds");
 }
 
-/// A port below those that the kernel gives to outgoing connections: none of them can take it away.
+/// A port below those that the kernel gives to outgoing connections: none of them can take it away, and
+/// neither can another stage of this process.
 pub fn free_port() -> SocketAddr {
     use std::hash::{BuildHasher as _, Hasher as _};
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let random = std::hash::RandomState::new().build_hasher().finish() % 22_000;
         let port = 10_000 + u16::try_from(random).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
+        if TcpListener::bind(address).is_ok() && GIVEN.lock().unwrap().insert(port) {
             return address;
         }
     }
@@ -183,13 +189,14 @@ idle_connection_s = 2
             .await
             .unwrap();
         });
-        self.stop = Some(stop);
-        self.gateway = Some(gateway);
         for address in [ssh, https] {
             while tokio::net::TcpStream::connect(address).await.is_err() {
+                assert!(!gateway.is_finished(), "the gateway did not start");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         }
+        self.stop = Some(stop);
+        self.gateway = Some(gateway);
     }
 
     pub async fn stop(&mut self) {
