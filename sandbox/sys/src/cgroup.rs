@@ -322,12 +322,14 @@ impl Group {
 
     fn end(&self, limit: Duration) -> Result<(), CgroupError> {
         let deadline = Instant::now() + limit;
-        self.kill()?;
+        let killed = self.kill();
         loop {
-            match remove(&self.path) {
-                Ok(()) => return Ok(()),
-                Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK),
-                Err(_) => return Err(CgroupError::Busy),
+            // Only an empty group can be removed: where that works, nothing is left to be killed.
+            match (remove(&self.path), &killed) {
+                (Ok(()), _) => return Ok(()),
+                (Err(_), Ok(())) if Instant::now() < deadline => std::thread::sleep(LOOK),
+                (Err(_), Ok(())) => return Err(CgroupError::Busy),
+                (Err(_), Err(_)) => return killed,
             }
         }
     }

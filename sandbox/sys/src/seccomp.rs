@@ -120,9 +120,7 @@ mod tests {
         "linkat",
         "symlink",
         "symlinkat",
-        "rename",
         "renameat2",
-        "unlink",
         "name_to_handle_at",
         "open_by_handle_at",
         "personality",
@@ -164,6 +162,8 @@ mod tests {
         "pidfd_send_signal",
         "setsockopt",
         "getdents64",
+        "rename",
+        "unlink",
     ];
 
     #[test]

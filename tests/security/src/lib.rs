@@ -101,7 +101,8 @@ impl Launcher {
         };
         let hello = jailed.line();
         if hello.as_deref() != Some("jailed") {
-            panic!("{kind}: {hello:?}: {}", jailed.log());
+            let log = jailed.log();
+            panic!("{kind}: {hello:?}, {:?}: {log}", jailed.child.reap());
         }
         jailed
     }

@@ -121,23 +121,24 @@ pub fn cell(launcher: &Launcher, kind: ProcessKind, attack: &Attack, token: &str
     }
 }
 
-/// The whole table. `controls` are asked as whoever runs this.
+/// The whole table, the kinds of one attack side by side.
 pub fn run(program: &Path, attacks: &[Attack], token: &str) -> Vec<Row> {
     let launcher = Launcher::new(program);
-    attacks
-        .iter()
-        .map(|attack| Row {
-            attack: attack.clone(),
-            control: control(program, attack),
-            cells: ProcessKind::ALL
-                .into_iter()
-                .map(|kind| match kind {
-                    ProcessKind::Broker => as_broker(program, attack),
-                    _ => cell(&launcher, kind, attack, token),
-                })
-                .collect(),
+    let one = &|kind, attack: &Attack| match kind {
+        ProcessKind::Broker => as_broker(program, attack),
+        _ => cell(&launcher, kind, attack, token),
+    };
+    let row = |attack: &Attack| {
+        std::thread::scope(|scope| {
+            let cells = ProcessKind::ALL.map(|kind| scope.spawn(move || one(kind, attack)));
+            Row {
+                attack: attack.clone(),
+                control: control(program, attack),
+                cells: cells.map(|cell| cell.join().unwrap()).into(),
+            }
         })
-        .collect()
+    };
+    attacks.iter().map(row).collect()
 }
 
 /// The table as Markdown.

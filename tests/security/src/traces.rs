@@ -24,6 +24,27 @@ fn links(pid: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Seconds since the machine started.
+fn uptime() -> f64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap();
+    text.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// When a process was started, in seconds since the machine was; `None` when it has ended.
+fn started(pid: &str) -> Option<f64> {
+    /// Of proc_pid_stat(5): field 22, counted from the one behind the name, in ticks of 10 ms.
+    const START_AFTER_NAME: usize = 19;
+    const TICKS: f64 = 100.0;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks: f64 = rest
+        .split_whitespace()
+        .nth(START_AFTER_NAME)?
+        .parse()
+        .ok()?;
+    Some(ticks / TICKS)
+}
+
 impl Namespaces {
     /// Of a process that lives.
     pub fn of(pid: i32) -> Self {
@@ -45,16 +66,18 @@ impl Namespaces {
         self.links.is_empty()
     }
 
-    /// Looks at every process and every mount of the machine for them, and for the process itself.
+    /// Looks at every process and every mount of the machine for them, and for the process itself. To be
+    /// called when it has ended.
     pub fn assert_gone(&self, whose: &str) {
         let deadline = Instant::now() + GONE_LIMIT;
-        while let Some(trace) = self.trace() {
+        let now = uptime();
+        while let Some(trace) = self.trace(now) {
             assert!(Instant::now() < deadline, "{whose} left {trace}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn trace(&self) -> Option<String> {
+    fn trace(&self, ended: f64) -> Option<String> {
         if Path::new(&format!("/proc/{}", self.pid)).exists() {
             return Some(format!("process {}", self.pid));
         }
@@ -63,7 +86,10 @@ impl Namespaces {
             if !name.bytes().all(|byte| byte.is_ascii_digit()) {
                 continue;
             }
-            if let Some(link) = links(&name).intersection(&self.links).next() {
+            if let Some(link) = links(&name).intersection(&self.links).next()
+                // The kernel gives a number anew: what was started later holds another namespace.
+                && started(&name).is_some_and(|started| started <= ended)
+            {
                 return Some(format!("{link}, held by process {name}"));
             }
         }

@@ -51,7 +51,8 @@ fn main() {
     };
     let socket: OwnedFd = jail::take_socket().expect("no socket");
     assert!(jail::take_socket().is_none(), "the socket was taken twice");
-    let mut socket = UnixStream::from(socket);
+    // As a file: read and write, which the list has, not recv.
+    let mut socket = File::from(socket);
     let text = match report {
         Ok(report) => format!("environment {environment} {report:?}\n"),
         Err(error) => format!("error {error}\n"),

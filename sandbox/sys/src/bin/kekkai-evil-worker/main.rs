@@ -4,7 +4,7 @@
 //! - `--outside NAME` does one without a jail: ends with 0 when it works, 2 where this kernel has no such
 //!   thing, 1 with the error otherwise.
 //! - `--broker NAME` does one under the broker's list of system calls, as a process outside the jail does.
-//! - `--kind=KIND` with a jail's arguments: enters that jail like a worker, says `jailed`, then does what
+//! - `--kind=KIND [--without=LINE]` with a jail's arguments: enters that jail like a worker, says `jailed`, then does what
 //!   its socket asks by name and answers `worked` or the error's name.
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,6 @@
 
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use kekkai_sys::{JailSpec, ProcessKind, jail, memfd, scm, seccomp};
@@ -135,13 +134,22 @@ fn inside(kind: &str, args: &[String]) -> ExitCode {
         .find(|known| known.as_str() == kind)
         .expect("a kind of jailed process");
     // The first is skipped, as a program's name is.
-    let spec = JailSpec::from_args(kind, args[1..].iter().cloned()).expect("arguments");
-    if let Err(error) = jail::enter(&spec) {
+    let without = args.iter().find_map(|arg| arg.strip_prefix("--without="));
+    let args = args[1..]
+        .iter()
+        .filter(|arg| !arg.starts_with("--without="));
+    let spec = JailSpec::from_args(kind, args.cloned()).expect("arguments");
+    let entered = match without {
+        Some(line) => jail::enter_without(&spec, line),
+        None => jail::enter(&spec),
+    };
+    if let Err(error) = entered {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
     let socket = jail::take_socket().expect("no socket");
-    let mut stream = UnixStream::from(socket.try_clone().unwrap());
+    // As a file: write, which every list has, not send.
+    let mut stream = std::fs::File::from(socket.try_clone().unwrap());
     stream.write_all(b"jailed\n").unwrap();
     let mut passed = None;
     let mut name = [0; 64];
