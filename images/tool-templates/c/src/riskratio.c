@@ -6,12 +6,11 @@
  * rows are read piece by piece, so that any number of persons fits into little memory.
  */
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arrow.h"
+#include "line.h"
 #include "tool.h"
 #include "two_by_two.h"
 
@@ -40,31 +39,35 @@ static kekkai_session_types_value_t label(const char *borrowed) {
 }
 
 /* Shows a line to the person who runs the tool. */
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    tool_string_t shown = text(line);
+static void say(const struct line *line) {
+    tool_string_t shown = text(line->text);
     kekkai_session_log_write(KEKKAI_SESSION_LOG_CHANNEL_OUT, &shown);
 }
 
-/* Gives the tool's error; its answer is false. */
-__attribute__((format(printf, 2, 3))) static bool stop(tool_string_t *error, const char *format, ...) {
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    tool_string_dup(error, line);
+/* Gives the tool's error: three parts, of which the middle one names something. Its answer is false. */
+static bool stop(tool_string_t *error, const char *before, const char *name, const char *after) {
+    struct line line = {0};
+    line_add(&line, before);
+    line_add(&line, name);
+    line_add(&line, after);
+    tool_string_dup(error, line.text);
     return false;
 }
 
 /* The refusal of a statement or an output, with its place. */
 static bool stop_at(tool_string_t *error, const char *what, kekkai_session_types_failure_t *failure) {
-    stop(error, "%s: %.*s \"%.*s\" (%u:%u)", what, (int)failure->code.len, (const char *)failure->code.ptr,
-         (int)failure->name.len, (const char *)failure->name.ptr, failure->line, failure->column);
+    struct line line = {0};
+    line_add(&line, what);
+    line_add(&line, ": ");
+    line_add_bytes(&line, failure->code.ptr, failure->code.len);
+    line_add(&line, " \"");
+    line_add_bytes(&line, failure->name.ptr, failure->name.len);
+    line_add(&line, "\" (");
+    line_add_count(&line, failure->line, 0);
+    line_add(&line, ":");
+    line_add_count(&line, failure->column, 0);
+    line_add(&line, ")");
+    tool_string_dup(error, line.text);
     kekkai_session_types_failure_free(failure);
     return false;
 }
@@ -83,15 +86,15 @@ static bool count(const struct arrow_stream *stream, struct two_by_two *table, u
                   tool_string_t *error) {
     const struct arrow_column *columns = stream->columns;
     if (stream->column_count != 2 || columns[0].type == ARROW_OTHER || columns[1].type == ARROW_OTHER) {
-        return stop(error, "the statement gives two columns, exposed and outcome, of true and false or 1 and 0 / "
-                           "曝露とアウトカムの2列（真偽値、または1と0）を返す文にしてください");
+        return stop(error, "the statement gives two columns, exposed and outcome, of true and false or 1 and 0 / ",
+                    "曝露とアウトカムの2列（真偽値、または1と0）を返す文にしてください", "");
     }
     for (size_t row = 0; row < stream->rows; row++) {
         int exposed = truth(&columns[0], row);
         int outcome = truth(&columns[1], row);
         if (exposed == -2 || outcome == -2) {
-            return stop(error, "column \"%s\" holds something else than 1 and 0 / 列に1と0以外の値があります",
-                        columns[exposed == -2 ? 0 : 1].name);
+            return stop(error, "column \"", columns[exposed == -2 ? 0 : 1].name,
+                        "\" holds something else than 1 and 0 / 列に1と0以外の値があります");
         }
         if (exposed < 0 || outcome < 0) {
             ++*missing;
@@ -127,11 +130,11 @@ static bool read_rows(kekkai_session_data_own_rows_t rows, struct two_by_two *ta
             is_good = count(&stream, table, missing, error);
         }
         if (stream.error) {
-            is_good = stop(error, "the rows can't be read: %s / 行を読めません", stream.error);
+            is_good = stop(error, "the rows can't be read: ", stream.error, " / 行を読めません");
         }
     }
     if (is_good && !stream.is_over) {
-        is_good = stop(error, "the rows stop in the middle / 行が途中で終わっています");
+        is_good = stop(error, "the rows stop in the middle", "", " / 行が途中で終わっています");
     }
     arrow_close(&stream);
     return is_good;
@@ -160,9 +163,37 @@ static bool submit(const char *title, const char *const *names, size_t columns,
     if (!kekkai_session_output_submit_table(&about, &names_list, &rows_list, &number, &failure)) {
         return stop_at(error, "submit", &failure);
     }
-    say("%s: %.*s", title, (int)number.len, (const char *)number.ptr);
+    struct line line = {0};
+    line_add(&line, title);
+    line_add(&line, ": ");
+    line_add_bytes(&line, number.ptr, number.len);
+    say(&line);
     tool_string_free(&number);
     return true;
+}
+
+/* A row of the printed table. */
+static void say_row(const char *name, const uint64_t *counts) {
+    struct line line = {0};
+    line_add(&line, name);
+    if (counts) {
+        line_add_count(&line, counts[0], 9);
+        line_add_count(&line, counts[1], 11);
+    }
+    say(&line);
+}
+
+static void say_measure(const char *name, const struct estimate *measure) {
+    struct line line = {0};
+    line_add(&line, name);
+    line_add(&line, ": ");
+    line_add_real(&line, measure->value);
+    line_add(&line, " (");
+    line_add_real(&line, measure->low);
+    line_add(&line, " - ");
+    line_add_real(&line, measure->high);
+    line_add(&line, ")");
+    say(&line);
 }
 
 static bool report(const struct two_by_two *t, uint64_t missing, const char *title, tool_string_t *error) {
@@ -173,11 +204,14 @@ static bool report(const struct two_by_two *t, uint64_t missing, const char *tit
     static const char *const count_columns[] = {"group", "outcome", "none", "risk", "low", "high"};
     static const char *const measure_columns[] = {"measure", "value", "low", "high"};
 
-    say("            outcome       none");
-    say("exposed   %9llu  %9llu", (unsigned long long)t->a, (unsigned long long)t->b);
-    say("unexposed %9llu  %9llu", (unsigned long long)t->c, (unsigned long long)t->d);
+    say_row("            outcome       none", NULL);
+    say_row("exposed   ", (const uint64_t[]){t->a, t->b});
+    say_row("unexposed ", (const uint64_t[]){t->c, t->d});
     if (missing) {
-        say("%llu rows without a value were left out / 値のない行を除きました", (unsigned long long)missing);
+        struct line line = {0};
+        line_add_count(&line, missing, 0);
+        line_add(&line, " rows without a value were left out / 値のない行を除きました");
+        say(&line);
     }
     kekkai_session_types_value_t counts[] = {
         label("exposed"), integer(t->a), integer(t->b), real(exposed.value), real(exposed.low), real(exposed.high),
@@ -186,15 +220,17 @@ static bool report(const struct two_by_two *t, uint64_t missing, const char *tit
     };
     kekkai_session_types_value_t cells[3 * 4];
     for (size_t i = 0; i < 3; i++) {
-        say("%-15s %.3f (%.3f - %.3f)", names[i], measures[i].value, measures[i].low, measures[i].high);
+        say_measure(names[i], &measures[i]);
         cells[4 * i] = label(names[i]);
         cells[4 * i + 1] = real(measures[i].value);
         cells[4 * i + 2] = real(measures[i].low);
         cells[4 * i + 3] = real(measures[i].high);
     }
-    char second[256];
-    snprintf(second, sizeof second, "%s: measures", title);
-    return submit(title, count_columns, 6, counts, 2, error) && submit(second, measure_columns, 4, cells, 3, error);
+    struct line second = {0};
+    line_add(&second, title);
+    line_add(&second, ": measures");
+    return submit(title, count_columns, 6, counts, 2, error) &&
+           submit(second.text, measure_columns, 4, cells, 3, error);
 }
 
 /* A copy with the zero at its end that C wants. */
@@ -212,8 +248,8 @@ bool exports_tool_run(tool_string_t *error) {
     kekkai_session_args_get(&arguments);
     if (arguments.len < 1 || arguments.len > 2) {
         tool_list_string_free(&arguments);
-        return stop(error, "usage: riskratio 'SELECT exposed, outcome FROM …' ['title'] / "
-                           "使い方: riskratio 'SELECT 曝露, アウトカム FROM …' ['表題']");
+        return stop(error, "usage: riskratio 'SELECT exposed, outcome FROM …' ['title'] / ",
+                    "使い方: riskratio 'SELECT 曝露, アウトカム FROM …' ['表題']", "");
     }
     char *title = arguments.len == 2 ? copied(&arguments.ptr[1]) : NULL;
     kekkai_session_data_list_value_t none = {NULL, 0};

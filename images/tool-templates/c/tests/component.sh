@@ -4,7 +4,7 @@
 #   component.sh COMPONENT
 set -euo pipefail
 component=$1
-cd_tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stand_in=${KEKKAI_TOOL_STAND_IN:-kekkai-tool-stand-in}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -14,7 +14,7 @@ run() {
   local claim=$1 expected=$2 status=0
   shift 2
   echo "  $claim"
-  $stand_in --lang en --json --answers "$cd_tests" "$component" -- "$@" \
+  $stand_in --lang en --json --answers "$here" "$component" -- "$@" \
     > "$scratch/out" 2> "$scratch/log" || status=$?
   if [[ $status -ne $expected ]]; then
     echo "    ended with $status instead of $expected:" >&2
@@ -35,18 +35,24 @@ submits_nothing() {
   [[ ! -s $scratch/out ]] || { echo "    submitted something" >&2; exit 1; }
 }
 
+echo "  it imports nothing but kekkai:session"
+if grep --quiet --text wasi: "$component" || ! grep --quiet --text kekkai:session "$component"; then
+  echo "    it imports something else" >&2
+  exit 1
+fi
+
 run "true and false are counted, rows without a value are left out" 0 \
   'SELECT exposed, outcome FROM persons' 'Bleeding'
-diff --unified "$cd_tests/expected.jsonl" "$scratch/out"
+diff --unified "$here/expected.jsonl" "$scratch/out"
 says "exposed         355       1489"
-says "risk ratio      1.320 (1.094 - 1.592)"
+says "risk ratio: 1.320 (1.094 - 1.592)"
 says "3 rows without a value were left out"
 
 run "1 and 0 count as true and false" 0 'SELECT exposed, outcome FROM numbers' 'Bleeding'
-diff --unified "$cd_tests/expected.jsonl" "$scratch/out"
+diff --unified "$here/expected.jsonl" "$scratch/out"
 
 run "nobody in a group gives no ratio" 0 'SELECT exposed, outcome FROM nobody'
-says "risk ratio      nan"
+says "risk ratio: nan"
 
 run "a value besides 1 and 0 is refused by its column's name" 1 'SELECT exposed, outcome FROM doses'
 says 'column "exposed" holds something else than 1 and 0'

@@ -6,6 +6,7 @@
 
 #include "arrow.h"
 #include "kernel.h"
+#include "line.h"
 #include "stream.h"
 #include "two_by_two.h"
 
@@ -56,6 +57,37 @@ static void an_empty_cell_gives_no_number(void) {
     CHECK(isnan(risk_ratio(&table).value), "%g", risk_ratio(&table).value);
     CHECK(isnan(odds_ratio(&table).low), "%g", odds_ratio(&table).low);
     CHECK(isnan(proportion(0, 0).value), "%g", proportion(0, 0).value);
+}
+
+static void numbers_read_as_printf_writes_them(void) {
+    double values[] = {0, 0.0004, 0.9996, 1, 1.3196679728500456, 0.046633916, 12.3456, 999.9999, 123456789.125, -2.5};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char expected[64];
+        struct line line = {0};
+        snprintf(expected, sizeof expected, "%.3f", values[i]);
+        line_add_real(&line, values[i]);
+        CHECK(strcmp(line.text, expected) == 0, "%s for %s", line.text, expected);
+    }
+    struct line line = {0};
+    line_add_count(&line, UINT64_MAX, 0);
+    line_add_count(&line, 7, 3);
+    line_add_real(&line, NAN);
+    line_add_real(&line, -INFINITY);
+    CHECK(strcmp(line.text, "18446744073709551615  7nan-inf") == 0, "%s", line.text);
+}
+
+static void a_line_is_cut_between_characters(void) {
+    for (size_t before = LINE_MAX - 8; before < LINE_MAX + 2; before++) {
+        struct line line = {0};
+        for (size_t i = 0; i < before; i++) {
+            line_add(&line, "x");
+        }
+        line_add(&line, "脳");
+        CHECK(line.length < LINE_MAX && strlen(line.text) == line.length, "%zu", line.length);
+        unsigned char last = (unsigned char)line.text[line.length - 1];
+        size_t room = before < LINE_MAX ? LINE_MAX - 1 - before : 0;
+        CHECK(last == (room >= 3 ? 0xb3 : 'x'), "%zu before: %#x", before, last);
+    }
 }
 
 static void moments_equal_a_plain_sum_in_long_doubles(void) {
@@ -152,6 +184,8 @@ int main(int count, char **arguments) {
     printf("seed %llu\n", (unsigned long long)state);
     association_has_the_known_values();
     an_empty_cell_gives_no_number();
+    numbers_read_as_printf_writes_them();
+    a_line_is_cut_between_characters();
     moments_equal_a_plain_sum_in_long_doubles();
     a_stream_of_apache_arrow_reads_right_in_pieces_of_any_size();
     a_stream_cut_anywhere_is_never_whole();
