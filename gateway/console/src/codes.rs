@@ -260,6 +260,11 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("The output is too large.", "use coarser groups, or several outputs."),
     ),
     (
+        "output-kind",
+        ("取決めは、この種類の成果物の持出しを認めていません。", "取決めの [outputs] final にある種類 (表・図・モデル) で申請してください。文章は表として扱われます。"),
+        ("The agreement doesn't let outputs of this kind out.", "submit a kind that [outputs] final of the agreement names; words count as a table."),
+    ),
+    (
         "output-shape",
         ("成果物の形が正しくないため、申請できません。", "列や系列の長さと、値が有限であることを確かめてください。"),
         ("The output's shape is wrong and can't be submitted.", "check that columns and series fit together and that numbers are finite."),

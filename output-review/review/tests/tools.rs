@@ -231,6 +231,11 @@ async fn author_cannot_vote_on_own_tool_and_nobody_votes_twice() {
     for lenient in [false, true] {
         tools.stage.world.lock().unwrap().lenient = lenient;
         assert_eq!(tools.post("hara", &request, &form).await.status, 403);
+        let last = tools.stage.world.lock().unwrap().events().pop();
+        let Some(Event::RequestRefused { request, .. }) = last else {
+            panic!("{last:?}");
+        };
+        assert!(request.ends_with("own-output"), "{request}");
     }
     assert_eq!(tools.post("mori", &request, &form).await.status, 303);
     assert_eq!(tools.post("mori", &request, &form).await.status, 409);

@@ -69,6 +69,18 @@ pub enum SignInRefusal {
     Policy,
 }
 
+/// What kind of output may be asked for, as agreements name it. There is none for rows (R11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputKind {
+    /// A table of statistics; also the words of a program.
+    Table,
+    /// A drawing of statistics.
+    Plot,
+    /// Parameters of a trained model.
+    Model,
+}
+
 /// What happened, or is about to: entries are written before the effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
@@ -269,6 +281,9 @@ pub enum Event {
         author: PersonId,
         agreement: AgreementId,
         session: SessionId,
+        /// Absent in entries of builds that knew tables only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<OutputKind>,
     },
     OutputVoted {
         output: OutputId,

@@ -9,7 +9,7 @@ pub use admin::{
     ExpectServer, ListState, RegisterAgreement, RegisterDataset, RemoveHandler, RevokeTerminal,
     StateSummary, WithdrawReference,
 };
-pub use entry::{ENTRY_VERSION, Entry, Event, Factor, SignInRefusal};
+pub use entry::{ENTRY_VERSION, Entry, Event, Factor, OutputKind, SignInRefusal};
 pub use kekkai_types::EndReason;
 pub use session::{
     Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided,

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use kekkai_policy_api::{ConsoleMode, ProgramTerms};
+use kekkai_policy_api::{ConsoleMode, OutputKind, ProgramTerms};
 use kekkai_types::{
     AgreementId, DatasetCatalog, DatasetId, DisplayClass, PersonId, TerminalClass, Text, Timestamp,
 };
@@ -147,18 +147,6 @@ pub enum ProvisionMethod {
     Vdi,
     /// In the producer's own rooms.
     OnSite,
-}
-
-/// What kind of output may be asked for. There is none for rows (R11).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputKind {
-    /// A table of statistics.
-    Table,
-    /// A drawing of statistics.
-    Plot,
-    /// Parameters of a trained model.
-    Model,
 }
 
 /// The days on which an agreement runs, in Japan.

@@ -29,7 +29,7 @@ mod open;
 
 pub use agreement::{
     AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, EndMeasure, Hours, Known,
-    Organisation, OutputKind, Parties, People, Period, Place, Provision, ProvisionMethod, Sdc,
+    Organisation, Parties, People, Period, Place, Provision, ProvisionMethod, Sdc,
     THRESHOLD_DEFAULT, TableItem,
 };
 pub use decide::{Decision, Obligations, decide};

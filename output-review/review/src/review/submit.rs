@@ -1,8 +1,8 @@
 //! An output arrives.
 
 use kekkai_checks::{Profile, Report, Verdict, check_content};
-use kekkai_output::{OutputDigest, ShapeError};
-use kekkai_policy_api::Event;
+use kekkai_output::{BodyKind, Content, OutputDigest, ShapeError};
+use kekkai_policy_api::{Event, OutputKind};
 use kekkai_review_api::Submit;
 use kekkai_types::{Refusal, ServerId, Timestamp};
 
@@ -44,6 +44,7 @@ impl Review {
         let judged = tokio::task::spawn_blocking(move || judge(submit, &profile)).await;
         let (submit, report, digest) = judged.map_err(|_| Refusal::new("internal", "checks"))??;
         let content = submit.content;
+        let kind = kind_of(&content);
         let head = Head {
             output: submit.output,
             server,
@@ -102,6 +103,7 @@ impl Review {
             author: head.author.clone(),
             agreement: head.agreement.clone(),
             session: head.session.clone(),
+            kind: Some(kind),
         })
         .await?;
         if is_failing {
@@ -150,6 +152,18 @@ fn judge(submit: Submit, profile: &Profile) -> Result<(Submit, Report, OutputDig
         .digest()
         .map_err(|_| Refusal::new("internal", "digest"))?;
     Ok((submit, report, digest))
+}
+
+/// What the agreement calls it. Words say what a table would.
+fn kind_of(content: &Content) -> OutputKind {
+    match content {
+        Content::Table(_) => OutputKind::Table,
+        Content::Program(output) => match output.body.kind() {
+            BodyKind::Table | BodyKind::Text => OutputKind::Table,
+            BodyKind::Figure => OutputKind::Plot,
+            BodyKind::Model => OutputKind::Model,
+        },
+    }
 }
 
 fn shape_refused(error: ShapeError) -> Refusal {

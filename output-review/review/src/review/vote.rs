@@ -74,7 +74,7 @@ pub enum VoteError {
 
 impl VoteError {
     /// The ledger's words; `None` where nobody voted yet: the form was not filled in.
-    fn code(&self) -> Option<&'static str> {
+    pub(super) fn code(&self) -> Option<&'static str> {
         Some(match self {
             Self::NotFound => "no-such-output",
             Self::Policy(PolicyError::Refused(EndReason::OwnOutput)) | Self::OwnOutput => {

@@ -134,7 +134,7 @@ pub(super) fn grid(lang: Lang, title: T, grid: &Grid, report: &Report, view: Vie
                     thead { tr {
                         th.index scope="col" { "#" }
                         @for (index, column) in grid.columns.iter().enumerate() {
-                            th scope="col" class=(marks.at(None, Some(index))) { (column) }
+                            th scope="col" class={ (alignment_of(grid, index)) " " (marks.at(None, Some(index))) } { (column) }
                         }
                     } }
                     tbody {
@@ -152,6 +152,14 @@ pub(super) fn grid(lang: Lang, title: T, grid: &Grid, report: &Report, view: Vie
             @if pages > 1 { (pager(lang, view, pages)) }
         }
     }
+}
+
+/// A column's name stands over its values: over the first that is there.
+fn alignment_of(grid: &Grid, column: usize) -> &'static str {
+    let mut values = grid.rows.iter().filter_map(|row| row.get(column));
+    values
+        .find(|value| **value != Value::Null)
+        .map_or("key", alignment)
 }
 
 fn alignment(value: &Value) -> &'static str {

@@ -106,13 +106,21 @@ impl State {
                 author,
                 agreement,
                 session,
+                kind,
                 ..
             } => {
-                let known = stored(self.store.session(session))?
-                    .filter(|row| row.person == *author && row.agreement == *agreement);
-                known
-                    .map(|_| ())
-                    .ok_or_else(|| Refusal::not_found(session.as_str()))
+                stored(self.store.session(session))?
+                    .filter(|row| row.person == *author && row.agreement == *agreement)
+                    .ok_or_else(|| Refusal::not_found(session.as_str()))?;
+                let agreed = self.facts.agreements.get(agreement);
+                let is_agreed = agreed
+                    .zip(*kind)
+                    .is_some_and(|(facts, kind)| facts.terms.final_outputs.contains(&kind));
+                if is_agreed {
+                    Ok(())
+                } else {
+                    Err(Refusal::new("output-kind", agreement.as_str()))
+                }
             }
             // Invariant 4: two people.
             Event::OutputReleased {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kekkai_policy_api::{Action, Factor};
+use kekkai_policy_api::{Action, Factor, OutputKind};
 use kekkai_policy_api::{
     AddHandler, CloseSession, Decide, Decided, EndAgreement, EndReason, Enrolments, Event,
     ExpectServer, LeaseState, ListState, LookUpPerson, LookUpTerminal, Record, RegisterAgreement,
@@ -441,13 +441,24 @@ fn service_says_only_what_it_alone_can_know() {
         Err("same-reviewer-twice".to_owned())
     );
     assert!(record(&Peer::Review, &released(["mori", "kato"])).is_ok());
-    let submitted = |author: &str| Event::OutputSubmitted {
+    let of_kind = |author: &str, kind| Event::OutputSubmitted {
         output: OutputId::new("o1").unwrap(),
         digest: Digest::of(b"o"),
         author: person(author),
         agreement: agreement(),
         session: session.clone(),
+        kind,
     };
+    let submitted = |author: &str| of_kind(author, Some(OutputKind::Table));
+    // The agreement lets tables and plots out, and no model.
+    for (kind, answer) in [
+        (Some(OutputKind::Plot), Ok(())),
+        (Some(OutputKind::Model), Err("output-kind".to_owned())),
+        (None, Err("output-kind".to_owned())),
+    ] {
+        let said = record(&Peer::Review, &of_kind("sato", kind));
+        assert_eq!(said.map(|_| ()), answer);
+    }
     assert_eq!(
         record(&Peer::Review, &submitted("suzuki")),
         Err("not-found".to_owned())

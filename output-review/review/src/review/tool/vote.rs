@@ -25,7 +25,8 @@ pub struct ToolBallot {
 }
 
 impl Review {
-    /// Takes a vote on a tool.
+    /// Takes a vote on a tool. Whatever refuses it is written to the ledger, where the ledger can be
+    /// reached.
     pub async fn vote_on_tool(
         &self,
         actor: &Actor,
@@ -33,6 +34,32 @@ impl Review {
         now: Timestamp,
     ) -> Result<ToolState, VoteError> {
         let _turn = self.turn.lock().await;
+        let request = ballot.request;
+        let error = match self.try_vote_on_tool(actor, ballot, now).await {
+            Ok(state) => return Ok(state),
+            Err(error) => error,
+        };
+        if let Some(code) = error.code() {
+            let event = Event::RequestRefused {
+                person: Some(actor.person.clone()),
+                session: None,
+                terminal: Some(actor.terminal.clone()),
+                request: format!("vote on tool request {request}: {code}"),
+            };
+            if let Err(cause) = self.policy.record(event).await {
+                tracing::error!(error = %cause, "a refused vote could not be recorded");
+            }
+        }
+        tracing::warn!(tool = %request, %error, "vote refused");
+        Err(error)
+    }
+
+    async fn try_vote_on_tool(
+        &self,
+        actor: &Actor,
+        ballot: ToolBallot,
+        now: Timestamp,
+    ) -> Result<ToolState, VoteError> {
         let request = ballot.request;
         let listed = self
             .store
