@@ -18,10 +18,14 @@ const PROGRAMS: [(&str, &str); 4] = [
 pub(crate) fn run(lang: Lang) -> ExitCode {
     let mut all = true;
     for finding in kekkai_sys::doctor::doctor() {
-        let mark = if finding.available { "✓" } else { "✗" };
+        let mark = match (finding.available, finding.required) {
+            (true, _) => "✓",
+            (false, true) => "✗",
+            (false, false) => "–",
+        };
         println!("{mark} {:<20} {}", finding.layer, finding.detail);
         if !finding.available {
-            all = false;
+            all &= !finding.required;
             let (ja, en) = finding.remedy;
             println!(
                 "    {}{}",

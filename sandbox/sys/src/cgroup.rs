@@ -121,20 +121,10 @@ pub struct Host {
 
 impl Host {
     /// Finds our own group in the version 2 hierarchy, takes what controllers it gives, and passes them
-    /// on to the groups of sessions. Moves this process into a leaf: to be called once, early.
+    /// on to the groups of sessions. Moves this process and its children into a leaf: to be called once,
+    /// early, after the spawner was started.
     pub fn prepare() -> Result<Self, CgroupError> {
-        let read = |path: &str| {
-            fs::read_to_string(path).map_err(|source| CgroupError::File {
-                file: path.to_owned(),
-                source,
-            })
-        };
-        let mount = find_mount(&read("/proc/self/mountinfo")?)
-            .ok_or_else(|| CgroupError::None("it is not mounted".to_owned()))?;
-        let groups = read("/proc/self/cgroup")?;
-        let own = find_own(&groups)
-            .ok_or_else(|| CgroupError::None("this process is in none".to_owned()))?;
-        Self::at(&mount.join(own.trim_start_matches('/')))
+        Self::at(&own_group()?)
     }
 
     /// As [`Host::prepare`], with the group's folder given.
@@ -144,14 +134,7 @@ impl Host {
             controllers: BTreeSet::new(),
         };
         let given = read_at(root, "cgroup.controllers")?;
-        let wanted: Vec<Controller> = Controller::ALL
-            .into_iter()
-            .filter(|controller| {
-                given
-                    .split_whitespace()
-                    .any(|name| name == controller.as_str())
-            })
-            .collect();
+        let wanted: Vec<Controller> = named(&given).collect();
         // The root of the hierarchy has no type and may hold processes.
         if !wanted.is_empty() && root.join("cgroup.type").exists() {
             host.leave_root()?;
@@ -162,28 +145,23 @@ impl Host {
                 host.controllers.insert(controller);
             }
         }
-        host.try_out()?;
+        try_out(root)?;
         Ok(host)
     }
 
-    /// The kernel lets a group bound others only where it holds no process itself.
+    /// The kernel lets a group bound others only where it holds no process itself. Processes that are not
+    /// ours stay: then there are no controllers.
     fn leave_root(&self) -> Result<(), CgroupError> {
         let leaf = self.root.join(OWN_LEAF);
         make(&leaf)?;
+        let me = std::process::id().to_string();
         for pid in read_at(&self.root, "cgroup.procs")?.split_whitespace() {
-            // One that ended meanwhile needs no place.
-            let _ = write_at(&leaf, "cgroup.procs", pid);
+            if pid == me || parent_of(pid).as_deref() == Some(&me) {
+                // One that ended meanwhile needs no place.
+                let _ = write_at(&leaf, "cgroup.procs", pid);
+            }
         }
         Ok(())
-    }
-
-    /// Whether groups can be made at all: the folder may be somebody else's.
-    fn try_out(&self) -> Result<(), CgroupError> {
-        let path = self
-            .root
-            .join(format!("{PREFIX}trial-{}", std::process::id()));
-        make(&path)?;
-        remove(&path)
     }
 
     /// Controllers that sessions' groups have.
@@ -342,6 +320,51 @@ impl Drop for Group {
             let _ = self.end(DROP_LIMIT);
         }
     }
+}
+
+/// What a session's group could bound here, changing nothing: for `kekkai doctor`.
+pub fn look() -> Result<BTreeSet<Controller>, CgroupError> {
+    let root = own_group()?;
+    try_out(&root)?;
+    let given = read_at(&root, "cgroup.controllers")?;
+    Ok(named(&given).collect())
+}
+
+fn named(controllers: &str) -> impl Iterator<Item = Controller> {
+    Controller::ALL.into_iter().filter(|one| {
+        controllers
+            .split_whitespace()
+            .any(|name| name == one.as_str())
+    })
+}
+
+/// Whether groups can be made at all: the folder may be somebody else's.
+fn try_out(root: &Path) -> Result<(), CgroupError> {
+    let path = root.join(format!("{PREFIX}trial-{}", std::process::id()));
+    make(&path)?;
+    remove(&path)
+}
+
+/// The folder of the group that this process is in.
+fn own_group() -> Result<PathBuf, CgroupError> {
+    let read = |path: &str| {
+        fs::read_to_string(path).map_err(|source| CgroupError::File {
+            file: path.to_owned(),
+            source,
+        })
+    };
+    let mount = find_mount(&read("/proc/self/mountinfo")?)
+        .ok_or_else(|| CgroupError::None("it is not mounted".to_owned()))?;
+    let groups = read("/proc/self/cgroup")?;
+    let own =
+        find_own(&groups).ok_or_else(|| CgroupError::None("this process is in none".to_owned()))?;
+    Ok(mount.join(own.trim_start_matches('/')))
+}
+
+fn parent_of(pid: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    Some(parent.trim().to_owned())
 }
 
 /// The mount point of the version 2 hierarchy (proc_pid_mountinfo(5)).

@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
+use crate::cgroup::{self, Controller};
 use crate::spawn::{SpawnError, Spawner};
 use crate::{Layer, LockedKey, ProcessKind, jail, scm};
 
 /// What was found of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Its name: a [`Layer`]'s, or `locked-memory`.
+    /// Its name: a [`Layer`]'s, `locked-memory`, `cgroup` or `fair-share`.
     pub layer: String,
     /// Whether it can be had.
     pub available: bool,
+    /// Whether a server refuses to launch sessions without it. Where it doesn't, others take its place.
+    pub required: bool,
     /// What was tried and seen.
     pub detail: String,
     /// What to do where it can't be had, in Japanese and English.
@@ -25,6 +28,7 @@ pub fn doctor() -> Vec<Finding> {
     let finding = |layer: Layer, result: Result<String, String>| Finding {
         layer: layer.to_string(),
         available: result.is_ok(),
+        required: true,
         detail: result.unwrap_or_else(|what| what),
         remedy: layer.remedy(),
     };
@@ -39,7 +43,56 @@ pub fn doctor() -> Vec<Finding> {
         finding(Layer::Landlock, landlock),
         finding(Layer::Seccomp, try_seccomp()),
         locked_memory(),
+        control_groups(),
+        fair_share(),
     ]
+}
+
+/// What a session's group should bound.
+const WANTED: [Controller; 3] = [Controller::Memory, Controller::Pids, Controller::Cpu];
+
+fn control_groups() -> Finding {
+    let (available, detail) = match cgroup::look() {
+        Ok(given) if WANTED.iter().all(|wanted| given.contains(wanted)) => {
+            let names: Vec<&str> = given.iter().map(|controller| controller.as_str()).collect();
+            (true, names.join(", "))
+        }
+        Ok(_) => (
+            false,
+            "no controllers are given to us: rlimits and watchdog".to_owned(),
+        ),
+        Err(error) => (false, format!("{error}: rlimits and watchdog")),
+    };
+    Finding {
+        layer: "cgroup".to_owned(),
+        available,
+        required: false,
+        detail,
+        remedy: (
+            "cgroup v2 で起動し (カーネル引数 systemd.unified_cgroup_hierarchy=1)、サービスに Delegate=yes を設定してください",
+            "boot with cgroup v2 only (kernel parameter systemd.unified_cgroup_hierarchy=1) and give the service Delegate=yes",
+        ),
+    }
+}
+
+/// Whether a session of many threads gets no more of a busy processor than one of few.
+fn fair_share() -> Finding {
+    let enabled = std::fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled");
+    let available = enabled.is_ok_and(|text| text.trim() == "1");
+    Finding {
+        layer: "fair-share".to_owned(),
+        available,
+        required: false,
+        detail: match available {
+            true => "the processor is shared by sessions".to_owned(),
+            false => "the processor is shared by threads: only nice values tell sessions apart"
+                .to_owned(),
+        },
+        remedy: (
+            "sysctl kernel.sched_autogroup_enabled=1 を設定してください (CONFIG_SCHED_AUTOGROUP=y のカーネル)",
+            "set sysctl kernel.sched_autogroup_enabled=1 (a kernel with CONFIG_SCHED_AUTOGROUP=y)",
+        ),
+    }
 }
 
 /// Starts a process in namespaces: the only question that the kernel answers truthfully.
@@ -82,6 +135,7 @@ fn locked_memory() -> Finding {
     Finding {
         layer: "locked-memory".to_owned(),
         available: keys.is_ok(),
+        required: true,
         detail: match keys {
             Ok(_) => format!("{KEYS_MIN} keys can be locked"),
             Err(error) => error.to_string(),

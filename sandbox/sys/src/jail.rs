@@ -44,6 +44,7 @@ pub enum JailError {
 
 /// What holds now, or why it doesn't.
 type Enforced = Result<String, String>;
+type Step<'a> = &'a dyn Fn(&JailSpec) -> Enforced;
 
 /// Enters the jail, for good, and says what holds. Any error is final: the process must end
 /// without reading its socket.
@@ -70,7 +71,7 @@ fn enter_with(spec: &JailSpec, without: Option<&str>) -> Result<JailReport, Jail
     // Landlock forbids mounts, capabilities are needed for them, seccomp forbids all the rest:
     // the order matters.
     let filter = |spec: &JailSpec| filter(spec, without);
-    let steps: [(Layer, &dyn Fn(&JailSpec) -> Enforced); 8] = [
+    let steps: [(Layer, Step<'_>); 8] = [
         (Layer::Namespaces, &|_| namespaces()),
         (Layer::NoNewPrivileges, &|_| no_new_privileges()),
         (Layer::EmptyRoot, &|_| empty_root()),

@@ -343,6 +343,8 @@ fn file_that_is_no_program_is_reported_by_its_step() {
 #[test]
 fn doctor_agrees_with_what_works() {
     for finding in kekkai_sys::doctor::doctor() {
-        assert!(finding.available, "{finding:?}");
+        // The tests above need what is required; the rest is as the machine has it, and said.
+        assert!(finding.available || !finding.required, "{finding:?}");
+        assert!(!finding.detail.is_empty() && !finding.remedy.0.is_empty());
     }
 }

@@ -120,7 +120,13 @@ fn attacks_fail_alike_where_the_broker_is_an_ordinary_user() {
     // Under root's own folder nobody could start them.
     let copy = |program: &Path| {
         let place = folder.path().join(program.file_name().unwrap());
-        std::fs::copy(program, &place).unwrap();
+        // By another process: a file that this one writes can't be executed while others fork.
+        let copied = Command::new("cp")
+            .arg(program)
+            .arg(&place)
+            .status()
+            .unwrap();
+        assert!(copied.success());
         place
     };
     copy(&evil_worker());

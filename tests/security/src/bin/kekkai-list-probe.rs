@@ -39,6 +39,9 @@ struct Tools {
     spawner: Option<Spawner>,
 }
 
+/// How it says what it does.
+type Say = Box<dyn Fn(&str)>;
+
 const fn act(name: &'static str, kinds: &'static [ProcessKind], act: fn(&Tools)) -> Act {
     Act { name, kinds, act }
 }
@@ -196,7 +199,7 @@ const ACTS: &[Act] = &[
         let (reader, _writer) = std::io::pipe().unwrap();
         assert!(fcntl(&reader, FcntlArg::F_SETPIPE_SZ(1 << 16)).unwrap() >= 1 << 16);
     }),
-    act("launch and end a process", &[Broker], |tools| launch(tools)),
+    act("launch and end a process", &[Broker], launch),
 ];
 
 /// More at once than there are processors, with names, some memory, and a lock that they wait for.
@@ -307,7 +310,7 @@ fn main() {
     let without = value("--without=");
     let aborts = args.iter().any(|arg| arg == "--abort");
     let sleeps = args.iter().any(|arg| arg == "--sleep");
-    let (tools, mut say): (Tools, Box<dyn FnMut(&str)>) = match kind {
+    let (tools, say) = match kind {
         Broker => as_broker(without),
         _ => in_jail(kind, without, &args),
     };
@@ -327,11 +330,7 @@ fn main() {
     say("all");
 }
 
-fn in_jail(
-    kind: ProcessKind,
-    without: Option<&str>,
-    args: &[String],
-) -> (Tools, Box<dyn FnMut(&str)>) {
+fn in_jail(kind: ProcessKind, without: Option<&str>, args: &[String]) -> (Tools, Say) {
     let mine = ["--kind=", "--without=", "--abort", "--sleep"];
     let rest = args
         .iter()
@@ -355,7 +354,7 @@ fn in_jail(
     (tools, Box::new(say))
 }
 
-fn as_broker(without: Option<&str>) -> (Tools, Box<dyn FnMut(&str)>) {
+fn as_broker(without: Option<&str>) -> (Tools, Say) {
     let spawner = Spawner::start().unwrap();
     let tools = Tools {
         file: memfd::seal("file", &mut &b"a file"[..], 10, |_| ())

@@ -24,6 +24,7 @@ use kekkai_sys::{JailSpec, ProcessKind, jail, memfd, scm, seccomp};
 use nix::errno::Errno;
 
 mod call;
+mod deeds;
 mod files;
 mod kernel;
 mod memory;
@@ -72,6 +73,7 @@ const SUBJECTS: [(&str, &[Attack]); 7] = [
 
 fn find(name: &str) -> &'static Attack {
     let all = SUBJECTS.iter().flat_map(|(_, attacks)| attacks.iter());
+    let all = all.chain(deeds::DEEDS);
     let mut named = all.filter(|attack| attack.name == name);
     named.next().unwrap_or_else(|| panic!("no attack {name}"))
 }
