@@ -114,6 +114,23 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// Waits until the machine is as it was then. Other programs run on it too: what they hold for a moment
+    /// is no trace, what stays is.
+    pub fn assert_still(&self) {
+        let deadline = Instant::now() + GONE_LIMIT;
+        loop {
+            let now = Self::now();
+            if now == *self {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{now:?} is left, it was {self:?}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// As it is now. Of files, sockets and groups only those that attacks would make: other programs run
     /// on this machine.
     pub fn now() -> Self {

@@ -13,8 +13,9 @@ use std::time::Duration;
 use kekkai_security::traces::Namespaces;
 use kekkai_security::{LIMIT, Launcher, Outcome, evil_worker};
 use kekkai_sys::cgroup::{self, Host};
+use kekkai_sys::verify::verify_from_outside;
 use kekkai_sys::watchdog::{self, Bounds, Excess};
-use kekkai_sys::{Exit, ProcessKind, Share};
+use kekkai_sys::{Exit, Layer, ProcessKind, Share};
 
 /// A field of proc_pid_stat(5), by its number there.
 fn stat(pid: i32, field: usize) -> i64 {
@@ -55,6 +56,28 @@ fn programs_run_after_those_who_wait_for_an_answer() {
             kind.share() == Share::Background,
             "{kind}: {group}"
         );
+    }
+}
+
+#[test]
+fn each_kind_is_seen_from_outside_and_taken_for_no_other() {
+    let launcher = Launcher::new(&evil_worker());
+    let none = std::collections::BTreeSet::new();
+    for kind in ProcessKind::JAILED {
+        let jailed = launcher.start(kind, &[]);
+        let pid = jailed.child.pid();
+        let held = verify_from_outside(pid, kind, &none).unwrap();
+        assert_eq!(
+            held.len(),
+            Layer::ALL.len() - 1,
+            "{kind}: all but Landlock are seen"
+        );
+        for other in ProcessKind::JAILED {
+            let looks_alike = kind.file_bytes_max() == other.file_bytes_max()
+                && kind.share().nice() >= other.share().nice();
+            let seen = verify_from_outside(pid, other, &none);
+            assert_eq!(seen.is_ok(), looks_alike, "{kind} as {other}");
+        }
     }
 }
 
