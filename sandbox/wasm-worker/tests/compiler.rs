@@ -148,13 +148,13 @@ fn bombs_are_refused_or_compiled_within_bounds() {
             format!("(component {inner})")
         });
         let functions = |count: usize| with(&format!("(core module {})", "(func)".repeat(count)));
-        let types = (0..14).fold("(type $t0 u8)".to_owned(), |all, i| {
+        let types = (0..9).fold("(type $t0 u8)".to_owned(), |all, i| {
             let eight = format!("$t{i} ").repeat(8);
             format!("{all} (type $t{} (tuple {eight}))", i + 1)
         });
         for (name, bytes) in [
             ("components within components", with(&nested)),
-            ("functions", functions(300_000)),
+            ("functions", functions(250_001)),
             ("modules", with(&"(core module)".repeat(1_000))),
             ("types that double", with(&types)),
             (
@@ -176,7 +176,7 @@ fn bombs_are_refused_or_compiled_within_bounds() {
                 "data",
                 with(&format!(
                     "(core module (memory 1000) (data (i32.const 0) \"{}\"))",
-                    "x".repeat(20_000_000)
+                    "x".repeat(4_000_000)
                 )),
             ),
             (

@@ -45,7 +45,7 @@ const BASE: &str = r#"
 "#;
 
 /// A tool whose `run` does `body`; `more` stands beside it.
-pub fn tool(more: &str, body: &str) -> Vec<u8> {
+pub(crate) fn tool(more: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module {IMPORTS} {BASE} {more}
             (func (export "run") (result i32) (local $i i32) (local $n i64)
@@ -56,12 +56,12 @@ pub fn tool(more: &str, body: &str) -> Vec<u8> {
 }
 
 /// A whole module of one's own, with the imports above.
-pub fn module(rest: &str) -> Vec<u8> {
+pub(crate) fn module(rest: &str) -> Vec<u8> {
     link(&format!("(module {IMPORTS} {rest})"))
 }
 
 /// A module with imports of WASI preview 1, too.
-pub fn wasi_tool(imports: &str, more: &str, body: &str) -> Vec<u8> {
+pub(crate) fn wasi_tool(imports: &str, more: &str, body: &str) -> Vec<u8> {
     link(&format!(
         r#"(module {imports} {IMPORTS} {BASE} {more}
             (func (export "run") (result i32) (local $i i32) (local $n i64)
@@ -76,7 +76,7 @@ fn link(text: &str) -> Vec<u8> {
 }
 
 /// A program that does everything right: it says hello and submits a text.
-pub fn good() -> Vec<u8> {
+pub(crate) fn good() -> Vec<u8> {
     tool(
         "",
         r#"(call $log (i32.const 0) (i32.const 1072) (i32.const 5))
@@ -87,7 +87,7 @@ pub fn good() -> Vec<u8> {
 }
 
 /// Reads a query's rows to their end and logs nothing; traps where they fail.
-pub const READ_ALL: &str = r#"
+pub(crate) const READ_ALL: &str = r#"
     (local.set $i (call $open))
     (block $end (loop $more
         (call $reset)

@@ -8,7 +8,7 @@
     reason = "shared by tests and benches, which fail by panicking and don't all use all of it"
 )]
 
-pub mod guest;
+pub(crate) mod guest;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -31,10 +31,10 @@ use tokio::sync::Mutex;
 const WORKER: &str = env!("CARGO_BIN_EXE_kekkai-wasm-worker");
 const COMPILER: &str = env!("CARGO_BIN_EXE_kekkai-wasm-compiler");
 /// Longer than anything here may take on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// The example agreement's, with a shorter time.
-pub const LIMITS: RunLimits = RunLimits {
+pub(crate) const LIMITS: RunLimits = RunLimits {
     time_limit_s: 30,
     memory_limit_mib: 64,
     table_elements_max: 10_000,
@@ -46,7 +46,7 @@ pub const LIMITS: RunLimits = RunLimits {
     clock_ms: 10,
 };
 
-pub fn run(limits: RunLimits) -> Run {
+pub(crate) fn run(limits: RunLimits) -> Run {
     Run {
         script: None,
         args: vec!["--year".to_owned(), "2024".to_owned()],
@@ -56,12 +56,12 @@ pub fn run(limits: RunLimits) -> Run {
 }
 
 /// An artefact in sealed memory, as the broker passes it.
-pub fn sealed(bytes: &[u8]) -> OwnedFd {
+pub(crate) fn sealed(bytes: &[u8]) -> OwnedFd {
     memfd::seal("artefact", &mut &*bytes, 1 << 30, |_| ()).unwrap()
 }
 
 /// Compiled here: the jailed compiler has tests of its own.
-pub fn artefact(component: &[u8]) -> OwnedFd {
+pub(crate) fn artefact(component: &[u8]) -> OwnedFd {
     sealed(&kekkai_wasm_worker::compile(component).unwrap().bytes)
 }
 
@@ -117,7 +117,10 @@ fn text(mut log: std::io::PipeReader) -> String {
 }
 
 /// Compiles in the jail: the artefact, or why not. `None`: the process died.
-pub async fn compile(component: &[u8], is_language: bool) -> Option<Result<OwnedFd, RunError>> {
+pub(crate) async fn compile(
+    component: &[u8],
+    is_language: bool,
+) -> Option<Result<OwnedFd, RunError>> {
     let (child, socket, log) = spawn(ProcessKind::WasmCompiler, COMPILER, 2048);
     let (mut sender, mut receiver) = broker_channel::<ToCompiler, FromCompiler>(socket).unwrap();
     let Some(FromCompiler::Jailed { .. }) = receive(&mut receiver).await else {
@@ -149,7 +152,7 @@ pub async fn compile(component: &[u8], is_language: bool) -> Option<Result<Owned
 
 /// What the broker answers to a query.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// These bytes, and then that the stream is whole.
     Whole(Vec<u8>),
     /// These bytes, and then that it failed.
@@ -162,12 +165,12 @@ pub enum Answer {
 
 /// How the broker behaves in a run.
 #[derive(Clone, Debug)]
-pub struct Script {
-    pub answer: Answer,
+pub(crate) struct Script {
+    pub(crate) answer: Answer,
     /// Cancel so long after the start.
-    pub cancel_after: Option<Duration>,
+    pub(crate) cancel_after: Option<Duration>,
     /// Answer submissions.
-    pub accepts: bool,
+    pub(crate) accepts: bool,
 }
 
 impl Default for Script {
@@ -182,42 +185,42 @@ impl Default for Script {
 
 /// What came of a run.
 #[derive(Debug)]
-pub struct Outcome {
-    pub ended: Result<(), RunError>,
-    pub took: Duration,
-    pub lines: Vec<(bool, String)>,
-    pub dropped: u64,
-    pub submitted: Vec<(String, ProgramBody)>,
-    pub queries: Vec<(String, Vec<Value>, bool)>,
-    pub rows_dropped: Vec<u32>,
-    pub progress: Vec<(u16, String)>,
+pub(crate) struct Outcome {
+    pub(crate) ended: Result<(), RunError>,
+    pub(crate) took: Duration,
+    pub(crate) lines: Vec<(bool, String)>,
+    pub(crate) dropped: u64,
+    pub(crate) submitted: Vec<(String, ProgramBody)>,
+    pub(crate) queries: Vec<(String, Vec<Value>, bool)>,
+    pub(crate) rows_dropped: Vec<u32>,
+    pub(crate) progress: Vec<(u16, String)>,
 }
 
 impl Outcome {
-    pub fn code(&self) -> Option<RunErrorCode> {
+    pub(crate) fn code(&self) -> Option<RunErrorCode> {
         self.ended.as_ref().err().map(|error| error.code)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let lines: Vec<&str> = self.lines.iter().map(|(_, line)| line.as_str()).collect();
         lines.join("\n")
     }
 }
 
 /// A jailed worker.
-pub struct Worker {
-    pub child: Child,
+pub(crate) struct Worker {
+    pub(crate) child: Child,
     sender: Arc<Mutex<AsyncSender<ToProgram>>>,
     receiver: AsyncReceiver<FromProgram>,
     log: Option<std::io::PipeReader>,
 }
 
 impl Worker {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(1024).await
     }
 
-    pub async fn start_with(memory_mib: u32) -> Self {
+    pub(crate) async fn start_with(memory_mib: u32) -> Self {
         let (child, socket, log) = spawn(ProcessKind::WasmWorker, WORKER, memory_mib);
         let (sender, mut receiver) = broker_channel::<ToProgram, FromProgram>(socket).unwrap();
         let Some(FromProgram::Jailed { layers }) = receive(&mut receiver).await else {
@@ -234,12 +237,17 @@ impl Worker {
     }
 
     /// What the process wrote to its standard error; it must have ended.
-    pub fn log(&mut self) -> String {
+    pub(crate) fn log(&mut self) -> String {
         self.log.take().map(text).unwrap_or_default()
     }
 
     /// Runs a program and plays the broker. `None`: the process died.
-    pub async fn run(&mut self, artefact: &OwnedFd, run: Run, script: &Script) -> Option<Outcome> {
+    pub(crate) async fn run(
+        &mut self,
+        artefact: &OwnedFd,
+        run: Run,
+        script: &Script,
+    ) -> Option<Outcome> {
         let start = Instant::now();
         let message = ToProgram::Run(Box::new(run));
         self.send(&message, &[artefact.as_fd()]).await.ok()?;
@@ -365,7 +373,7 @@ impl Worker {
     }
 }
 
-pub fn on_runtime<F: Future<Output = ()>>(f: F) {
+pub(crate) fn on_runtime<F: Future<Output = ()>>(f: F) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
