@@ -109,11 +109,6 @@ impl Cancel {
         self.0.send_replace(true);
     }
 
-    /// True once it was stopped.
-    pub fn is_cancelled(&self) -> bool {
-        *self.0.borrow()
-    }
-
     /// Waits until it is stopped.
     pub async fn cancelled(&self) {
         // The sender lives in `self`: waiting ends with `true` or never.

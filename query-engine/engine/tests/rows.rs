@@ -507,7 +507,7 @@ fn pieces_are_bounded_and_a_row_above_four_mebibytes_is_refused() {
     assert!((0..40).all(|i| texts.value(i).len() == i * 10_000));
     assert!(whole.largest <= 1024 * 1024 + 4096, "{}", whole.largest);
     // Rows of up to 2.7 MiB, of 14 texts each; then one of 5 MiB.
-    let wide = vec!["t"; 7].join(", ");
+    let wide = ["t"; 7].join(", ");
     let named: Vec<String> = (0..7).map(|i| format!("t AS t{i}")).collect();
     let sql = format!("SELECT {} FROM t", named.join(", "));
     let whole = stream_on(&session, &sql, &[], true).unwrap();

@@ -142,7 +142,7 @@ fn text_bytes(column: &ArrayRef, row: usize) -> usize {
         }
         DataType::Utf8 => {
             let offsets = column.as_string::<i32>().value_offsets();
-            length(offsets.get(row), offsets.get(row + 1), |at| i64::from(at))
+            length(offsets.get(row), offsets.get(row + 1), i64::from)
         }
         _ => {
             let offsets = column.as_string::<i64>().value_offsets();
