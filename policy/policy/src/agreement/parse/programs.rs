@@ -76,7 +76,8 @@ pub(super) fn programs(
     tools: &[String],
     session_mib: u32,
 ) -> Result<ProgramTerms, AgreementError> {
-    let within = |value, key: &str, range, unit| at.within(value, &format!("\"{key}\""), range, unit);
+    let within =
+        |value, key: &str, range, unit| at.within(value, &format!("\"{key}\""), range, unit);
     let memory_limit_mib = within(
         &raw.memory_limit_mib,
         "memory_limit_mib",
@@ -102,21 +103,11 @@ pub(super) fn programs(
             &TABLE_ELEMENTS,
             "elements",
         )?,
-        instances_max: within(
-            &raw.instances_max,
-            "instances_max",
-            &INSTANCES,
-            "instances",
-        )?,
+        instances_max: within(&raw.instances_max, "instances_max", &INSTANCES, "instances")?,
         outputs_max: within(&raw.outputs_max, "outputs_max", &OUTPUTS, "outputs")?,
         output_kib_max: within(&raw.output_kib_max, "output_kib_max", &OUTPUT_KIB, "KiB")?,
         log_kib_max: within(&raw.log_kib_max, "log_kib_max", &LOG_KIB, "KiB")?,
-        scratch_kib_max: within(
-            &raw.scratch_kib_max,
-            "scratch_kib_max",
-            &SCRATCH_KIB,
-            "KiB",
-        )?,
+        scratch_kib_max: within(&raw.scratch_kib_max, "scratch_kib_max", &SCRATCH_KIB, "KiB")?,
         clock_ms: within(&raw.clock_ms, "clock_ms", &CLOCK_MS, "ms")?,
     })
 }
