@@ -87,8 +87,8 @@ impl ProcessKind {
         }
     }
 
-    /// The most bytes that it may write into a file. Files are memory here: the compiler writes its
-    /// artefact into one that it is given.
+    /// The most bytes that a jailed process may write into a file. Files are memory there: the compiler
+    /// writes its artefact into one that it is given. The broker is not jailed: it has no such bound.
     pub const fn file_bytes_max(self) -> u64 {
         match self {
             Self::Broker | Self::SqlWorker | Self::WasmWorker | Self::Desktop => 0,

@@ -6,6 +6,10 @@
 //! environment. The child executes the measured image, whose `main` calls [`jail::enter`] while it
 //! is single-threaded: empty root, Landlock, no capabilities, seccomp. Then the broker looks at the
 //! process from outside ([`verify::verify_from_outside`]), and only then does it send keys.
+//!
+//! A session's processes share a control group where the host gives one ([`cgroup`]); where it doesn't,
+//! the broker looks at what they use together ([`watchdog`]). The broker itself lives outside the jail,
+//! under a list of system calls of its own ([`seccomp::install`]).
 #![cfg_attr(
     test,
     allow(

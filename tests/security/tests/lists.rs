@@ -211,6 +211,12 @@ fn broker_needs_each_line_of_its_list() {
     check(ProcessKind::Broker);
 }
 
+/// The broker has threads when its list is installed.
+#[test]
+fn list_holds_threads_that_ran_before_it() {
+    assert_eq!(as_broker(&["--elder".to_owned()]).1, Exit::Signal(31));
+}
+
 #[test]
 fn sql_worker_needs_each_line_of_its_list() {
     check(ProcessKind::SqlWorker);

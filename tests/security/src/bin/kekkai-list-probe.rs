@@ -4,7 +4,7 @@
 //! - `--kind=KIND --without=LINE` with a jail's arguments: enters the jail, receives a file, does each act and
 //!   says its name; then leaves.
 //! - `--kind=broker --without=LINE`: the same outside the jail, under the broker's list.
-//! - `--abort` besides: only that.
+//! - `--abort`, `--sleep` or `--elder` besides: only that.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +17,8 @@ use std::fs::File;
 use std::io::{IoSlice, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kekkai_sys::{JailSpec, LockedKey, ProcessKind, Spawner, jail, memfd, scm, seccomp};
@@ -37,6 +39,8 @@ struct Tools {
     blank: File,
     /// The broker's.
     spawner: Option<Spawner>,
+    /// A thread that ran before the list was installed: told to, it does what the list forbids.
+    elder: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 /// How it says what it does.
@@ -320,6 +324,12 @@ fn main() {
         say("awake");
         return;
     }
+    if args.iter().any(|arg| arg == "--elder") {
+        let (tell, elder) = tools.elder.unwrap();
+        tell.send(()).unwrap();
+        elder.join().unwrap();
+        return;
+    }
     if aborts {
         std::process::abort();
     }
@@ -347,6 +357,7 @@ fn in_jail(kind: ProcessKind, without: Option<&str>, args: &[String]) -> (Tools,
         file: file.into(),
         blank: blank.into(),
         spawner: None,
+        elder: None,
     };
     let say = move |text: &str| {
         scm::send(socket.as_fd(), format!("{text}\n").as_bytes(), &[]).unwrap();
@@ -356,22 +367,26 @@ fn in_jail(kind: ProcessKind, without: Option<&str>, args: &[String]) -> (Tools,
 
 fn as_broker(without: Option<&str>) -> (Tools, Say) {
     let spawner = Spawner::start().unwrap();
+    // The list is installed while other threads run, as the broker's are.
+    let (tell, told) = std::sync::mpsc::channel();
+    let elder = std::thread::spawn(move || {
+        if told.recv().is_ok() {
+            let _ = std::fs::hard_link("/nothing-here", "/nothing-there");
+        }
+    });
     let tools = Tools {
         file: memfd::seal("file", &mut &b"a file"[..], 10, |_| ())
             .unwrap()
             .into(),
         blank: File::open("/dev/null").unwrap(),
         spawner: Some(spawner),
+        elder: Some((tell, elder)),
     };
-    // The list is installed while other threads run, as the broker's are.
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || stopped.recv());
     match without {
         Some(line) => seccomp::install_without(Broker, line).unwrap(),
         None => seccomp::install(Broker).unwrap(),
     };
-    let say = move |text: &str| {
-        let _kept = &stop;
+    let say = |text: &str| {
         std::io::stderr()
             .write_all(format!("{text}\n").as_bytes())
             .unwrap();
