@@ -14,10 +14,14 @@ STATE ?= $(CURDIR)/artefacts/demo
 PATIENTS ?= 100000
 
 # What the daemons need to build and run, and what plays the story.
-DEMO_PACKAGES := gcc make pkg-config libtss2-dev libtss2-tcti-swtpm0 swtpm swtpm-tools gnutls-bin openssh-client
+DEMO_PACKAGES := gcc make pkg-config libtss2-dev libtss2-tcti-swtpm0 swtpm swtpm-tools gnutls-bin openssh-client \
+  python3 python3-venv
 # What the tests need besides: real clients and peers.
 TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-sftp-server chromium chromium-driver \
-  libnss3-tools libssl-dev openssl tpm2-tools fonts-ipaexfont-gothic
+  libnss3-tools libssl-dev openssl tpm2-tools fonts-ipaexfont-gothic \
+  clang lld wasi-libc libclang-rt-14-dev-wasm32 util-linux
+# What figures are compared with.
+BENCH_PACKAGES := bubblewrap
 
 .PHONY: help
 help: ## Say what can be made
@@ -43,6 +47,7 @@ build: ## Build the daemons and the kekkai command
 	$(call install,$(DEMO_PACKAGES))
 	@echo "building (a first build takes about ten minutes on two cores) …"
 	cargo build --locked --bins --examples
+	images/python-session/build.sh "$(BIN)"
 
 .PHONY: demo
 demo: build ## Play the whole story: sign in, ask, submit, review, release, audit
@@ -61,9 +66,16 @@ lint: setup ## Formatting and lints, as errors
 .PHONY: test
 test: setup lint ## Run every check and test
 	cargo build --locked --workspace --bins --examples
+	images/python-session/build.sh "$(BIN)"
+	images/python-session/test.sh
+	KEKKAI_TOOL_LINK="$(BIN)/kekkai-tool-link" KEKKAI_TOOL_STAND_IN="$(BIN)/kekkai-tool-stand-in" \
+	  images/tool-templates/build.sh "$(BIN)/tools" --test
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace --no-fail-fast; else cargo test --locked --workspace --no-fail-fast; fi
 
 .PHONY: bench
 bench: setup ## Print figures beside what they are compared with
+	$(call install,$(BENCH_PACKAGES))
 	cargo build --locked --workspace --bins --examples
+	images/python-session/build.sh "$(BIN)"
+	KEKKAI_TOOL_LINK="$(BIN)/kekkai-tool-link" images/tool-templates/build.sh "$(BIN)/tools"
 	images/bench.sh

@@ -77,6 +77,19 @@ pub(crate) fn write(
     std::fs::create_dir_all(layout.dir.join("analysis/data")).map_err(io("the data folder"))
 }
 
+/// What `kekkai … --connect` reads, for an operator.
+pub(crate) fn write_connection(layout: &Layout, operator: &str) -> Result<(), DemoError> {
+    let admin = layout.dir.join("admin");
+    let dir = admin.display();
+    let text = format!(
+        "policy = \"{}\"\ngateway = \"{}\"\nreview = \"{}\"\n\n\
+         [tls]\ncertificate = \"{dir}/{operator}.crt\"\nkey = \"{dir}/{operator}.key\"\n\
+         authority = \"{dir}/services.crt\"\n",
+        layout.policy, layout.admin, layout.review,
+    );
+    std::fs::write(admin.join(format!("{operator}.toml")), text).map_err(io("an operator's file"))
+}
+
 fn policy(layout: &Layout) -> String {
     let dir = layout.dir.display();
     format!(
@@ -103,7 +116,11 @@ fn review(layout: &Layout) -> String {
 
 /// What runs in every session, and what runs where programs may.
 const IMAGES: [&str; 1] = ["kekkai-sql-worker"];
-const PROGRAM_IMAGES: [&str; 3] = ["kekkai-wasm-worker", "kekkai-wasm-compiler", "kekkai-python"];
+const PROGRAM_IMAGES: [&str; 3] = [
+    "kekkai-wasm-worker",
+    "kekkai-wasm-compiler",
+    "kekkai-python",
+];
 
 /// The file of an image: programs have no ending, Python is a component.
 fn image_file(name: &str) -> String {

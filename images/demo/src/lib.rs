@@ -27,7 +27,7 @@ pub use person::{
     ssh_command, token_code,
 };
 pub use process::{Daemon, free_address};
-pub use story::{StoryOptions, play, vote};
+pub use story::{StoryOptions, find_output_id, play, vote};
 pub use web::{Answer, Web};
 pub use world::{Admin, Kind, World, WorldOptions};
 

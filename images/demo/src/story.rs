@@ -137,7 +137,7 @@ fn researcher_asks(world: &World, info: &Info, tell: &mut Teller) -> Result<Stri
 }
 
 /// An output id: `o` and 16 hexadecimal digits.
-pub(crate) fn find_output_id(text: &str) -> Option<String> {
+pub fn find_output_id(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .find(|word| {
             word.len() == 17

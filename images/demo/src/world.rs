@@ -397,6 +397,7 @@ impl World {
         self.trusted_copy(&services, &admin)?;
         for operator in OPERATORS {
             services.issue_peer(&Peer::Admin(PersonId::new(operator)?), &admin, operator)?;
+            configuration::write_connection(&self.layout, operator)?;
         }
         for kind in Kind::ALL {
             let folder = dir.join(kind.name());

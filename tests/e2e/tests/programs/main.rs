@@ -9,6 +9,7 @@
 )]
 
 mod study;
+mod tools;
 
 use std::io::Write;
 use std::process::{Output, Stdio};
