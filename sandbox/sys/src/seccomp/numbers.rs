@@ -43,6 +43,7 @@ pub(super) fn number_of(name: &str) -> Known {
         "madvise" => libc::SYS_madvise,
         "membarrier" => libc::SYS_membarrier,
         "memfd_create" => libc::SYS_memfd_create,
+        "mkdirat" => libc::SYS_mkdirat,
         "mlock" => libc::SYS_mlock,
         "mmap" => libc::SYS_mmap,
         "mprotect" => libc::SYS_mprotect,
@@ -52,13 +53,13 @@ pub(super) fn number_of(name: &str) -> Known {
         "openat" => libc::SYS_openat,
         "pidfd_send_signal" => libc::SYS_pidfd_send_signal,
         "pipe2" => libc::SYS_pipe2,
+        "ppoll" => libc::SYS_ppoll,
         "prctl" => libc::SYS_prctl,
         "pread64" => libc::SYS_pread64,
         "read" => libc::SYS_read,
         "readlinkat" => libc::SYS_readlinkat,
         "recvfrom" => libc::SYS_recvfrom,
         "recvmsg" => libc::SYS_recvmsg,
-        "rename" => libc::SYS_rename,
         "restart_syscall" => libc::SYS_restart_syscall,
         "rseq" => libc::SYS_rseq,
         "rt_sigaction" => libc::SYS_rt_sigaction,
@@ -78,7 +79,7 @@ pub(super) fn number_of(name: &str) -> Known {
         "statx" => libc::SYS_statx,
         "tgkill" => libc::SYS_tgkill,
         "uname" => libc::SYS_uname,
-        "unlink" => libc::SYS_unlink,
+        "unlinkat" => libc::SYS_unlinkat,
         "write" => libc::SYS_write,
         "writev" => libc::SYS_writev,
         _ => return legacy_number_of(name),
@@ -94,12 +95,19 @@ fn legacy_number_of(name: &str) -> Known {
         "mkdir" => Known::Here(libc::SYS_mkdir),
         "poll" => Known::Here(libc::SYS_poll),
         "readlink" => Known::Here(libc::SYS_readlink),
+        "rename" => Known::Here(libc::SYS_rename),
+        "renameat" => Known::Here(libc::SYS_renameat),
         "rmdir" => Known::Here(libc::SYS_rmdir),
+        "unlink" => Known::Here(libc::SYS_unlink),
         _ => Known::Nowhere,
     };
     #[cfg(not(target_arch = "x86_64"))]
     let number = match name {
-        "epoll_wait" | "mkdir" | "poll" | "readlink" | "rmdir" => Known::Elsewhere,
+        // Of asm-generic/unistd.h; libc leaves it out.
+        "renameat" => Known::Here(38),
+        "epoll_wait" | "mkdir" | "poll" | "readlink" | "rename" | "rmdir" | "unlink" => {
+            Known::Elsewhere
+        }
         _ => Known::Nowhere,
     };
     number
