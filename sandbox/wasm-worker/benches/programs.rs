@@ -101,7 +101,7 @@ async fn starts(name: &str, artefact: OwnedFd, script: Option<String>) {
         spread(&mut jailed),
         ms(first.took)
     );
-    let (first, mut times) = here(artefact, STARTS, request).await;
+    let (first, mut times) = in_process(artefact, STARTS, request).await;
     println!(
         "{name}, here: {}; the first {:.2} ms",
         spread(&mut times),
@@ -109,7 +109,7 @@ async fn starts(name: &str, artefact: OwnedFd, script: Option<String>) {
     );
 }
 
-async fn here(
+async fn in_process(
     artefact: OwnedFd,
     runs: usize,
     request: impl Fn() -> Run,
@@ -194,9 +194,9 @@ async fn reading() {
 
 /// The numeric kernel of the C template, in a guest and natively.
 async fn kernel() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = here.join("benches/kernel/kernel_bench.c");
-    let include = here.join("../../images/tool-templates/c");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = root.join("benches/kernel/kernel_bench.c");
+    let include = root.join("../../images/tool-templates/c");
     let folder = tempfile::tempdir().unwrap();
     let clang = |arguments: &[&str], output: PathBuf| {
         let status = Command::new("clang")
@@ -233,7 +233,7 @@ async fn kernel() {
         let module = std::fs::read(module).unwrap();
         let component = kekkai_tool_link::link(&module).unwrap();
         let made = kekkai_wasm_worker::compile(&component).unwrap();
-        let (_, mut times) = here(sealed(&made.bytes), 5, || run(BENCH_LIMITS)).await;
+        let (_, mut times) = in_process(sealed(&made.bytes), 5, || run(BENCH_LIMITS)).await;
         guest_times.push(median(&mut times));
     }
     let native_time = |rounds: u32| {

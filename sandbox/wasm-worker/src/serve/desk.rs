@@ -31,8 +31,8 @@ struct Shared {
     waiting: Mutex<Waiting>,
 }
 
-/// Numbers count over the life of the process, so that an answer that comes late fits nothing of another
-/// run.
+/// Numbers count within a run. An answer that comes late comes before the broker sends the next run, and finds
+/// nobody waiting.
 #[derive(Debug, Default)]
 struct Waiting {
     queries: u32,
@@ -104,12 +104,9 @@ impl Desk {
         }
     }
 
-    /// Nobody waits any more.
+    /// A run is over, and the broker is not told yet: nobody waits any more, and numbers begin anew.
     pub(super) fn clear(&self) {
-        let mut waiting = self.waiting();
-        waiting.begun.clear();
-        waiting.ended.clear();
-        waiting.submitted.clear();
+        *self.waiting() = Waiting::default();
     }
 }
 

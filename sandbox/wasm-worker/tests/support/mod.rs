@@ -26,12 +26,15 @@ use kekkai_worker_api::{
     AsyncReceiver, AsyncSender, FromCompiler, FromProgram, Message, Run, RunLimits, ToCompiler,
     ToProgram, broker_channel,
 };
+use nix::fcntl::{FcntlArg, fcntl};
 use tokio::sync::Mutex;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_kekkai-wasm-worker");
 const COMPILER: &str = env!("CARGO_BIN_EXE_kekkai-wasm-compiler");
 /// Longer than anything here may take on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+
+const PIPE_BYTES: i32 = 1 << 20;
 
 /// The example agreement's, with a shorter time.
 pub(crate) const LIMITS: RunLimits = RunLimits {
@@ -302,6 +305,8 @@ impl Worker {
                     ..
                 } => {
                     outcome.submitted.push((title, *body));
+                    let counted = u32::try_from(outcome.submitted.len()).unwrap();
+                    assert_eq!(submission, counted, "each run counts from 1");
                     if script.accepts {
                         let outcome = OutputId::new(format!("o-{submission}"))
                             .map_err(|e| (e.to_string(), String::new()));
@@ -319,6 +324,8 @@ impl Worker {
                     rows,
                 } => {
                     outcome.queries.push((sql, parameters, rows));
+                    let counted = u32::try_from(outcome.queries.len()).unwrap();
+                    assert_eq!(query, counted, "each run counts from 1");
                     self.answer(query, script.answer.clone()).await;
                 }
                 FromProgram::Jailed { .. } => panic!("twice"),
@@ -344,6 +351,8 @@ impl Worker {
             Answer::Broken(bytes) => (bytes, Err(error(SqlErrorCode::Evaluation))),
         };
         let (reading, mut writing) = std::io::pipe().unwrap();
+        // As the broker does.
+        fcntl(&writing, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap();
         let answer = ToProgram::Rows {
             query,
             outcome: Ok(()),
