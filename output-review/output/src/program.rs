@@ -149,8 +149,9 @@ pub struct ProgramLineage {
 pub struct Read {
     /// As the program wrote it.
     pub sql: String,
-    /// Rows that came.
-    pub rows: u64,
+    /// Rows that came; `None` where the program let go of them before their end, or they failed midway:
+    /// it may have read any number.
+    pub rows: Option<u64>,
     /// Distinct persons among them, counted by the engine; `None` where it can't say.
     pub persons: Option<u64>,
 }

@@ -30,12 +30,12 @@ fn lineage() -> ProgramLineage {
         reads: vec![
             Read {
                 sql: STATEMENT.to_owned(),
-                rows: 98_765,
+                rows: Some(98_765),
                 persons: Some(43_210),
             },
             Read {
                 sql: "SELECT 2".to_owned(),
-                rows: 31_415,
+                rows: Some(31_415),
                 persons: None,
             },
         ],

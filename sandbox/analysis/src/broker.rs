@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kekkai_analysis_api::Launched;
 use kekkai_policy_api::{CloseSession, EndReason, Event, Record, SessionTerms};
 use kekkai_service::{CallError, Client};
-use kekkai_sys::{JailSpec, Layer, ProcessKind};
+use kekkai_sys::{JailSpec, Layer, ProcessKind, cgroup};
 use kekkai_types::{Refusal, ServerId, SessionId};
 use kekkai_worker_api::{FileKey, FromWorker, ToWorker};
 
@@ -15,11 +15,11 @@ use crate::attester::Attester;
 use crate::files::{self, OpenFiles};
 use crate::pool::Pool;
 use crate::programs::{ScriptKey, Scripts};
-use crate::session::{Around, Epitaphs, ProgramHost, Session, Terms, ended_refusal};
+use crate::session::{Around, Bounds, Epitaphs, ProgramHost, Session, Terms, ended_refusal};
 use crate::worker::{JailedWorker, WorkerError};
 
 /// A worker's memory beyond what its queries may have: code, stacks, allocator, results; in MiB.
-const WORKER_OVERHEAD_MIB: u32 = 512;
+pub(crate) const WORKER_OVERHEAD_MIB: u32 = 512;
 
 /// What a broker is made from.
 pub struct Parts {
@@ -37,6 +37,8 @@ pub struct Parts {
     pub sql_pool: Pool<ToWorker, FromWorker>,
     /// What runs programs; `None`: nothing does here.
     pub programs: Option<Arc<ProgramHost>>,
+    /// Where sessions' control groups are made; `None`: the watchdog is all there is.
+    pub groups: Option<cgroup::Host>,
     /// Where people's scripts lie.
     pub scripts_dir: Option<PathBuf>,
     /// The policy service.
@@ -191,11 +193,18 @@ impl Broker {
             Err(_) => return Err(Refusal::new("internal", "files")),
         };
 
+        let bounds = Bounds::new(parts.groups.as_ref(), terms);
+        if !bounds.add(jailed.pid()) {
+            return Err(Refusal::new("jail-unavailable", "cgroup"));
+        }
         let describe = |(layer, detail): (&String, &String)| format!("{layer}: {detail}");
+        let layers = jailed.layers.iter().map(describe);
         let launched = Event::SessionLaunched {
             session: terms.session.clone(),
             server: parts.server.clone(),
-            layers: jailed.layers.iter().map(describe).collect(),
+            layers: layers
+                .chain([format!("cgroup: {}", bounds.described)])
+                .collect(),
             waived: jailed.waived.clone(),
         };
         let recorded = parts.policy.call(&Record { event: launched }).await;
@@ -220,7 +229,7 @@ impl Broker {
         if let (Some(host), Some(programs)) = (&parts.programs, &terms.programs) {
             host.warm(programs);
         }
-        Ok((Session::begin(own, around, worker, scripts), waived))
+        Ok((Session::begin(own, around, worker, scripts, bounds), waived))
     }
 
     /// Puts a session into the table, and watches for its end.
@@ -256,7 +265,7 @@ impl Broker {
         }
     }
 
-    async fn bury(&self, session: &Session, reason: EndReason) {
+    async fn bury(&self, session: &Arc<Session>, reason: EndReason) {
         // The process is gone before the id is free.
         session.end(reason).await;
         {

@@ -20,7 +20,7 @@ use kekkai_analysis::routes::{Server, routes};
 use kekkai_analysis::session::ProgramHost;
 use kekkai_policy_api::{Event, Record};
 use kekkai_service::{Client, config, drain, log, serve, tls};
-use kekkai_sys::{Spawner, harden, memfd};
+use kekkai_sys::{Layer, ProcessKind, Spawner, cgroup, harden, memfd, seccomp};
 use kekkai_tpm::Tpm;
 use kekkai_tpm::measured::{self, Measured};
 use kekkai_types::PeerKind;
@@ -110,6 +110,13 @@ async fn serve_sessions(
     for layer in &config.waived_layers {
         tracing::warn!(%layer, "a layer of the jail is waived by the configuration");
     }
+    let groups = match cgroup::Host::prepare() {
+        Ok(host) => Some(host),
+        Err(error) => {
+            tracing::warn!(%error, "sessions get no control group: a watchdog looks at them");
+            None
+        }
+    };
     let broker = Arc::new(Broker::new(Parts {
         server: config.server.clone(),
         data_dir: config.data_dir.clone(),
@@ -118,6 +125,7 @@ async fn serve_sessions(
         waived: config.waived_layers.clone(),
         sql_pool,
         programs: programs.clone(),
+        groups,
         scripts_dir: config.state_dir.as_ref().map(|dir| dir.join("scripts")),
         policy: policy.clone(),
         review,
@@ -139,6 +147,14 @@ async fn serve_sessions(
     tokio::spawn(lease::renew_forever(broker.clone(), policy.clone()));
     if let Some(programs) = programs {
         tokio::spawn(async move { programs.prepare().await });
+    }
+
+    // From here on this process executes nothing and makes no other: its spawner does, forked before.
+    if config.waived_layers.contains(&Layer::Seccomp) {
+        tracing::warn!("the broker's own list of system calls is waived");
+    } else {
+        let allowed = seccomp::install(ProcessKind::Broker)?;
+        tracing::info!(allowed, "the broker's list of system calls is installed");
     }
 
     let router = routes(&Server {

@@ -260,6 +260,11 @@ impl<S, R> Jailed<S, R> {
         Ok(())
     }
 
+    /// Its number.
+    pub fn pid(&self) -> i32 {
+        self.life.pid()
+    }
+
     /// Whether the process has ended.
     pub fn has_ended(&self) -> bool {
         self.life.has_ended()

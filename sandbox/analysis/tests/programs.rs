@@ -162,7 +162,7 @@ fn outputs_carry_what_the_engine_counted_and_keep_the_limits() {
         let read = &lineage.reads[0];
         assert_eq!(
             (read.sql.as_str(), read.rows, read.persons),
-            ("rows", 20, Some(12))
+            ("rows", Some(20), Some(12))
         );
         // The third was over the agreement's number, the fourth over its size as well.
         assert!(job.log.withheld);

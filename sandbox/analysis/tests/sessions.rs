@@ -84,7 +84,7 @@ fn honest_answer_is_recorded_before_it_is_given_out() {
             }
             other => panic!("{other:?}"),
         };
-        assert_eq!(layers.len(), 8, "{layers:?}");
+        assert_eq!(layers.len(), 9, "{layers:?}");
     });
 }
 

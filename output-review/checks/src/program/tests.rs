@@ -16,7 +16,7 @@ fn output(body: ProgramBody) -> ProgramOutput {
             args: Vec::new(),
             reads: vec![Read {
                 sql: "SELECT * FROM visits".to_owned(),
-                rows: 5_000,
+                rows: Some(5_000),
                 persons: Some(2_000),
             }],
             datasets: Vec::new(),

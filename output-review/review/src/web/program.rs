@@ -105,7 +105,12 @@ fn reads(lang: Lang, reads: &[Read]) -> Markup {
                         tr {
                             th scope="row" { (index.saturating_add(1)) }
                             td { pre { code { (read.sql) } } }
-                            td { (read.rows) }
+                            td {
+                                @match read.rows {
+                                    Some(rows) => (rows),
+                                    None => span.badge.warn { (text::ROWS_UNKNOWN.get(lang)) },
+                                }
+                            }
                             td {
                                 @match read.persons {
                                     Some(persons) => (persons),

@@ -89,6 +89,7 @@ texts! {
     READS_LEAD: "行数と人数はエンジンが数えました。文と件数は持ち出されません。", "Rows and persons are the engine's counts. Statements and counts don't leave.";
     NO_READS: "このプログラムは、何も読み取らずにこの値を出しました。", "The program read nothing before it gave this.";
     PERSONS: "人数", "Persons";
+    ROWS_UNKNOWN: "途中で打ち切り", "cut short";
     PERSONS_UNKNOWN: "数えられません", "can't be counted";
     TERMS: "適用された条件のダイジェスト", "Digest of the terms";
     ROWS: "行", "rows";

@@ -1,5 +1,6 @@
 //! A running session: its worker, its jobs, its end.
 
+mod bounds;
 mod job;
 mod log;
 mod program;
@@ -19,6 +20,7 @@ use kekkai_types::{
 use kekkai_worker_api::{AsyncSender, Load};
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use bounds::Bounds;
 use job::Jobs;
 pub use job::{JOBS_MAX, RESULTS_KEPT_MAX, Submission};
 pub use program::ProgramHost;
@@ -117,6 +119,7 @@ pub struct Session {
     programs: Mutex<BTreeMap<u64, Life>>,
     /// `None`: there is nothing to make a key from, or no place.
     scripts: Option<Scripts>,
+    bounds: Bounds,
     /// Counts up with each change of a job, for those who wait.
     changed: watch::Sender<u64>,
     ended: watch::Sender<Option<EndReason>>,
@@ -154,11 +157,12 @@ enum ReadEvent {
 
 impl Session {
     /// Takes a worker over that has its keys, and begins to listen to it.
-    pub fn begin(
+    pub(crate) fn begin(
         terms: Terms,
         around: Around,
         worker: Worker,
         scripts: Option<Scripts>,
+        bounds: Bounds,
     ) -> Arc<Self> {
         let Worker {
             sender,
@@ -174,11 +178,13 @@ impl Session {
             reads: Mutex::default(),
             programs: Mutex::default(),
             scripts,
+            bounds,
             changed: watch::Sender::new(0),
             ended: watch::Sender::new(None),
             confirmed: Mutex::new(Instant::now()),
         });
         tokio::spawn(run::listen(session.clone(), receiver));
+        tokio::spawn(bounds::watch(session.clone()));
         session
     }
 
@@ -223,7 +229,7 @@ impl Session {
 
     /// Ends the session: from here on nothing is given out, and its process is killed. The first reason
     /// stays. Returns when the process is gone.
-    pub async fn end(&self, reason: EndReason) {
+    pub async fn end(self: &Arc<Self>, reason: EndReason) {
         let first = self.ended.send_if_modified(|ended| {
             let first = ended.is_none();
             if first {
@@ -237,6 +243,9 @@ impl Session {
         }
         let exit = self.life.kill().await;
         if first {
+            let session = self.clone();
+            // What came of it is in the log.
+            let _ = tokio::task::spawn_blocking(move || session.bounds.finish()).await;
             // The kernel's word on a process that asked for what none of ours asks for.
             if let Some(Exit::Signal(SIGSYS)) = exit {
                 self.record_killed("sql-worker", "a forbidden system call")

@@ -28,14 +28,13 @@ use nix::fcntl::FcntlArg;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::bounds::PROGRAM_OVERHEAD_MIB;
 use super::job::State;
 use super::run::internal;
 use super::{ReadEvent, SEND_LIMIT, SIGSYS, Session, lock};
 use crate::pool::Pool;
 use crate::programs::{Artefact, Artefacts, Source, Tools};
 
-/// Memory of a program's process beyond the program's own, in MiB: code, stacks, pieces of rows.
-const OVERHEAD_MIB: u32 = 512;
 /// A stopped program must have said so by then, or its process is killed.
 const STOP_GRACE: Duration = Duration::from_millis(800);
 /// The process keeps the time limit itself; past it by this much, the broker does.
@@ -72,7 +71,7 @@ impl ProgramHost {
     fn spec(&self, terms: &ProgramTerms) -> JailSpec {
         JailSpec {
             kind: ProcessKind::WasmWorker,
-            memory_mib: terms.memory_limit_mib.saturating_add(OVERHEAD_MIB),
+            memory_mib: terms.memory_limit_mib.saturating_add(PROGRAM_OVERHEAD_MIB),
             waived: self.waived.clone(),
         }
     }
@@ -344,9 +343,11 @@ impl Driver {
         };
         let (mut to, mut from, life) = jailed.into_parts();
         lock(&self.session.programs).insert(self.number, life.clone());
+        let is_held = self.session.bounds.add(life.pid());
         let end = match self.session.end_reason() {
             // It ended before the process was in its list.
             Some(_) => End::Lost,
+            None if !is_held => End::Lost,
             None => {
                 self.converse(&artefact, &mut to, &mut from, heard, stop)
                     .await
@@ -357,6 +358,7 @@ impl Driver {
             _ => life.kill().await,
         };
         lock(&self.session.programs).remove(&self.number);
+        self.session.bounds.forget(life.pid());
         self.look_at(&end, exit).await;
         end
     }
@@ -636,7 +638,7 @@ impl Driver {
             true => {
                 self.reads.push(Read {
                     sql: sql.clone(),
-                    rows: 0,
+                    rows: None,
                     persons: None,
                 });
                 Some(self.reads.len() - 1)
@@ -692,7 +694,7 @@ impl Driver {
             }
             ReadEvent::Done { rows, persons } => {
                 if let Some(read) = open.read.and_then(|at| self.reads.get_mut(at)) {
-                    (read.rows, read.persons) = (rows, persons);
+                    (read.rows, read.persons) = (Some(rows), persons);
                 }
                 let outcome = Ok(());
                 (ToProgram::RowsEnd { query, outcome }, None)

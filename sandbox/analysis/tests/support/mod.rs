@@ -290,6 +290,7 @@ impl Second {
             waived: BTreeSet::new(),
             sql_pool: Pool::new(spawner, File::from(sql_worker), SQL_WORKER, spares),
             programs: Some(Arc::new(programs)),
+            groups: kekkai_sys::cgroup::Host::prepare().ok(),
             scripts_dir: Some(dir.join("scripts")),
             policy: self.policy.clone(),
             review: self.review.clone(),
