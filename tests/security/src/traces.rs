@@ -1,83 +1,64 @@
 //! What a process could leave behind.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The namespaces of a jailed process by their numbers, which are its own: nobody else may hold one when
-/// it is gone.
+/// The namespaces of a jailed process, which are its own: no process and no mount may hold one when it is
+/// gone. Descriptors of them are kept, so that the kernel gives no number anew meanwhile.
 pub struct Namespaces {
     pid: i32,
-    links: BTreeSet<String>,
+    kept: BTreeMap<String, File>,
 }
 
 /// A namespace goes with its last process, but the kernel may take a moment over it.
 const GONE_LIMIT: Duration = Duration::from_secs(5);
 
-fn links(pid: &str) -> BTreeSet<String> {
+fn links(pid: &str) -> BTreeMap<String, PathBuf> {
     let entries = fs::read_dir(format!("/proc/{pid}/ns"));
     let entries = entries.into_iter().flatten().flatten();
     entries
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .map(|link| link.display().to_string())
+        .filter_map(|entry| {
+            let link = fs::read_link(entry.path()).ok()?;
+            Some((link.display().to_string(), entry.path()))
+        })
         .collect()
-}
-
-/// Seconds since the machine started.
-fn uptime() -> f64 {
-    let text = fs::read_to_string("/proc/uptime").unwrap();
-    text.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-/// When a process was started, in seconds since the machine was; `None` when it has ended.
-fn started(pid: &str) -> Option<f64> {
-    /// Of proc_pid_stat(5): field 22, counted from the one behind the name, in ticks of 10 ms.
-    const START_AFTER_NAME: usize = 19;
-    const TICKS: f64 = 100.0;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let ticks: f64 = rest
-        .split_whitespace()
-        .nth(START_AFTER_NAME)?
-        .parse()
-        .ok()?;
-    Some(ticks / TICKS)
 }
 
 impl Namespaces {
     /// Of a process that lives.
     pub fn of(pid: i32) -> Self {
         let ours = links("self");
-        let links: BTreeSet<_> = links(&pid.to_string())
+        let kept = links(&pid.to_string())
             .into_iter()
-            .filter(|link| !ours.contains(link))
+            .filter(|(link, _)| !ours.contains_key(link))
+            .map(|(link, path)| (link, File::open(path).unwrap()))
             .collect();
-        Self { pid, links }
+        Self { pid, kept }
     }
 
     /// How many are its own; none where the kernel shows them to root only.
     pub fn len(&self) -> usize {
-        self.links.len()
+        self.kept.len()
     }
 
     /// Whether none could be seen.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
+        self.kept.is_empty()
     }
 
     /// Looks at every process and every mount of the machine for them, and for the process itself. To be
     /// called when it has ended.
     pub fn assert_gone(&self, whose: &str) {
         let deadline = Instant::now() + GONE_LIMIT;
-        let now = uptime();
-        while let Some(trace) = self.trace(now) {
+        while let Some(trace) = self.trace() {
             assert!(Instant::now() < deadline, "{whose} left {trace}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn trace(&self, ended: f64) -> Option<String> {
+    fn trace(&self) -> Option<String> {
         if Path::new(&format!("/proc/{}", self.pid)).exists() {
             return Some(format!("process {}", self.pid));
         }
@@ -86,19 +67,14 @@ impl Namespaces {
             if !name.bytes().all(|byte| byte.is_ascii_digit()) {
                 continue;
             }
-            if let Some(link) = links(&name).intersection(&self.links).next()
-                // The kernel gives a number anew: what was started later holds another namespace.
-                && started(&name).is_some_and(|started| started <= ended)
-            {
+            let held = links(&name);
+            if let Some(link) = self.kept.keys().find(|link| held.contains_key(*link)) {
                 return Some(format!("{link}, held by process {name}"));
             }
         }
         // A namespace can be kept by a mount of its file.
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let kept = self
-            .links
-            .iter()
-            .find(|link| mounts.contains(link.as_str()));
+        let kept = self.kept.keys().find(|link| mounts.contains(link.as_str()));
         kept.map(|link| format!("{link}, kept by a mount"))
     }
 }

@@ -58,6 +58,12 @@ const ACTS: &[Act] = &[
     act("read a piece", &[WasmWorker, WasmCompiler], |tools| {
         assert_eq!((&tools.file).read(&mut [0; 4]).unwrap(), 4);
     }),
+    act("open below a folder, through no link", &[Broker], |_| {
+        let how = nix::fcntl::OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC)
+            .resolve(nix::fcntl::ResolveFlag::RESOLVE_NO_SYMLINKS);
+        drop(nix::fcntl::openat2(nix::fcntl::AT_FDCWD, "/dev", how).unwrap());
+    }),
     act("read to the end", &[SqlWorker, Broker], |tools| {
         let mut text = String::new();
         (&tools.file).read_to_string(&mut text).unwrap();
