@@ -40,9 +40,9 @@ __attribute__((export_name("run"))) int *run(void) {
 int main(int argc, char **argv) {
     int times = argc > 1 ? atoi(argv[1]) : 1;
     struct timespec start, end;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     double result = rounds(times);
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     double ns = (double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec);
     printf("%.0f %.17g\n", ns, result);
     return 0;

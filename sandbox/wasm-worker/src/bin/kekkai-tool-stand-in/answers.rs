@@ -240,7 +240,11 @@ fn session_type(found: &DataType) -> DataType {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
     use super::*;
     use arrow::ipc::reader::StreamReader;
 

@@ -52,7 +52,7 @@ impl Broker for Printing {
             .outputs
             .fetch_add(1, Ordering::SeqCst)
             .saturating_add(1);
-        let output = OutputId::new(&format!("stand-in-{number}"))
+        let output = OutputId::new(format!("stand-in-{number}"))
             .map_err(|e| NoAnswer::Refused(("internal".to_owned(), e.to_string())))?;
         if self.as_json {
             let line = serde_json::json!({
