@@ -51,6 +51,7 @@ pub(super) fn number_of(name: &str) -> Known {
         "munmap" => libc::SYS_munmap,
         "newfstatat" => libc::SYS_newfstatat,
         "openat" => libc::SYS_openat,
+        "openat2" => libc::SYS_openat2,
         "pidfd_send_signal" => libc::SYS_pidfd_send_signal,
         "pipe2" => libc::SYS_pipe2,
         "ppoll" => libc::SYS_ppoll,
