@@ -68,6 +68,7 @@ test: setup lint ## Run every check and test
 	cargo build --locked --workspace --bins --examples
 	images/python-session/build.sh "$(BIN)"
 	images/python-session/test.sh
+	images/python-session/test-component.sh "$(BIN)" "$(BIN)/kekkai-tool-stand-in"
 	KEKKAI_TOOL_LINK="$(BIN)/kekkai-tool-link" KEKKAI_TOOL_STAND_IN="$(BIN)/kekkai-tool-stand-in" \
 	  images/tool-templates/build.sh "$(BIN)/tools" --test
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace --no-fail-fast; else cargo test --locked --workspace --no-fail-fast; fi

@@ -151,7 +151,7 @@ fn outputs_carry_what_the_engine_counted_and_keep_the_limits() {
             panic!("{job:?}")
         };
         assert_eq!(outputs.len(), 2);
-        let submitted = stage.script.submitted.lock().unwrap();
+        let submitted = stage.script.submitted.lock().unwrap().clone();
         assert_eq!(submitted.len(), 2);
         let Content::Program(output) = &submitted[0].content else {
             panic!("{submitted:?}")

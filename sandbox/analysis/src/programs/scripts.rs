@@ -182,7 +182,7 @@ impl Scripts {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(std::io::Error::other)?;
         let payload = Payload {
-            msg: &*plain,
+            msg: &plain,
             aad: self.place.as_bytes(),
         };
         let sealed = self.cipher()?.encrypt(&Nonce::from(nonce), payload);

@@ -163,7 +163,7 @@ proptest! {
     #[test]
     fn cut_frames_are_refused(cut in 0_usize..60) {
         let (ours, theirs) = pair();
-        let frame = Frame::of(&query("SELECT count(*) FROM visits WHERE a = 1"), 0, true).unwrap();
+        let frame = Frame::of(&query("SELECT count(*) FROM visits WHERE a = 1"), 0).unwrap();
         let mut bytes = frame.header.to_vec();
         bytes.extend_from_slice(frame.body.bytes());
         UnixStream::from(ours).write_all(&bytes[..cut]).unwrap();
