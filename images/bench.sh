@@ -11,3 +11,8 @@ bench first_result
 bench ingest
 bench ledger
 bench sql
+bench launch
+bench jail
+bench rows
+bin="${CARGO_TARGET_DIR:-target}/debug"
+KEKKAI_PYTHON_COMPONENT="$bin/kekkai-python.wasm" bench programs

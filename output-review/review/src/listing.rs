@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kekkai_checks::Verdict;
+use kekkai_checks::{Rule, Verdict};
 use kekkai_policy_api::{Action, Resource};
 use kekkai_review_api::{ListOutputs, OutputState, OutputSummary};
 use kekkai_types::{AgreementId, Lang, Refusal, Role};
@@ -97,18 +97,44 @@ pub async fn list(review: &Review, call: ListOutputs) -> Result<Vec<OutputSummar
         .into_iter()
         .map(|listed| OutputSummary {
             comments: comments(&listed, known.lang),
+            title: title(&listed),
             output: listed.head.output,
-            title: listed.head.title,
             submitted: listed.head.submitted,
             state: listed.state,
         })
         .collect())
 }
 
-/// What an author may read: comments once both have voted; what failed, without counts.
+/// Whether a program chose the words of an output that nobody has let out. A program that has read rows
+/// could write them there, and whoever runs it would read them without any vote.
+fn is_withheld(listed: &Listed) -> bool {
+    let findings = &listed.head.report.findings;
+    let is_program = findings.iter().any(|f| f.rule == Rule::Uncounted);
+    is_program && listed.state != OutputState::Released
+}
+
+/// What an author may read of a title: a program's own once it is released, its number until then.
+pub fn title(listed: &Listed) -> String {
+    match is_withheld(listed) {
+        true => listed.head.output.to_string(),
+        false => listed.head.title.clone(),
+    }
+}
+
+/// What an author may read: comments once both have voted; what failed, without counts, and of a
+/// program's output without places, which the program chooses.
 pub fn comments(listed: &Listed, lang: Lang) -> Vec<String> {
     match listed.state {
         OutputState::Waiting | OutputState::HalfVoted => Vec::new(),
+        OutputState::FailedChecks if is_withheld(listed) => {
+            let failed = listed.head.report.findings.iter();
+            let rules: BTreeSet<Rule> = failed
+                .filter(|finding| finding.verdict == Verdict::Fail)
+                .map(|finding| finding.rule)
+                .collect();
+            let name = |rule: &Rule| rule.title(lang).to_owned();
+            rules.iter().map(name).collect()
+        }
         OutputState::FailedChecks => listed
             .head
             .report

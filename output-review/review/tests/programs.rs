@@ -10,6 +10,7 @@
 mod common;
 
 use common::{MARKUP, Stage, release_key, submission, table};
+use kekkai_checks::Rule;
 use kekkai_output::{
     Content, Figure, FigureKind, Model, Parameter, ProgramBody, ProgramLineage, ProgramOutput,
     Read, Series, Value,
@@ -316,11 +317,42 @@ async fn rows_of_persons_never_come_to_a_vote() {
     let form = format!("csrf=x&digest={}&round=1&vote=accept&comment=", digest.0);
     let page = stage.post_vote("mori", &submit.output, &form).await;
     assert_eq!(page.status, 409);
-    // The author learns which rule, and no value.
+    // The author learns which rule: no value, and no place, which the program chose.
     let listed = stage.list("sato").await.unwrap();
     let comments = listed[0].comments.join("\n");
-    assert!(comments.contains("個人や記録を指す番号"), "{comments}");
-    assert!(!comments.contains("1000"));
+    let titles = [Lang::Ja, Lang::En].map(|lang| Rule::RowLevel.title(lang));
+    assert!(
+        titles.iter().any(|title| comments.contains(title)),
+        "{comments}"
+    );
+    assert!(
+        !comments.contains(|c: char| c.is_ascii_digit()),
+        "{comments}"
+    );
+}
+
+/// A program that has read rows could write them into its titles, and its author read them at once.
+#[tokio::test]
+async fn title_of_a_program_is_told_after_its_release_only() {
+    let stage = Stage::start().await;
+    let mut submit = of(bodies()[2].clone());
+    submit.title = "TANAKA HANAKO 1961-04-01".to_owned();
+    let output = submit.output.clone();
+    stage.submit(&submit).await.unwrap();
+    let listed = stage.list("sato").await.unwrap();
+    assert_eq!(listed[0].title, output.to_string());
+    let page = stage.get("sato", Lang::Ja, "/release/").await;
+    assert!(page.text().contains(output.as_str()) && !page.text().contains("TANAKA"));
+    // Reviewers see it, and once they let it out, everybody does.
+    let page = stage
+        .get("mori", Lang::Ja, &format!("/review/output/{output}"))
+        .await;
+    assert!(page.text().contains("TANAKA HANAKO"));
+    for reviewer in ["mori", "ueda"] {
+        stage.vote(reviewer, &output, "accept", "").await;
+    }
+    assert_eq!(stage.settled(&output).await, OutputState::Released);
+    assert_eq!(stage.list("sato").await.unwrap()[0].title, submit.title);
 }
 
 #[tokio::test]

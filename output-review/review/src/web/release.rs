@@ -67,7 +67,7 @@ fn row(lang: Lang, listed: &Listed, may_fetch: bool) -> Markup {
     let head = &listed.head;
     html! {
         tr {
-            th scope="row" { (head.title) }
+            th scope="row" { (listing::title(listed)) }
             td { (head.author) }
             td { (when(head.submitted, lang)) }
             td { (state_badge(lang, listed)) }
