@@ -22,7 +22,7 @@ use kekkai_review_api::Submit;
 use kekkai_sys::{Exit, JailSpec, Layer, ProcessKind};
 use kekkai_types::{Digest, JobId, Lang, OutputId, Refusal};
 use kekkai_worker_api::{
-    AsyncReceiver, AsyncSender, FromProgram, Run, RunLimits, ToProgram, ToWorker,
+    AsyncReceiver, AsyncSender, FrameError, FromProgram, Run, RunLimits, ToProgram, ToWorker,
 };
 use nix::fcntl::FcntlArg;
 use tokio::sync::{mpsc, watch};
@@ -41,6 +41,8 @@ const STOP_GRACE: Duration = Duration::from_millis(800);
 const LIMIT_GRACE: Duration = Duration::from_secs(2);
 /// Frames of one program's process in a second.
 const FRAMES_PER_S_MAX: u32 = 5_000;
+/// Frames that are read ahead of what they cause.
+const FRAMES_AHEAD_MAX: usize = 8;
 /// Statements that reviewers are told of.
 const READS_MAX: usize = 1_000;
 /// Statements of one run.
@@ -308,7 +310,8 @@ struct Driver {
 }
 
 type To = AsyncSender<ToProgram>;
-type From = AsyncReceiver<FromProgram>;
+/// What a process says, until it says no more.
+type From = mpsc::Receiver<Result<Option<FromProgram>, FrameError>>;
 type Heard = mpsc::UnboundedReceiver<(JobId, ReadEvent)>;
 
 impl Driver {
@@ -341,7 +344,8 @@ impl Driver {
                 return End::Lost;
             }
         };
-        let (mut to, mut from, life) = jailed.into_parts();
+        let (mut to, from, life) = jailed.into_parts();
+        let mut from = listen(from);
         lock(&self.session.programs).insert(self.number, life.clone());
         let is_held = self.session.bounds.add(life.pid());
         let end = match self.session.end_reason() {
@@ -454,11 +458,15 @@ impl Driver {
         let mut flood = Flood::default();
         loop {
             let step = tokio::select! {
-                message = from.receive() => match message {
-                    Ok(Some(message)) if flood.admits_another() => self.hear(message, to).await,
-                    Ok(Some(_)) => Err(End::Misbehaved("more messages than a program can cause")),
-                    Ok(None) => Err(End::Lost),
-                    Err(_) => Err(End::Misbehaved("a message that is none")),
+                message = from.recv() => match message {
+                    Some(Ok(Some(message))) if flood.admits_another() => {
+                        self.hear(message, to).await
+                    }
+                    Some(Ok(Some(_))) => {
+                        Err(End::Misbehaved("more messages than a program can cause"))
+                    }
+                    Some(Ok(None)) | None => Err(End::Lost),
+                    Some(Err(_)) => Err(End::Misbehaved("a message that is none")),
                 },
                 Some((id, event)) = heard.recv() => self.read_event(&id, event, to).await,
                 by_limit = stopped(stop) => return self.stop(by_limit, to, from).await,
@@ -485,12 +493,12 @@ impl Driver {
     async fn stop(&self, by_limit: bool, to: &mut To, from: &mut From) -> End {
         let asked = async {
             to.send(&ToProgram::Cancel, &[]).await?;
-            while let Some(message) = from.receive().await? {
+            while let Some(Ok(Some(message))) = from.recv().await {
                 if matches!(message, FromProgram::Ended { .. }) {
                     break;
                 }
             }
-            Ok::<(), kekkai_worker_api::FrameError>(())
+            Ok::<(), FrameError>(())
         };
         // Late or broken, it is killed in any case.
         let _ = tokio::time::timeout(STOP_GRACE, asked).await;
@@ -859,6 +867,26 @@ impl Driver {
         }
         session.announce();
     }
+}
+
+/// Receives in a task of its own: a frame that is given up half-way is lost, and whoever waits for several
+/// things gives up often. The process waits when nobody listens.
+fn listen(mut receiver: AsyncReceiver<FromProgram>) -> From {
+    let (told, from) = mpsc::channel(FRAMES_AHEAD_MAX);
+    tokio::spawn(async move {
+        loop {
+            let message = tokio::select! {
+                message = receiver.receive() => message,
+                // The run is over.
+                () = told.closed() => return,
+            };
+            let is_last = !matches!(message, Ok(Some(_)));
+            if told.send(message).await.is_err() || is_last {
+                return;
+            }
+        }
+    });
+    from
 }
 
 /// Sends within [`SEND_LIMIT`]: a process that doesn't take what it is told is not ours any more.
