@@ -11,6 +11,7 @@ bench first_result
 bench ingest
 bench ledger
 bench sql
+bench side_by_side
 bench launch
 bench jail
 bench rows

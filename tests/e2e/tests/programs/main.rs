@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod limits;
 mod study;
 mod tools;
 
