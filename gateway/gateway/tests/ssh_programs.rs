@@ -246,8 +246,12 @@ async fn too_long_script_is_refused_and_costs_no_session() {
         .await;
     let mut stdin = run.child().stdin.take().unwrap();
     let writing = tokio::spawn(async move {
-        // The other side hangs up in the middle.
-        let _ = stdin.write_all(&b"x = 1\n".repeat(SOURCE_MAX)).await;
+        // Over the bound on a script, and well under that on input, which closes the console. The other
+        // side hangs up in the middle.
+        let line = b"x = 1\n";
+        let _ = stdin
+            .write_all(&line.repeat(SOURCE_MAX / line.len() + 2_000))
+            .await;
     });
     let (status, out, err) = said(&run.finish().await);
     assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
