@@ -77,7 +77,7 @@ impl Attester {
                     RETRY_FIRST
                 }
                 Err(error) => {
-                    tracing::warn!(error = explain(&error), "not enrolled yet");
+                    tracing::warn!(error = crate::explain(&error), "not enrolled yet");
                     let wait = pause;
                     pause = (pause * 2).min(RETRY_LAST);
                     wait
@@ -168,22 +168,15 @@ fn qualifying(nonce: &Nonce, session: &SessionId, spki: &Digest) -> Digest {
 }
 
 fn refuse_tpm(error: TpmError) -> Refusal {
-    tracing::error!(error = explain(&error), "the TPM did not do what was asked");
+    tracing::error!(
+        error = crate::explain(&error),
+        "the TPM did not do what was asked"
+    );
     let code = match error {
         TpmError::NotApproved { .. } | TpmError::NotAsMeasured { .. } => "server-not-trusted",
         _ => "tpm-unavailable",
     };
     Refusal::new(code, error.to_string())
-}
-
-fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

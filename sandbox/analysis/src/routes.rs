@@ -114,17 +114,7 @@ where
 
 /// Hands a job's result to the review service, under an id that stays the same when it is repeated.
 pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Refusal> {
-    for (what, text, max) in [
-        ("title", &call.title, TITLE_MAX),
-        ("purpose", &call.purpose, PURPOSE_MAX),
-    ] {
-        if text.trim().is_empty() || text.chars().count() > max {
-            return Err(Refusal::new(
-                "text-length",
-                format!("{what}: 1 to {max} characters"),
-            ));
-        }
-    }
+    check_words(&call.title, &call.purpose)?;
     let session = broker.session(&call.session)?;
     let submission = session.submission(&call.job, &call.title, &call.purpose)?;
     let terms = &session.terms().session;
@@ -142,6 +132,22 @@ pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Ref
     };
     hand_over(broker.review(), &request).await?;
     Ok(submission.output)
+}
+
+/// What a person or their program says of an output.
+pub(crate) fn check_words(title: &str, purpose: &str) -> Result<(), Refusal> {
+    for (what, text, max) in [
+        ("title", title, TITLE_MAX),
+        ("purpose", purpose, PURPOSE_MAX),
+    ] {
+        if text.trim().is_empty() || text.chars().count() > max {
+            return Err(Refusal::new(
+                "text-length",
+                format!("{what}: 1 to {max} characters"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Hands an output to the review service, under an id that stays the same when it is repeated.

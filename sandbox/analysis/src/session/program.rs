@@ -49,9 +49,8 @@ const READS_MAX: usize = 1_000;
 const QUERIES_MAX: u32 = 10_000;
 /// Bytes that a pipe of rows holds.
 const PIPE_BYTES: i32 = 1 << 20;
-/// A title's and a purpose's length, in characters, as for outputs of statements.
-const TITLE_MAX: usize = 200;
-const PURPOSE_MAX: usize = 2_000;
+/// How long the name of a program with its arguments may be, in characters.
+const NAME_MAX: usize = 200;
 /// A note's length, in characters.
 const NOTE_MAX: usize = 200;
 
@@ -184,7 +183,7 @@ impl Session {
                     .try_clone()
                     .map_err(|e| Refusal::new("internal", e.to_string()))?;
                 return Ok(Found {
-                    name: crate::plain(&with_args(format!("tool {name}")), TITLE_MAX),
+                    name: crate::plain(&with_args(format!("tool {name}")), NAME_MAX),
                     digest,
                     script: None,
                     component: Arc::new(Component {
@@ -210,7 +209,7 @@ impl Session {
             .try_clone()
             .map_err(|e| Refusal::new("internal", e.to_string()))?;
         Ok(Found {
-            name: crate::plain(&with_args(format!("python {name}")), TITLE_MAX),
+            name: crate::plain(&with_args(format!("python {name}")), NAME_MAX),
             digest: Digest::of(source.as_bytes()),
             script: Some((name, source)),
             component: Arc::new(Component {
@@ -745,13 +744,8 @@ impl Driver {
         body: ProgramBody,
     ) -> Result<Result<OutputId, (String, String)>, End> {
         let refuse = |code: &str, name: String| Ok(Err((code.to_owned(), name)));
-        for (what, text, max) in [
-            ("title", &title, TITLE_MAX),
-            ("purpose", &purpose, PURPOSE_MAX),
-        ] {
-            if text.trim().is_empty() || text.chars().count() > max {
-                return refuse("text-length", format!("{what}: 1 to {max} characters"));
-            }
+        if let Err(refusal) = crate::routes::check_words(&title, &purpose) {
+            return refuse(&refusal.code, refusal.detail);
         }
         if self.submissions > self.terms.outputs_max {
             return refuse("limit-outputs", self.terms.outputs_max.to_string());
