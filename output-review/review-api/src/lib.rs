@@ -13,7 +13,7 @@ pub use tool::{
 
 use kekkai_output::{Content, OutputDigest};
 use kekkai_types::{
-    AgreementId, Call, JobId, Lang, OutputId, PeerKind, PersonId, SessionId, Timestamp,
+    AgreementId, Call, JobId, Lang, OutputId, PeerKind, PersonId, SessionId, Text, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,12 @@ pub struct Submit {
     pub title: String,
     /// For reviewers.
     pub purpose: String,
+    /// How it was made, for reviewers; may be empty.
+    #[serde(default)]
+    pub method: String,
+    /// A returned output of the same author that this one is in place of.
+    #[serde(default)]
+    pub replaces: Option<OutputId>,
     /// The author's language.
     pub lang: Lang,
     /// With evidence.
@@ -99,6 +105,90 @@ pub struct OutputSummary {
     pub state: OutputState,
     /// What reviewers wrote, once both have voted.
     pub comments: Vec<String>,
+}
+
+/// What the automatic checks would say of an output. Nothing is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preview {
+    /// The session's person.
+    pub author: PersonId,
+    /// The session's agreement.
+    pub agreement: AgreementId,
+    /// The agreement's SDC profile.
+    pub sdc_profile: String,
+    /// With evidence.
+    pub content: Content,
+}
+
+impl Call for Preview {
+    const PATH: &'static str = "/v1/output/preview";
+    type Reply = Vec<Said>;
+    fn callers() -> &'static [PeerKind] {
+        &[PeerKind::Analysis]
+    }
+}
+
+/// A finding of the automatic checks, as the author reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// What follows from it.
+    pub weight: Weight,
+    /// The rule's stable name.
+    pub rule: String,
+    /// Where: a column, a cell by column and row; empty for the whole. Never a value.
+    pub place: String,
+    /// In words, with what can be done.
+    pub text: Text,
+}
+
+/// What follows from a finding, from the lightest to the heaviest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// Said, and no more.
+    Pass,
+    /// Reviewers must look at it.
+    Review,
+    /// It does not leave as it is.
+    Fail,
+}
+
+/// A person's own outputs of a project, with what they wrote and what came back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionOutputs {
+    /// The session's agreement.
+    pub agreement: AgreementId,
+    /// The session's person: sees their own.
+    pub author: PersonId,
+}
+
+impl Call for SessionOutputs {
+    const PATH: &'static str = "/v1/output/session";
+    type Reply = Vec<OutputDetail>;
+    fn callers() -> &'static [PeerKind] {
+        &[PeerKind::Analysis]
+    }
+}
+
+/// An output, as its author reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputDetail {
+    /// State, title, comments.
+    pub summary: OutputSummary,
+    /// As submitted.
+    pub purpose: String,
+    /// As submitted.
+    pub method: String,
+    /// What the automatic checks said.
+    pub findings: Vec<Said>,
+    /// The returned output that it is in place of.
+    pub replaces: Option<OutputId>,
+    /// The output that is in its place.
+    pub replaced_by: Option<OutputId>,
 }
 
 /// Where an output stands. The table of transitions is in `kekkai-review`.

@@ -182,6 +182,64 @@ pub enum Event {
         waived: Vec<String>,
     },
 
+    /// A screen is shown: to the session's person, or after a cut or a lock again. `mark` is the invisible
+    /// one that its pictures carry.
+    ScreenAttached {
+        session: SessionId,
+        terminal: TerminalId,
+        address: String,
+        mark: Option<String>,
+    },
+    /// A screen is no longer shown: `locked`, `cut`, `replaced`, `left`, `frozen`.
+    ScreenDetached {
+        session: SessionId,
+        reason: String,
+    },
+    SessionWatched {
+        session: SessionId,
+        by: PersonId,
+        terminal: TerminalId,
+    },
+    SessionWatchEnded {
+        session: SessionId,
+        by: PersonId,
+    },
+    /// More text came than a person types. `admitted` is what the person then decided.
+    TypingHeld {
+        session: SessionId,
+        chars: u32,
+        admitted: Option<bool>,
+    },
+    /// Rows are shown, on a display that may.
+    RowsShown {
+        session: SessionId,
+        job: JobId,
+        sql: String,
+    },
+    /// `header` is the digest of the recording's first line; `recipient` that of the auditors' public key.
+    RecordingBegan {
+        session: SessionId,
+        recording: String,
+        header: Digest,
+        recipient: Digest,
+        mark: String,
+    },
+    /// Up to here the recording is whole: `head` is the last link of its chain.
+    RecordingReached {
+        session: SessionId,
+        recording: String,
+        chunks: u64,
+        bytes: u64,
+        head: Digest,
+        ended: bool,
+    },
+    /// It can't be written: the screen shows nothing new until it can.
+    RecordingFailed {
+        session: SessionId,
+        recording: String,
+        reason: String,
+    },
+
     QueryStarted {
         session: SessionId,
         job: JobId,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kekkai_attest::{EnrolmentRequest, Evidence, ReferenceValues};
 use kekkai_types::{
     AgreementId, Call, DatasetCatalog, Digest, DisplayClass, EndReason, Lang, OutputId, PeerKind,
-    PersonId, Role, ServerId, SessionId, TerminalClass, TerminalId, WrappedKey,
+    PersonId, Role, ServerId, SessionId, TerminalClass, TerminalId, Timestamp, WrappedKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -114,10 +114,22 @@ pub struct OpenSession {
     pub agreement: Option<AgreementId>,
     /// The network address, for the ledger.
     pub address: String,
+    /// What is to be shown there.
+    pub view: View,
     /// What was verified. Decisions need [`Factor::Biometric`], [`Factor::Token`] and [`Factor::Terminal`].
     pub factors: Vec<Factor>,
 }
 call!(OpenSession, "/v1/session/open", OpenedSession, [Gateway]);
+
+/// What a session shows itself as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// Text, over stock `ssh`.
+    Console,
+    /// A drawn desktop, as pixels.
+    Desktop,
+}
 
 /// A session that may be launched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +147,19 @@ pub struct OpenedSession {
     pub class: TerminalClass,
     /// Without input for this long, the session ends.
     pub idle_limit_s: u32,
+    /// For [`View::Desktop`].
+    pub desktop: Option<DesktopTimes>,
+}
+
+/// When a desktop is locked, and how long it waits for its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesktopTimes {
+    /// Without input for this long, the screen is locked, in seconds: nothing is shown or taken until the
+    /// person was verified again.
+    pub lock_after_s: u32,
+    /// Without a screen for this long (line cut, or locked), the session ends, in seconds.
+    pub reconnect_limit_s: u32,
 }
 
 /// What the text console may show under an agreement.
@@ -210,6 +235,10 @@ pub enum Action {
     /// Bring a tool of one's own in. Asked for its author, at the terminal whose key signed it.
     /// [`EndReason::RoleNotAllowed`] says that the agreement doesn't name the tool.
     BringTool,
+    /// Look at a running session's screen.
+    WatchSession,
+    /// End a running session.
+    EndSession,
     /// Lift a lock-out.
     Unlock,
     /// Enrol a credential for a person.
@@ -239,6 +268,15 @@ pub enum Resource {
         agreement: AgreementId,
         /// Who signed it.
         author: PersonId,
+    },
+    /// A running session.
+    Session {
+        /// Which.
+        session: SessionId,
+        /// Its project.
+        agreement: AgreementId,
+        /// Whose it is.
+        person: PersonId,
     },
     /// A project's outputs.
     Agreement(AgreementId),
@@ -344,8 +382,30 @@ pub struct SessionTerms {
     pub memory_limit_mib: u32,
     /// What the session's programs may do; `None`: it runs no programs.
     pub programs: Option<ProgramTerms>,
+    /// For [`View::Desktop`]; `None`: a console.
+    pub desktop: Option<DesktopTerms>,
     /// The reference values that the quote met: their signature satisfies the TPM's policy.
     pub reference: ReferenceValues,
+}
+
+/// What a desktop shows and takes: the agreement's `[desktop]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesktopTerms {
+    /// The person's name, for the screen.
+    pub person_name: String,
+    /// The person's language.
+    pub lang: Lang,
+    /// The project's title.
+    pub title: String,
+    /// When the session's hours or its agreement's period end: the earlier.
+    pub closes: Timestamp,
+    /// Characters that may be typed in one session: upload by keystrokes is bounded.
+    pub typed_chars_max: u32,
+    /// Characters a second that nobody types: text that comes faster is held and asked about.
+    pub typed_chars_per_s_max: u32,
+    /// What notebooks may take together, in KiB.
+    pub notebooks_kib_max: u32,
 }
 
 /// What the programs of a session may do: the agreement's `[programs]`.

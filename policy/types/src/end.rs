@@ -12,6 +12,10 @@ pub enum EndReason {
     Idle,
     /// Connection lost or gateway stopped.
     Disconnected,
+    /// Staff of the producer ended it.
+    EndedByStaff,
+    /// The terminal is of no class that shows a desktop, or the agreement has none.
+    DesktopOff,
     /// There is no such agreement, or the person may not know.
     NoAgreement,
     /// Several agreements fit; name one.

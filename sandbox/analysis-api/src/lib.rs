@@ -3,7 +3,8 @@
 
 use kekkai_output::Table;
 use kekkai_types::{
-    Call, DatasetCatalog, Digest, EndReason, JobId, Lang, OutputId, PeerKind, ServerId, SessionId,
+    Call, DatasetCatalog, Digest, EndReason, JobId, Lang, OutputId, PeerKind, PersonId, ServerId,
+    SessionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -467,3 +468,51 @@ pub struct SubmitOutput {
     pub lang: Lang,
 }
 call!(SubmitOutput, "/v1/output/submit", OutputId);
+
+/// Looks at a session's screen. The connection then carries `kekkai-frames`: outputs one way, inputs the
+/// other, until either side ends it. A researcher's second screen takes the first one's place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachScreen {
+    /// Which.
+    pub session: SessionId,
+    /// Who looks.
+    pub viewer: Viewer,
+    /// The client's area: width and height in pixels, pixels per point in percent. A watcher's is not
+    /// looked at.
+    pub size: (u16, u16, u16),
+}
+call!(AttachScreen, "/v1/screen/attach", ());
+
+/// Who looks at a screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Viewer {
+    /// The session's person.
+    Researcher,
+    /// Staff: sees, sends nothing but acknowledgements, and is announced on the screen.
+    Watcher(PersonId),
+}
+
+/// What a screen wants of the gateway: waits until something changes after `seen`, at most 20 s.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitScreen {
+    /// Which session.
+    pub session: SessionId,
+    /// [`ScreenWish::number`] of the last answer; 0 at first.
+    pub seen: u64,
+}
+call!(WaitScreen, "/v1/screen/wait", ScreenWish);
+
+/// What the person asked of the gateway on their desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScreenWish {
+    /// Counts up with each wish.
+    pub number: u64,
+    /// Lock the screen: whoever unlocks is verified again.
+    pub lock: bool,
+    /// End the session.
+    pub leave: bool,
+}

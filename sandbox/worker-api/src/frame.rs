@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::{FRAME_MAX, FromCompiler, FromProgram, FromWorker, ToCompiler, ToProgram, ToWorker};
+use crate::{
+    FRAME_MAX, FromCompiler, FromDesktop, FromProgram, FromWorker, ToCompiler, ToDesktop,
+    ToProgram, ToWorker,
+};
 
 /// Descriptors that one frame may bring.
 pub const FRAME_FDS_MAX: usize = 1_000;
@@ -82,6 +85,15 @@ impl Message for ToProgram {
 
 impl Message for FromProgram {
     const BYTES_MAX: usize = 16 * 1024 * 1024;
+}
+
+impl Message for ToDesktop {
+    const BYTES_MAX: usize = FRAME_MAX;
+    const FDS_MAX: usize = 8;
+}
+
+impl Message for FromDesktop {
+    const BYTES_MAX: usize = 4 * 1024 * 1024;
 }
 
 impl Message for ToCompiler {

@@ -15,11 +15,16 @@
 )]
 
 mod blocking;
+mod desktop;
 mod frame;
 mod non_blocking;
 mod program;
 
 pub use blocking::{Receiver, Sender, worker_channel};
+pub use desktop::{
+    ASKS_OPEN_MAX, Answer, Ask, Begin, Frame, FromDesktop, NOTEBOOK_MAX, NOTEBOOKS_MAX,
+    SCROLLS_MAX, TILE_BYTES, ToDesktop,
+};
 pub use frame::{FRAME_FDS_MAX, FrameError, Message, SECRET_FRAME_MAX};
 pub use non_blocking::{AsyncReceiver, AsyncSender, broker_channel};
 pub use program::{

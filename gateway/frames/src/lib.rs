@@ -1,0 +1,41 @@
+//! The frame protocol: what a screen sends to whoever looks at it, and what comes back. There is no
+//! message for a clipboard, a file, a printer, a sound or a device (invariant 1).
+//!
+//! ```text
+//!            Output: Tiles · Scroll · Cursor · Size · Ping
+//!  screen  ─────────────────────────────────────────────────▶  browser canvas, kekkai-vdi, a watcher
+//!          ◀─────────────────────────────────────────────────
+//!            Input: Key · Text · Pointer · Resize · Ack
+//! ```
+//!
+//! A frame is a run of [`Output`] messages with one sequence number; the last one says so. Whoever draws
+//! acknowledges it, and a screen has at most [`FRAMES_UNACKNOWLEDGED_MAX`] frames under way: what changed
+//! meanwhile is sent as it is then, never as it was (latest wins).
+//!
+//! On a byte stream each message stands behind its length (`u32`, big-endian); a WebSocket carries one
+//! message in each binary message.
+
+mod message;
+
+pub use message::{
+    Codec, Cursor, CursorShape, Input, Key, Modifiers, Output, Rect, Tile, caret_none,
+};
+
+/// The version that both sides name when they connect (`kekkai-frames/1`).
+pub const VERSION: u8 = 1;
+/// A tile's side, in pixels.
+pub const TILE: u16 = 64;
+/// The widest screen, in pixels.
+pub const WIDTH_MAX: u16 = 2560;
+/// The highest screen, in pixels.
+pub const HEIGHT_MAX: u16 = 1600;
+/// The smallest screen, in pixels, either way.
+pub const SIDE_MIN: u16 = 320;
+/// The longest message to a client, in bytes.
+pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// The longest message from a client, in bytes.
+pub const INPUT_BYTES_MAX: usize = 1024;
+/// The longest text of one [`Input::Text`], in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 512;
+/// Frames that were sent and not acknowledged.
+pub const FRAMES_UNACKNOWLEDGED_MAX: usize = 4;

@@ -1,0 +1,1 @@
+//! The native client: signs in, shows a session's screen, keeps nothing.

@@ -1,0 +1,3 @@
+//! The native client.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The workspace: what a researcher works in, drawn on the processor in a jail.

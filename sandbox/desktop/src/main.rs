@@ -1,0 +1,3 @@
+//! The workspace's process.
+
+fn main() {}

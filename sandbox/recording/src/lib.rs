@@ -1,0 +1,1 @@
+//! Recordings of screens: written before they are shown, readable by auditors only.

@@ -1,0 +1,1 @@
+//! A session's screen: tiles, differences, scrolling, watermark, what to send next.
