@@ -51,10 +51,11 @@ pub struct Submit {
     pub title: String,
     /// For reviewers.
     pub purpose: String,
-    /// How it was made, for reviewers; may be empty.
+    /// How it was made, for reviewers, at most 2,000 characters; may be empty.
     #[serde(default)]
     pub method: String,
-    /// A returned output of the same author that this one is in place of.
+    /// An output of the same author and agreement that did not leave and that this one is in place of; at
+    /// most one is in place of each.
     #[serde(default)]
     pub replaces: Option<OutputId>,
     /// The author's language.
@@ -137,8 +138,9 @@ pub struct Said {
     pub weight: Weight,
     /// The rule's stable name.
     pub rule: String,
-    /// Where: a column, a cell by column and row; empty for the whole. Never a value.
-    pub place: String,
+    /// Where: a row, a column, a cell, counted from 1, or the whole; empty where a program chose it. Never
+    /// a value.
+    pub place: Text,
     /// In words, with what can be done.
     pub text: Text,
 }

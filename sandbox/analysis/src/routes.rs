@@ -127,6 +127,8 @@ pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Ref
         sdc_profile: terms.sdc_profile.clone(),
         title: call.title,
         purpose: call.purpose,
+        method: String::new(),
+        replaces: None,
         lang: call.lang,
         content: Content::Table((*submission.table).clone()),
     };

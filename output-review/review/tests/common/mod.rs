@@ -780,6 +780,8 @@ pub(crate) fn submission(author: &str, table: Table) -> Submit {
         sdc_profile: "strict".to_owned(),
         title: "地域別の患者数".to_owned(),
         purpose: "Table 1 of the report".to_owned(),
+        method: String::new(),
+        replaces: None,
         lang: Lang::Ja,
         content: Content::Table(table),
     }

@@ -783,6 +783,8 @@ impl Driver {
             sdc_profile: terms.sdc_profile.clone(),
             title,
             purpose,
+            method: String::new(),
+            replaces: None,
             lang: Lang::default(),
             content: Content::Program(output),
         };
