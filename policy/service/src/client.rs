@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use kekkai_types::{Call, PeerKind, Refusal};
+use kekkai_types::{Call, PeerKind, Refusal, StreamCall};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
 use crate::server::BODY_MAX;
+use crate::stream::Stream;
 use crate::tls::{self, SERVICE_NAME, TlsError, TlsFiles};
 
 /// Connecting takes at most this long.
@@ -111,6 +112,39 @@ impl Client {
         }
     }
 
+    /// Makes a call whose connection goes on as a stream. The connection is its own.
+    pub async fn stream<C: StreamCall>(&self, request: &C) -> Result<Stream, CallError> {
+        let body = serde_json::to_vec(request).map_err(|e| self.protocol(e))?;
+        let http = Request::post(C::PATH)
+            .header("content-type", "application/json")
+            .header("host", SERVICE_NAME)
+            .header("connection", "upgrade")
+            .header("upgrade", C::PROTOCOL)
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|e| self.protocol(e))?;
+        let work = async {
+            let mut sender = self.connect().await?;
+            let response = sender
+                .send_request(http)
+                .await
+                .map_err(|e| self.unavailable(e))?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let upgraded = hyper::upgrade::on(response).await;
+                return upgraded.map(Stream::new).map_err(|e| self.unavailable(e));
+            }
+            let status = response.status();
+            let body = Limited::new(response.into_body(), BODY_MAX).collect().await;
+            let body = body.map_err(|e| self.unavailable(e))?.to_bytes();
+            match serde_json::from_slice::<Refusal>(&body) {
+                Ok(refusal) => Err(CallError::Refused(refusal)),
+                Err(_) => Err(self.protocol(format!("status {status}"))),
+            }
+        };
+        tokio::time::timeout(CALL_LIMIT, work)
+            .await
+            .map_err(|_| self.unavailable("no answer in time"))?
+    }
+
     /// Sends a request of another kind (a page) and hands its answer back as it is.
     pub async fn forward(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
         self.exchange(request.map(Full::new)).await
@@ -181,7 +215,7 @@ impl Client {
             .map_err(|e| self.unavailable(e))?;
         tokio::spawn(async move {
             // The sender learns of a broken connection by itself.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(sender)
     }

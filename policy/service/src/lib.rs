@@ -20,6 +20,8 @@ pub mod tls;
 
 mod client;
 mod server;
+mod stream;
 
 pub use client::{CallError, Client};
 pub use server::{BODY_MAX, From, Routes, serve};
+pub use stream::Stream;

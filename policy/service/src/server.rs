@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Extension, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use kekkai_types::{Call, Digest, Peer, Refusal};
+use kekkai_types::{Call, Digest, Peer, Refusal, StreamCall};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::drain::DRAIN_LIMIT;
+use crate::stream::Stream;
 use crate::tls::{self, TlsError, TlsFiles};
 
 /// The largest request or reply, in bytes.
@@ -60,36 +62,58 @@ impl Routes {
         R: Future<Output = Result<C::Reply, Refusal>> + Send + 'static,
     {
         let answer = move |Extension(from): Extension<From>, request: Request| async move {
-            if !C::callers().contains(&from.peer.kind()) {
-                tracing::warn!(peer = from.peer.to_uri(), path = C::PATH, "caller refused");
-                return refuse(
-                    StatusCode::FORBIDDEN,
-                    Refusal::new("caller-not-allowed", C::PATH),
-                );
-            }
-            let bytes = match axum::body::to_bytes(request.into_body(), BODY_MAX).await {
-                Ok(bytes) => bytes,
-                Err(_) => {
-                    return refuse(
-                        StatusCode::PAYLOAD_TOO_LARGE,
-                        Refusal::new("request-too-large", C::PATH),
-                    );
-                }
+            let call = match read::<C>(&from, request).await {
+                Ok(call) => call,
+                Err(response) => return *response,
             };
-            match serde_json::from_slice::<C>(&bytes) {
-                Err(error) => refuse(
-                    StatusCode::BAD_REQUEST,
-                    // The place only: serde's text may quote the value.
-                    Refusal::new(
-                        "request-malformed",
-                        format!("{} column {}", C::PATH, error.column()),
-                    ),
-                ),
-                Ok(call) => match handler(from, call).await {
-                    Ok(reply) => Json(reply).into_response(),
-                    Err(refusal) => refuse(StatusCode::UNPROCESSABLE_ENTITY, refusal),
-                },
+            match handler(from, call).await {
+                Ok(reply) => Json(reply).into_response(),
+                Err(refusal) => refuse(StatusCode::UNPROCESSABLE_ENTITY, refusal),
             }
+        };
+        Self {
+            router: self.router.route(C::PATH, post(answer)),
+        }
+    }
+
+    /// Answers one kind of call whose connection goes on as a stream. What the handler gives back runs in
+    /// a task of its own with that stream, and the connection ends with it.
+    #[must_use]
+    pub fn stream<C, F, R, G, S>(self, handler: F) -> Self
+    where
+        C: StreamCall + 'static,
+        F: Fn(From, C) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<G, Refusal>> + Send + 'static,
+        G: FnOnce(Stream) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let answer = move |Extension(from): Extension<From>, mut request: Request| async move {
+            let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+            let named = request.headers().get(header::UPGRADE);
+            let upgrade = upgrade.filter(|_| named.is_some_and(|named| named == C::PROTOCOL));
+            let call = match read::<C>(&from, request).await {
+                Ok(call) => call,
+                Err(response) => return *response,
+            };
+            let Some(upgrade) = upgrade else {
+                let refusal = Refusal::new("request-malformed", format!("{} upgrade", C::PATH));
+                return refuse(StatusCode::UPGRADE_REQUIRED, refusal);
+            };
+            let work = match handler(from, call).await {
+                Ok(work) => work,
+                Err(refusal) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, refusal),
+            };
+            tokio::spawn(async move {
+                match upgrade.await {
+                    Ok(upgraded) => work(Stream::new(upgraded)).await,
+                    Err(error) => tracing::debug!(%error, path = C::PATH, "no stream"),
+                }
+            });
+            let head = [
+                (header::CONNECTION, "upgrade"),
+                (header::UPGRADE, C::PROTOCOL),
+            ];
+            (StatusCode::SWITCHING_PROTOCOLS, head).into_response()
         };
         Self {
             router: self.router.route(C::PATH, post(answer)),
@@ -100,6 +124,28 @@ impl Routes {
     pub fn router(self) -> Router {
         self.router
     }
+}
+
+/// A call of a peer that may make it. Boxed: a response is large.
+async fn read<C: Call>(from: &From, request: Request) -> Result<C, Box<Response>> {
+    let refuse = |status, refusal| Err(Box::new(refuse(status, refusal)));
+    if !C::callers().contains(&from.peer.kind()) {
+        tracing::warn!(peer = from.peer.to_uri(), path = C::PATH, "caller refused");
+        let refusal = Refusal::new("caller-not-allowed", C::PATH);
+        return refuse(StatusCode::FORBIDDEN, refusal);
+    }
+    let Ok(bytes) = axum::body::to_bytes(request.into_body(), BODY_MAX).await else {
+        let refusal = Refusal::new("request-too-large", C::PATH);
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, refusal);
+    };
+    serde_json::from_slice(&bytes).or_else(|error| {
+        // The place only: serde's text may quote the value.
+        let place = format!("{} column {}", C::PATH, error.column());
+        refuse(
+            StatusCode::BAD_REQUEST,
+            Refusal::new("request-malformed", place),
+        )
+    })
 }
 
 fn refuse(status: StatusCode, refusal: Refusal) -> Response {
@@ -187,7 +233,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .into_owned();
     watcher.watch(connection).await.map_err(|e| e.to_string())
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kekkai_service::tls::{SERVICE_NAME, TlsFiles};
 use kekkai_service::{CallError, Client, From, Routes, serve};
-use kekkai_types::{Call, PeerKind, Refusal};
+use kekkai_types::{Call, PeerKind, Refusal, StreamCall};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -153,4 +153,70 @@ async fn a_client_does_not_talk_to_another_service_than_it_expects() {
         Err(CallError::Protocol { .. })
     ));
     assert!(!reached.load(Ordering::SeqCst));
+}
+
+#[derive(Serialize, Deserialize)]
+struct Shout {
+    text: String,
+}
+
+impl Call for Shout {
+    const PATH: &'static str = "/v1/shout";
+    type Reply = ();
+    fn callers() -> &'static [PeerKind] {
+        &[PeerKind::Gateway]
+    }
+}
+
+impl StreamCall for Shout {
+    const PROTOCOL: &'static str = "shout/1";
+}
+
+#[tokio::test]
+async fn accepted_stream_carries_bytes_both_ways_and_refused_one_says_why() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let files = authority.issue(dir.path(), &["kekkai://policy"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let router = Routes::new()
+        .stream(|_: From, shout: Shout| async move {
+            if shout.text == "no" {
+                return Err(Refusal::new("said-no", "no"));
+            }
+            Ok(move |mut stream: kekkai_service::Stream| async move {
+                stream.write_all(shout.text.as_bytes()).await.unwrap();
+                let mut bytes = [0; 3];
+                stream.read_exact(&mut bytes).await.unwrap();
+                stream.write_all(&bytes.to_ascii_uppercase()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            })
+        })
+        .router();
+    tokio::spawn(async move { serve(listener, &files, router, std::future::pending()).await });
+
+    let gateway = authority.issue(dir.path(), &["kekkai://gateway"]);
+    let client = Client::new(&gateway, &address, PeerKind::Policy).unwrap();
+    let shout = |text: &str| Shout {
+        text: text.to_owned(),
+    };
+    let mut stream = client.stream(&shout("hello")).await.unwrap();
+    stream.write_all(b"abc").await.unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "helloABC");
+    match client.stream(&shout("no")).await {
+        Err(CallError::Refused(refusal)) => assert_eq!(refusal.code, "said-no"),
+        other => panic!("{other:?}"),
+    }
+    // Asked as a plain call, it is no stream.
+    assert!(client.call(&shout("hello")).await.is_err());
+
+    let review = authority.issue(dir.path(), &["kekkai://review"]);
+    let client = Client::new(&review, &address, PeerKind::Policy).unwrap();
+    match client.stream(&shout("hello")).await {
+        Err(CallError::Refused(refusal)) => assert_eq!(refusal.code, "caller-not-allowed"),
+        other => panic!("{other:?}"),
+    }
 }

@@ -23,6 +23,6 @@ pub use id::{
 };
 pub use lang::{Lang, Text};
 pub use people::{DisplayClass, Role, TerminalClass};
-pub use rpc::{Call, Peer, PeerError, PeerKind, Refusal};
+pub use rpc::{Call, Peer, PeerError, PeerKind, Refusal, StreamCall};
 pub use secret::KeyText;
 pub use time::Timestamp;

@@ -19,6 +19,12 @@ pub trait Call: Serialize + DeserializeOwned + Send + Sync {
     fn callers() -> &'static [PeerKind];
 }
 
+/// A call whose connection goes on as a stream of bytes, once it was accepted (HTTP/1.1 `Upgrade`).
+pub trait StreamCall: Call<Reply = ()> {
+    /// What the bytes are, with a version: `kekkai-frames/1`.
+    const PROTOCOL: &'static str;
+}
+
 /// The kinds of peer that a certificate can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

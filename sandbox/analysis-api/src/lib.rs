@@ -4,7 +4,7 @@
 use kekkai_output::Table;
 use kekkai_types::{
     Call, DatasetCatalog, Digest, EndReason, JobId, Lang, OutputId, PeerKind, PersonId, ServerId,
-    SessionId,
+    SessionId, StreamCall,
 };
 use serde::{Deserialize, Serialize};
 
@@ -483,6 +483,10 @@ pub struct AttachScreen {
     pub size: (u16, u16, u16),
 }
 call!(AttachScreen, "/v1/screen/attach", ());
+
+impl StreamCall for AttachScreen {
+    const PROTOCOL: &'static str = "kekkai-frames/1";
+}
 
 /// Who looks at a screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
