@@ -120,6 +120,26 @@ pub fn end_reason(reason: EndReason, lang: Lang) -> String {
                 "use the kind of terminal that it names.",
             ),
         ),
+        EndReason::EndedByStaff => (
+            (
+                "提供者の担当者がこの利用を終了しました。",
+                "理由は提供者の担当者に確認してください。申請済みの成果物は残っています。",
+            ),
+            (
+                "The producer's staff ended this session.",
+                "ask them why; outputs that you submitted are kept.",
+            ),
+        ),
+        EndReason::DesktopOff => (
+            (
+                "この端末またはこの取決めでは、デスクトップは使えません。",
+                "取決めで定めた VDI・ブラウザ・オンサイトの端末を使うか、提供者へ、取決めへの [desktop] の追加を依頼してください。",
+            ),
+            (
+                "There is no desktop at this terminal or under this agreement.",
+                "use a VDI, browser or on-site terminal that the agreement names, or ask the producer to add [desktop] to it.",
+            ),
+        ),
         EndReason::FactorMissing => (
             (
                 "本人確認が足りません。",
@@ -361,7 +381,7 @@ mod tests {
     fn every_reason_is_explained_in_both_languages() {
         let reasons = all!(EndReason: ClosedByUser, Idle, Disconnected, NoAgreement,
             AmbiguousAgreement, AgreementEnded, OutsidePeriod, OutsideHours, NotOnRoster,
-            TerminalNotAllowed, ConsoleOff, FactorMissing, RoleNotAllowed, OwnOutput,
+            TerminalNotAllowed, ConsoleOff, EndedByStaff, DesktopOff, FactorMissing, RoleNotAllowed, OwnOutput,
             ServerNotTrusted, ServerLost, ServiceUnavailable);
         let mut seen = std::collections::BTreeSet::new();
         for reason in reasons {

@@ -13,7 +13,8 @@ pub use entry::{ENTRY_VERSION, Entry, Event, Factor, OutputKind, SignInRefusal};
 pub use kekkai_types::EndReason;
 pub use session::{
     Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided,
-    EnrolmentChallenge, FinishEnrolment, GrantedDataset, GrantedTable, KnownPerson, KnownTerminal,
-    LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession, OpenedSession, ProgramTerms,
-    Record, Recorded, ReleaseKeys, RenewLeases, Resource, SessionTerms,
+    DesktopTerms, DesktopTimes, EnrolmentChallenge, FinishEnrolment, GrantedDataset, GrantedTable,
+    KnownPerson, KnownTerminal, LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession,
+    OpenedSession, ProgramTerms, Record, Recorded, ReleaseKeys, RenewLeases, Resource,
+    SessionTerms, View,
 };

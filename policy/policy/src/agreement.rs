@@ -61,6 +61,8 @@ pub struct Agreement {
     pub memory_limit_mib: u32,
     /// What a session's programs may do; `None`: it runs none.
     pub programs: Option<ProgramTerms>,
+    /// What a drawn desktop shows and takes; `None`: there is the text console only.
+    pub desktop: Option<Desktop>,
     /// Statistical disclosure control.
     pub sdc: Sdc,
     /// What follows from a breach (違反時の措置).
@@ -185,6 +187,21 @@ pub struct Hours {
     pub closed: BTreeSet<Date>,
 }
 
+/// What a drawn desktop shows and takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Desktop {
+    /// Without input for this long, the screen is locked.
+    pub lock_after_s: u32,
+    /// Without a screen for this long, the session ends.
+    pub reconnect_limit_s: u32,
+    /// Characters that may be typed in one session.
+    pub typed_chars_max: u32,
+    /// Characters a second that nobody types.
+    pub typed_chars_per_s_max: u32,
+    /// What one person's notebooks may take together, in KiB.
+    pub notebooks_kib_max: u32,
+}
+
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -251,6 +268,7 @@ impl Agreement {
             && self.query_limit_s == other.query_limit_s
             && self.memory_limit_mib == other.memory_limit_mib
             && self.programs == other.programs
+            && self.desktop == other.desktop
     }
 
     /// Does it run on this day?
@@ -259,18 +277,34 @@ impl Agreement {
         self.period.from <= today && today <= self.period.to
     }
 
+    /// When a session that is open now must end: when today's hours are over, or the period. Nights between
+    /// days that are open around the clock end nothing.
+    pub fn closes(&self, now: Timestamp) -> Timestamp {
+        let zone = now.in_japan().time_zone().clone();
+        let all_day = self.hours.from == Clock(0) && self.hours.to == Clock(24 * 60);
+        let mut day = now.in_japan().date();
+        while all_day {
+            let Ok(next) = day.tomorrow() else { break };
+            let is_open = next <= self.period.to
+                && self.hours.days.contains(&Day::of(next))
+                && !self.hours.closed.contains(&next);
+            if !is_open {
+                break;
+            }
+            day = next;
+        }
+        let minutes = i64::from(self.hours.to.0);
+        let end = day
+            .to_zoned(zone)
+            .and_then(|midnight| midnight.checked_add(jiff::Span::new().minutes(minutes)));
+        // A day outside the calendar: nothing is promised.
+        end.map_or(now, |end| Timestamp(end.timestamp().as_millisecond()))
+    }
+
     /// Is it open at this hour?
     pub fn in_hours(&self, now: Timestamp) -> bool {
         let here = now.in_japan();
-        let day = match here.weekday() {
-            jiff::civil::Weekday::Monday => Day::Mon,
-            jiff::civil::Weekday::Tuesday => Day::Tue,
-            jiff::civil::Weekday::Wednesday => Day::Wed,
-            jiff::civil::Weekday::Thursday => Day::Thu,
-            jiff::civil::Weekday::Friday => Day::Fri,
-            jiff::civil::Weekday::Saturday => Day::Sat,
-            jiff::civil::Weekday::Sunday => Day::Sun,
-        };
+        let day = Day::of(here.date());
         // Neither is ever negative; what could not be converted is closed.
         let (Ok(hour), Ok(minute)) = (u16::try_from(here.hour()), u16::try_from(here.minute()))
         else {
@@ -281,5 +315,19 @@ impl Agreement {
             && !self.hours.closed.contains(&here.date())
             && self.hours.from <= clock
             && clock < self.hours.to
+    }
+}
+
+impl Day {
+    fn of(date: Date) -> Self {
+        match date.weekday() {
+            jiff::civil::Weekday::Monday => Self::Mon,
+            jiff::civil::Weekday::Tuesday => Self::Tue,
+            jiff::civil::Weekday::Wednesday => Self::Wed,
+            jiff::civil::Weekday::Thursday => Self::Thu,
+            jiff::civil::Weekday::Friday => Self::Fri,
+            jiff::civil::Weekday::Saturday => Self::Sat,
+            jiff::civil::Weekday::Sunday => Self::Sun,
+        }
     }
 }

@@ -59,7 +59,12 @@ fn at_terminal(
         .ok_or(EndReason::TerminalNotAllowed)?;
     let staff_terminal = terminal.class == TerminalClass::Operator;
     let staff_action = match action {
-        Action::SeeQueue | Action::Vote | Action::Unlock | Action::EnrolCredential => true,
+        Action::SeeQueue
+        | Action::Vote
+        | Action::WatchSession
+        | Action::EndSession
+        | Action::Unlock
+        | Action::EnrolCredential => true,
         Action::SeeOutputs | Action::FetchRelease | Action::BringTool => false,
     };
     if staff_terminal == staff_action {
@@ -140,6 +145,23 @@ fn may_person(
                 EndReason::RoleNotAllowed,
             )
         }
+        (
+            Action::WatchSession | Action::EndSession,
+            Resource::Session {
+                agreement: id,
+                person: whose,
+                ..
+            },
+        ) => {
+            // Supervision (R8) is the operators', and nobody's over their own project.
+            if !has(facts, person, Role::Operator) {
+                visible(facts, person, id)?;
+                return Err(EndReason::RoleNotAllowed);
+            }
+            let agreement = facts.agreements.get(id).ok_or(EndReason::NoAgreement)?;
+            let is_foreign = whose != person && !is_named(agreement, person);
+            need(is_foreign, EndReason::RoleNotAllowed)
+        }
         (Action::Unlock | Action::EnrolCredential, Resource::Account(account)) => {
             // Nobody lifts their own lock-out, nobody gives themselves a credential.
             need(
@@ -218,12 +240,18 @@ fn state_allows(facts: &Facts, action: Action, resource: &Resource) -> Result<()
     let agreement = match resource {
         Resource::Output { agreement, .. }
         | Resource::Tool { agreement, .. }
+        | Resource::Session { agreement, .. }
         | Resource::Agreement(agreement) => agreement,
         Resource::Queue | Resource::Account(_) => return Ok(()),
     };
     let gives_out = match action {
         Action::Vote | Action::FetchRelease | Action::BringTool => true,
-        Action::SeeQueue | Action::SeeOutputs | Action::Unlock | Action::EnrolCredential => false,
+        Action::SeeQueue
+        | Action::SeeOutputs
+        | Action::WatchSession
+        | Action::EndSession
+        | Action::Unlock
+        | Action::EnrolCredential => false,
     };
     let ended = facts
         .agreements

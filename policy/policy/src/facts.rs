@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kekkai_policy_api::View;
 use kekkai_types::{
     AgreementId, Digest, PersonId, Role, ServerId, SessionId, TerminalClass, TerminalId,
 };
@@ -70,6 +71,8 @@ pub struct SessionFacts {
     pub terminal: TerminalId,
     /// Under which agreement.
     pub agreement: AgreementId,
+    /// As what it shows itself.
+    pub view: View,
     /// Its terms when the session began.
     pub terms: Agreement,
     /// Once keys were released: the server, the AK that quoted, and the reference that it met.

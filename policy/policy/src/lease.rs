@@ -42,7 +42,7 @@ fn go_on(facts: &Facts, session: &SessionFacts, now: Timestamp) -> Result<(), En
         .filter(|terminal| may_use(terminal, &session.person))
         .ok_or(EndReason::TerminalNotAllowed)?;
     state_allows(agreement, now)?;
-    terminal_allows(agreement, terminal)?;
+    terminal_allows(agreement, terminal, session.view)?;
     // The session works by the terms that it began with; under others it has to begin again.
     if !agreement.terms.same_in_session(&session.terms) {
         return Err(EndReason::AgreementEnded);

@@ -28,8 +28,8 @@ mod lease;
 mod open;
 
 pub use agreement::{
-    AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, EndMeasure, Hours, Known,
-    Organisation, Parties, People, Period, Place, Provision, ProvisionMethod, Sdc,
+    AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, Desktop, EndMeasure,
+    Hours, Known, Organisation, Parties, People, Period, Place, Provision, ProvisionMethod, Sdc,
     THRESHOLD_DEFAULT, TableItem,
 };
 pub use decide::{Decision, Obligations, decide};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kekkai_policy_api::{ConsoleMode, EndReason, Factor};
+use kekkai_policy_api::{ConsoleMode, DesktopTimes, EndReason, Factor, View};
 use kekkai_types::{
     AgreementId, DisplayClass, PersonId, Role, TerminalClass, TerminalId, Timestamp,
 };
@@ -18,6 +18,8 @@ pub struct OpenRequest {
     pub terminal: TerminalId,
     /// `None`: the only one that fits.
     pub agreement: Option<AgreementId>,
+    /// What is to be shown.
+    pub view: View,
     /// What the gateway verified.
     pub factors: Vec<Factor>,
 }
@@ -45,6 +47,8 @@ pub struct OpenObligations {
     pub display: DisplayClass,
     /// Without input for this long, the session ends.
     pub idle_limit_s: u32,
+    /// For a desktop.
+    pub desktop: Option<DesktopTimes>,
 }
 
 /// All three, each time (R1): something the person is, something they hold, and where they are.
@@ -81,13 +85,20 @@ fn open(
         .ok_or(EndReason::TerminalNotAllowed)?;
     let (id, agreement) = choose(facts, request, now)?;
     state_allows(agreement, now)?;
-    let display = terminal_allows(agreement, terminal)?;
+    let display = terminal_allows(agreement, terminal, request.view)?;
     Ok(OpenObligations {
         agreement: id.clone(),
         console: agreement.terms.console,
         class: terminal.class,
         display,
         idle_limit_s: agreement.terms.idle_limit_s,
+        desktop: match request.view {
+            View::Console => None,
+            View::Desktop => agreement.terms.desktop.map(|desktop| DesktopTimes {
+                lock_after_s: desktop.lock_after_s,
+                reconnect_limit_s: desktop.reconnect_limit_s,
+            }),
+        },
     })
 }
 
@@ -144,10 +155,12 @@ pub(crate) fn state_allows(agreement: &AgreementFacts, now: Timestamp) -> Result
     }
 }
 
-/// Do the terms allow a terminal of this class, and something to be shown there?
+/// Do the terms allow a terminal of this class, and something to be shown there? Gives the display that
+/// what is shown has: text over `ssh` is a console's, whatever stands on the desk.
 pub(crate) fn terminal_allows(
     agreement: &AgreementFacts,
     terminal: &TerminalFacts,
+    view: View,
 ) -> Result<DisplayClass, EndReason> {
     let classes: BTreeSet<TerminalClass> = agreement.terms.terminals();
     let display = terminal
@@ -155,9 +168,12 @@ pub(crate) fn terminal_allows(
         .display()
         .filter(|_| classes.contains(&terminal.class))
         .ok_or(EndReason::TerminalNotAllowed)?;
-    // A console terminal has nothing but the text console.
-    if terminal.class == TerminalClass::Console && agreement.terms.console == ConsoleMode::Off {
-        return Err(EndReason::ConsoleOff);
+    match view {
+        View::Console if agreement.terms.console == ConsoleMode::Off => Err(EndReason::ConsoleOff),
+        View::Console => Ok(DisplayClass::Console),
+        View::Desktop if display == DisplayClass::Console || agreement.terms.desktop.is_none() => {
+            Err(EndReason::DesktopOff)
+        }
+        View::Desktop => Ok(display),
     }
-    Ok(display)
 }

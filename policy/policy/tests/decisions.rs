@@ -17,7 +17,7 @@ use kekkai_policy::{
     Agreement, AgreementFacts, Decision, Facts, Lease, OpenRequest, Opening, PersonFacts,
     ServerFacts, SessionFacts, TerminalFacts, decide, decide_lease, decide_open,
 };
-use kekkai_policy_api::{Action, EndReason, Factor, Resource};
+use kekkai_policy_api::{Action, EndReason, Factor, Resource, View};
 use kekkai_types::{
     AgreementId, Digest, OutputId, PersonId, Role, ServerId, SessionId, TerminalClass, TerminalId,
     Timestamp,
@@ -136,6 +136,11 @@ fn resources() -> Vec<(&'static str, Resource)> {
         agreement: agreement(agreement_id),
         author: person(author),
     };
+    let session_of = |agreement_id: &str, whose: &str| Resource::Session {
+        session: SessionId::new("s1").unwrap(),
+        agreement: agreement(agreement_id),
+        person: person(whose),
+    };
     vec![
         ("queue", Resource::Queue),
         ("tool", tool("running", "riskratio", "author")),
@@ -153,6 +158,10 @@ fn resources() -> Vec<(&'static str, Resource)> {
             "agreement-unknown",
             Resource::Agreement(agreement("unknown")),
         ),
+        ("session", session_of("running", "author")),
+        ("session-of-operator", session_of("running", "operator")),
+        ("session-ended", session_of("ended", "author")),
+        ("session-unknown", session_of("unknown", "author")),
         ("account", Resource::Account(person("author"))),
         ("account-of-operator", Resource::Account(person("operator"))),
         ("account-unknown", Resource::Account(person("nobody"))),
@@ -327,6 +336,11 @@ fn request(who: &str, terminal: &str, id: Option<&str>) -> OpenRequest {
         person: person(who),
         terminal: TerminalId::new(terminal).unwrap(),
         agreement: id.map(agreement),
+        view: if terminal == "t-console" {
+            View::Console
+        } else {
+            View::Desktop
+        },
         factors: vec![Factor::Biometric, Factor::Token, Factor::Terminal],
     }
 }
@@ -524,12 +538,47 @@ fn console_terminal_gets_nothing_where_the_console_is_off() {
     );
 }
 
+#[test]
+fn desktop_opens_where_terminal_and_agreement_have_one() {
+    let mut facts = facts();
+    let open = |facts: &Facts, terminal: &str, view: View| {
+        let asked = OpenRequest {
+            view,
+            ..request("author", terminal, None)
+        };
+        match decide_open(facts, &asked, noon()) {
+            Opening::Allow(owed) => Ok((owed.display, owed.desktop.is_some())),
+            Opening::Refuse(reason) => Err(reason),
+        }
+    };
+    use kekkai_types::DisplayClass;
+    for (terminal, display) in [
+        ("t-browser", DisplayClass::Browser),
+        ("t-vdi", DisplayClass::Vdi),
+        ("t-onsite", DisplayClass::Onsite),
+    ] {
+        assert_eq!(open(&facts, terminal, View::Desktop), Ok((display, true)));
+        // Text over ssh is a console's, whatever stands on the desk.
+        assert_eq!(
+            open(&facts, terminal, View::Console),
+            Ok((DisplayClass::Console, false))
+        );
+    }
+    let console = open(&facts, "t-console", View::Desktop);
+    assert_eq!(console, Err(EndReason::DesktopOff));
+    let running = facts.agreements.get_mut(&agreement("running")).unwrap();
+    running.terms.desktop = None;
+    let without = open(&facts, "t-vdi", View::Desktop);
+    assert_eq!(without, Err(EndReason::DesktopOff));
+}
+
 fn session(facts: &Facts) -> SessionFacts {
     SessionFacts {
         session: SessionId::new("s1").unwrap(),
         person: person("author"),
         terminal: TerminalId::new("t-browser").unwrap(),
         agreement: agreement("running"),
+        view: View::Desktop,
         terms: facts.agreements[&agreement("running")].terms.clone(),
         released: Some((
             ServerId::new("a1").unwrap(),
@@ -554,7 +603,18 @@ fn every_revocation_ends_a_running_session() {
     assert_eq!(decide_lease(&before, &session, noon()), Lease::Live);
 
     type Change = fn(&mut Facts);
-    let changes: [(&str, Change, EndReason); 9] = [
+    let changes: [(&str, Change, EndReason); 10] = [
+        (
+            "no desktop any more",
+            |f| {
+                f.agreements
+                    .get_mut(&agreement("running"))
+                    .unwrap()
+                    .terms
+                    .desktop = None;
+            },
+            EndReason::DesktopOff,
+        ),
         (
             "agreement ended",
             |f| f.agreements.get_mut(&agreement("running")).unwrap().ended = true,

@@ -1,5 +1,6 @@
 //! From text to terms. Each refusal points at the key that caused it.
 
+mod desktop;
 mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -192,6 +193,16 @@ pub(super) fn parse(text: &str, known: Option<&Known<'_>>) -> Result<Agreement, 
         .programs
         .map(|raw| programs::programs(&at, &raw, &provision.own_tools, memory_limit_mib))
         .transpose()?;
+    let idle_limit_s = at.within(
+        &raw.session.idle_limit_s,
+        "\"idle_limit_s\"",
+        &IDLE_LIMIT_S,
+        "s",
+    )?;
+    let desktop = raw
+        .desktop
+        .map(|raw| desktop::desktop(&at, &raw, idle_limit_s))
+        .transpose()?;
     Ok(Agreement {
         id: raw.id,
         title: at.text(raw.title, "\"title\"")?,
@@ -207,12 +218,7 @@ pub(super) fn parse(text: &str, known: Option<&Known<'_>>) -> Result<Agreement, 
         end_measures,
         hours: hours(&at, &raw.hours)?,
         console: raw.session.console,
-        idle_limit_s: at.within(
-            &raw.session.idle_limit_s,
-            "\"idle_limit_s\"",
-            &IDLE_LIMIT_S,
-            "s",
-        )?,
+        idle_limit_s,
         query_limit_s: at.within(
             &raw.session.query_limit_s,
             "\"query_limit_s\"",
@@ -221,6 +227,7 @@ pub(super) fn parse(text: &str, known: Option<&Known<'_>>) -> Result<Agreement, 
         )?,
         memory_limit_mib,
         programs,
+        desktop,
         sdc: sdc(&at, raw.sdc)?,
         sanctions: at.text(raw.sanctions, "\"sanctions\"")?,
     })

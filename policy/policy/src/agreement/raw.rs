@@ -30,6 +30,9 @@ pub(super) struct RawAgreement {
     /// Without it, sessions run no programs.
     #[serde(default)]
     pub(super) programs: Option<RawPrograms>,
+    /// Without it, there is the text console only.
+    #[serde(default)]
+    pub(super) desktop: Option<RawDesktop>,
     pub(super) sdc: RawSdc,
     pub(super) sanctions: Spanned<Text>,
 }
@@ -121,6 +124,16 @@ pub(super) struct RawSession {
     pub(super) idle_limit_s: Spanned<u32>,
     pub(super) query_limit_s: Spanned<u32>,
     pub(super) memory_limit_mib: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDesktop {
+    pub(super) lock_after_s: Spanned<u32>,
+    pub(super) reconnect_limit_s: Spanned<u32>,
+    pub(super) typed_chars_max: Spanned<u32>,
+    pub(super) typed_chars_per_s_max: Spanned<u32>,
+    pub(super) notebooks_kib_max: Spanned<u32>,
 }
 
 #[derive(Deserialize)]

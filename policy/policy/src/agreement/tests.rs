@@ -103,14 +103,64 @@ fn programs_run_only_where_the_agreement_says_so() {
     assert_eq!((programs.time_limit_s, programs.clock_ms), (600, 10));
     // The table is cut out, up to the next one's comment.
     let (before, rest) = EXAMPLE.split_once("[programs]").unwrap();
-    let (_, after) = rest.split_once("# Statistical").unwrap();
-    let without = parse_known(&format!("{before}# Statistical{after}")).unwrap();
+    let (_, after) = rest.split_once("[desktop]").unwrap();
+    let without = parse_known(&format!("{before}[desktop]{after}")).unwrap();
     assert_eq!(without.programs, None);
     assert_eq!(without.provision.own_tools, ["riskratio"]);
 }
 
 #[test]
-fn session_does_not_outlive_a_change_of_any_term_of_programs() {
+fn desktop_is_shown_only_where_the_agreement_says_so() {
+    let desktop = parse_known(EXAMPLE).unwrap().desktop.unwrap();
+    assert_eq!(
+        (desktop.lock_after_s, desktop.reconnect_limit_s),
+        (300, 600)
+    );
+    let (before, rest) = EXAMPLE.split_once("[desktop]").unwrap();
+    let (_, after) = rest.split_once("# Statistical").unwrap();
+    let without = parse_known(&format!("{before}# Statistical{after}")).unwrap();
+    assert_eq!(without.desktop, None);
+    assert!(!without.same_in_session(&parse_known(EXAMPLE).unwrap()));
+}
+
+#[test]
+fn screen_locks_before_the_session_ends() {
+    let text = EXAMPLE.replacen("lock_after_s = 300", "lock_after_s = 901", 1);
+    let error = parse_known(&text).unwrap_err();
+    assert_eq!(
+        error.expected,
+        "at most 900 s, after which the session ends"
+    );
+}
+
+#[test]
+fn session_closes_with_its_hours_and_a_night_between_open_days_ends_nothing() {
+    let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let mut terms = parse_known(EXAMPLE).unwrap();
+    assert_eq!(
+        terms.closes(at("2026-11-24T12:00:00+09:00")),
+        at("2026-11-24T20:00:00+09:00")
+    );
+    // Around the clock on weekdays, a Tuesday: until Friday's midnight.
+    (terms.hours.from, terms.hours.to) = (Clock(0), Clock(24 * 60));
+    terms.hours.days = [Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri].into();
+    terms.hours.closed.clear();
+    assert_eq!(
+        terms.closes(at("2026-11-24T12:00:00+09:00")),
+        at("2026-11-28T00:00:00+09:00")
+    );
+    // Every day: until the period's end.
+    terms.hours.days.extend([Day::Sat, Day::Sun]);
+    let last = terms.period.to.tomorrow().unwrap();
+    let end = last.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(9)));
+    assert_eq!(
+        terms.closes(at("2026-11-24T12:00:00+09:00")).0,
+        end.unwrap().timestamp().as_millisecond()
+    );
+}
+
+#[test]
+fn session_does_not_outlive_a_change_of_any_term_of_programs_or_desktops() {
     let before = parse_known(EXAMPLE).unwrap();
     #[rustfmt::skip]
     let changes = [
@@ -122,6 +172,10 @@ fn session_does_not_outlive_a_change_of_any_term_of_programs() {
         ("instances_max = 100", "instances_max = 101"), ("outputs_max = 20", "outputs_max = 21"),
         ("output_kib_max = 256", "output_kib_max = 257"), ("log_kib_max = 1024", "log_kib_max = 1025"),
         ("scratch_kib_max = 16384", "scratch_kib_max = 16385"), ("clock_ms = 10 ", "clock_ms = 11 "),
+        ("lock_after_s = 300", "lock_after_s = 301"), ("reconnect_limit_s = 600", "reconnect_limit_s = 601"),
+        ("typed_chars_max = 100000", "typed_chars_max = 100001"),
+        ("typed_chars_per_s_max = 25", "typed_chars_per_s_max = 26"),
+        ("notebooks_kib_max = 10240", "notebooks_kib_max = 10241"),
     ];
     for (old, new) in changes {
         assert!(EXAMPLE.contains(old), "{old}");

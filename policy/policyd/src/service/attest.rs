@@ -1,11 +1,12 @@
 //! Enrolment of analysis servers, and the release of wrapped keys to one that shows a fresh quote.
 
 use kekkai_attest::{EnrolmentError, begin_enrolment, verify_quote};
-use kekkai_policy::{Lease, decide_lease, grant};
+use kekkai_policy::{Lease, SessionFacts, decide_lease, grant};
 use kekkai_policy_api::{
-    BeginEnrolment, EnrolmentChallenge, Event, FinishEnrolment, Nonce, ReleaseKeys, SessionTerms,
+    BeginEnrolment, DesktopTerms, EnrolmentChallenge, Event, FinishEnrolment, Nonce, ReleaseKeys,
+    SessionTerms, View,
 };
-use kekkai_types::{Digest, Peer, Recipient, Refusal, ServerId, SessionId, Timestamp};
+use kekkai_types::{Digest, Lang, Peer, Recipient, Refusal, ServerId, SessionId, Timestamp};
 
 use super::{Issued, NONCE_LIFE_S, NONCES_MAX, PENDING_LIFE_S, Service, State, stored};
 use crate::refuse;
@@ -276,8 +277,28 @@ impl State {
             query_limit_s: terms.query_limit_s,
             memory_limit_mib: terms.memory_limit_mib,
             programs: terms.programs.clone(),
+            desktop: self.desktop_terms(&session.facts, now),
             reference: reference.clone(),
         };
         Ok((released, enrolled.ak_public.clone()))
+    }
+
+    /// What a desktop is told; `None` for a console.
+    fn desktop_terms(&self, session: &SessionFacts, now: Timestamp) -> Option<DesktopTerms> {
+        let agreed = match session.view {
+            View::Console => return None,
+            View::Desktop => session.terms.desktop?,
+        };
+        let known = self.people.get(&session.person);
+        let lang = known.map_or(Lang::Ja, |known| known.lang);
+        Some(DesktopTerms {
+            person_name: known.map_or_else(String::new, |known| known.name.clone()),
+            lang,
+            title: session.terms.title.get(lang).to_owned(),
+            closes: session.terms.closes(now),
+            typed_chars_max: agreed.typed_chars_max,
+            typed_chars_per_s_max: agreed.typed_chars_per_s_max,
+            notebooks_kib_max: agreed.notebooks_kib_max,
+        })
     }
 }

@@ -31,7 +31,16 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::AccountUnlocked { .. }
         | Event::CredentialEnrolled { .. } => &[PeerKind::Gateway],
         Event::RequestRefused { .. } => &[PeerKind::Gateway, PeerKind::Analysis, PeerKind::Review],
+        Event::ScreenAttached { .. }
+        | Event::ScreenDetached { .. }
+        | Event::SessionWatched { .. }
+        | Event::SessionWatchEnded { .. } => &[PeerKind::Gateway],
         Event::SessionLaunched { .. }
+        | Event::TypingHeld { .. }
+        | Event::RowsShown { .. }
+        | Event::RecordingBegan { .. }
+        | Event::RecordingReached { .. }
+        | Event::RecordingFailed { .. }
         | Event::QueryStarted { .. }
         | Event::QueryEnded { .. }
         | Event::RunStarted { .. }
@@ -91,14 +100,27 @@ impl State {
             // Nothing begins in a session that is over, even if its holder did not hear it yet.
             Event::QueryStarted { session, .. }
             | Event::RunStarted { session, .. }
-            | Event::RunQueried { session, .. } => self.runs_on(from, session, true),
+            | Event::RunQueried { session, .. }
+            | Event::RowsShown { session, .. }
+            | Event::RecordingBegan { session, .. } => self.runs_on(from, session, true),
             Event::QueryEnded { session, .. }
             | Event::RunEnded { session, .. }
+            | Event::TypingHeld { session, .. }
+            | Event::RecordingReached { session, .. }
+            | Event::RecordingFailed { session, .. }
             // A process of the pool has no session yet.
             | Event::ProcessKilled {
                 session: Some(session),
                 ..
             } => self.runs_on(from, session, false),
+            // A screen is shown of a session that is open, and of none other.
+            Event::ScreenAttached { session, .. } | Event::SessionWatched { session, .. } => {
+                match stored(self.store.session(session))? {
+                    Some(row) if row.ended.is_none() => Ok(()),
+                    Some(_) => Err(Refusal::new("session-ended", session.as_str())),
+                    None => Err(Refusal::not_found(session.as_str())),
+                }
+            }
             Event::ArtefactRefused { server, .. } if *from != Peer::Analysis(server.clone()) => {
                 Err(Refusal::new("event-not-allowed", from.to_uri()))
             }

@@ -75,6 +75,7 @@ impl Service {
             person: call.person,
             terminal: call.terminal,
             agreement: call.agreement,
+            view: call.view,
             factors: call.factors,
         };
         let obligations = match decide_open(&state.facts, &request, now) {
@@ -127,6 +128,7 @@ impl Service {
             person: request.person,
             terminal: request.terminal,
             agreement: obligations.agreement.clone(),
+            view: request.view,
             terms,
             released: None,
         };
@@ -147,6 +149,7 @@ impl Service {
             console: obligations.console,
             class: obligations.class,
             idle_limit_s: obligations.idle_limit_s,
+            desktop: obligations.desktop,
         })
     }
 
@@ -341,6 +344,13 @@ fn describe(resource: &Resource) -> String {
             author,
         } => {
             format!("tool {tool} of {author} under {agreement}")
+        }
+        Resource::Session {
+            session,
+            agreement,
+            person,
+        } => {
+            format!("session {session} of {person} under {agreement}")
         }
         Resource::Agreement(agreement) => format!("agreement {agreement}"),
         Resource::Account(person) => format!("account {person}"),

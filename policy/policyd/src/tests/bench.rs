@@ -9,7 +9,7 @@ use kekkai_attest::{
 };
 use kekkai_policy_api::{
     AddPerson, AddReference, AddTerminal, Entry, Factor, Nonce, OpenSession, OpenedSession,
-    RegisterAgreement, RegisterDataset, ReleaseKeys, SessionTerms,
+    RegisterAgreement, RegisterDataset, ReleaseKeys, SessionTerms, View,
 };
 use kekkai_types::{
     AgreementId, ColumnCatalog, ColumnRole, DatasetCatalog, DatasetId, Digest, Lang, Peer,
@@ -343,6 +343,7 @@ pub(super) fn open(who: &str, at: &str) -> OpenSession {
         terminal: terminal(at),
         agreement: None,
         address: "127.0.0.1".to_owned(),
+        view: View::Console,
         factors: vec![Factor::Biometric, Factor::Token, Factor::Terminal],
     }
 }
