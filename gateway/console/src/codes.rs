@@ -176,8 +176,18 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
     ),
     (
         "control-characters",
-        ("題名または目的に制御文字が含まれています。", "制御文字を除いて、もう一度申請してください。"),
-        ("The title or purpose has control characters.", "submit again without them."),
+        ("題名、目的または方法に制御文字が含まれています。", "制御文字を除いて、もう一度申請してください。"),
+        ("The title, purpose or method has control characters.", "submit again without them."),
+    ),
+    (
+        "method-length",
+        ("方法が長すぎます。", "方法は2,000文字までにしてください。"),
+        ("The method is too long.", "shorten it to at most 2,000 characters."),
+    ),
+    (
+        "replaces-not-returned",
+        ("差し替えの対象にできない成果物です。", "outputs で確かめてください。対象は、自分の成果物のうち、差戻し・却下・検査で不可となり、まだ差し替えていないものです。"),
+        ("That output can't be replaced.", "see outputs; it must be your own, have come back or failed the checks, and not be replaced yet."),
     ),
     (
         "table-columns",

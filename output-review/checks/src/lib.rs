@@ -21,6 +21,7 @@
     )
 )]
 
+mod advice;
 mod cells;
 mod difference;
 mod finding;

@@ -29,6 +29,7 @@ pub mod listing;
 pub mod model;
 pub mod policy;
 pub mod review;
+pub mod said;
 pub mod seal;
 pub mod state;
 pub mod store;
@@ -41,7 +42,8 @@ use std::time::Duration;
 
 use kekkai_policy_api::Event;
 use kekkai_review_api::{
-    FetchTool, ListOutputs, ListToolRequests, ListTools, Submit, SubmitTool, WithdrawTool,
+    FetchTool, ListOutputs, ListToolRequests, ListTools, Preview, SessionOutputs, Submit,
+    SubmitTool, WithdrawTool,
 };
 use kekkai_service::tls::TlsError;
 use kekkai_service::{Client, From, Routes};
@@ -124,6 +126,7 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()>) -> Result<
 fn router(review: Arc<Review>) -> axum::Router {
     let submit = review.clone();
     let list = review.clone();
+    let (preview, own) = (review.clone(), review.clone());
     Routes::new()
         .call::<Submit, _, _>(move |from: From, call: Submit| {
             let review = submit.clone();
@@ -137,6 +140,14 @@ fn router(review: Arc<Review>) -> axum::Router {
         .call::<ListOutputs, _, _>(move |_, call: ListOutputs| {
             let review = list.clone();
             async move { listing::list(&review, call).await }
+        })
+        .call(move |_, call: Preview| {
+            let review = preview.clone();
+            async move { review.preview(call).await }
+        })
+        .call(move |_, call: SessionOutputs| {
+            let review = own.clone();
+            async move { listing::own(&review, call).await }
         })
         .router()
         .merge(tools(&review).router())

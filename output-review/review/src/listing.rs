@@ -1,20 +1,24 @@
 //! Which outputs a person of the user organisation sees: their own, or, for whoever answers for the
 //! project, all of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kekkai_checks::{Rule, Verdict};
 use kekkai_policy_api::{Action, Resource};
-use kekkai_review_api::{ListOutputs, OutputState, OutputSummary};
-use kekkai_types::{AgreementId, Lang, Refusal, Role};
+use kekkai_review_api::{ListOutputs, OutputDetail, OutputState, OutputSummary, SessionOutputs};
+use kekkai_types::{AgreementId, Lang, OutputId, Refusal, Role};
 
 use crate::model::Listed;
 use crate::policy::{Actor, PolicyError};
 use crate::review::{Review, VoteError, resource};
+use crate::said;
+use crate::state::takes_votes;
 use crate::store::OUTPUTS_WAITING_MAX;
 
 /// Decided outputs that lists reach back to.
 const DECIDED_LISTED_MAX: u32 = 300;
+/// A person's own outputs that their desktop lists.
+const OWN_LISTED_MAX: u32 = 300;
 /// Projects that one page asks the policy service about.
 const PROJECTS_ASKED_MAX: usize = 50;
 
@@ -113,6 +117,55 @@ fn is_withheld(listed: &Listed) -> bool {
     is_program && listed.state != OutputState::Released
 }
 
+/// Answers an analysis server: what a session's person submitted under its agreement.
+pub async fn own(review: &Review, call: SessionOutputs) -> Result<Vec<OutputDetail>, Refusal> {
+    let found = review
+        .store()
+        .run(move |store| store.own(&call.agreement, &call.author, OWN_LISTED_MAX))
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "own outputs");
+            Refusal::new("internal", "review")
+        })?;
+    let replaced_by: BTreeMap<OutputId, OutputId> = found
+        .outputs
+        .iter()
+        .filter_map(|l| Some((l.head.replaces.clone()?, l.head.output.clone())))
+        .collect();
+    Ok(found
+        .outputs
+        .into_iter()
+        .map(|listed| detail(listed, &replaced_by))
+        .collect())
+}
+
+fn detail(listed: Listed, replaced_by: &BTreeMap<OutputId, OutputId>) -> OutputDetail {
+    let report = &listed.head.report;
+    // What a program wrote in its purpose comes back no sooner than its title.
+    let (findings, purpose) = match is_withheld(&listed) {
+        true => (said::of_program(report), String::new()),
+        false => (said::all(report), listed.head.purpose.clone()),
+    };
+    OutputDetail {
+        findings,
+        purpose,
+        method: listed.head.method.clone(),
+        replaced_by: replaced_by.get(&listed.head.output).cloned(),
+        summary: OutputSummary {
+            title: title(&listed),
+            submitted: listed.head.submitted,
+            state: listed.state,
+            // What failed is among the findings.
+            comments: match takes_votes(listed.state) {
+                true => Vec::new(),
+                false => reviewers_comments(&listed),
+            },
+            output: listed.head.output,
+        },
+        replaces: listed.head.replaces,
+    }
+}
+
 /// What an author may read of a title: a program's own once it is released, its number until then.
 pub fn title(listed: &Listed) -> String {
     match is_withheld(listed) {
@@ -146,13 +199,19 @@ pub fn comments(listed: &Listed, lang: Lang) -> Vec<String> {
                 format!("{place}: {}", finding.text.get(lang))
             })
             .collect(),
-        OutputState::Released | OutputState::Rejected | OutputState::Returned => listed
-            .votes
-            .iter()
-            .map(|vote| vote.comment.clone())
-            .filter(|comment| !comment.is_empty())
-            .collect(),
+        OutputState::Released | OutputState::Rejected | OutputState::Returned => {
+            reviewers_comments(listed)
+        }
     }
+}
+
+fn reviewers_comments(listed: &Listed) -> Vec<String> {
+    listed
+        .votes
+        .iter()
+        .map(|vote| vote.comment.clone())
+        .filter(|comment| !comment.is_empty())
+        .collect()
 }
 
 async fn everything(review: &Review) -> Result<Vec<Listed>, VoteError> {

@@ -27,6 +27,12 @@ pub struct Head {
     pub title: String,
     /// For reviewers.
     pub purpose: String,
+    /// How it was made, for reviewers; may be empty, as in outputs that came before there was one.
+    #[serde(default)]
+    pub method: String,
+    /// The output that did not leave and that this one is in place of.
+    #[serde(default)]
+    pub replaces: Option<OutputId>,
     /// The author's language.
     pub lang: Lang,
     /// When it arrived.

@@ -10,11 +10,11 @@ mod vote;
 
 use kekkai_bundle::ReleaseSigner;
 use kekkai_policy_api::Resource;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 pub use conclude::CONCLUDE_INTERVAL;
 pub use fetch::FetchError;
-pub use submit::{AUTHOR_WAITING_MAX, PURPOSE_MAX, TITLE_MAX};
+pub use submit::{AUTHOR_WAITING_MAX, METHOD_MAX, PURPOSE_MAX, TITLE_MAX};
 pub use tool::{TOOLS_WAITING_MAX, ToolBallot, tool_resource};
 use vote::checked_comment;
 pub use vote::{Ballot, COMMENT_MAX, VoteError};
@@ -22,6 +22,9 @@ pub use vote::{Ballot, COMMENT_MAX, VoteError};
 use crate::model::Head;
 use crate::policy::Policy;
 use crate::store::Store;
+
+/// Contents that are checked at once: previews come as fast as researchers click.
+const JUDGED_AT_ONCE: usize = 2;
 
 /// The review service.
 pub struct Review {
@@ -32,6 +35,7 @@ pub struct Review {
     turn: Mutex<()>,
     /// One tool's bytes at a time.
     opening: Mutex<()>,
+    judging: Semaphore,
 }
 
 impl Review {
@@ -43,6 +47,7 @@ impl Review {
             signer,
             turn: Mutex::new(()),
             opening: Mutex::new(()),
+            judging: Semaphore::new(JUDGED_AT_ONCE),
         }
     }
 

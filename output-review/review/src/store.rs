@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kekkai_output::Content;
 use kekkai_review_api::OutputState;
-use kekkai_types::{KeyText, OutputId, Timestamp};
+use kekkai_types::{AgreementId, KeyText, OutputId, PersonId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +68,17 @@ const SCHEMA_TOOLS: &str = "
     PRAGMA user_version = 2;
 ";
 
+/// What version 3 added: by whom and where an output is looked for, and what it is in place of. An index
+/// only: what counts is in the sealed head.
+const SCHEMA_REPLACES: &str = "
+    ALTER TABLE outputs ADD COLUMN agreement TEXT;
+    ALTER TABLE outputs ADD COLUMN author TEXT;
+    ALTER TABLE outputs ADD COLUMN replaces TEXT;
+    CREATE INDEX outputs_of ON outputs (agreement, author, submitted);
+    CREATE UNIQUE INDEX outputs_replaces ON outputs (replaces) WHERE replaces IS NOT NULL;
+    PRAGMA user_version = 3;
+";
+
 /// Why the database does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -89,7 +100,7 @@ pub enum StoreError {
     #[error("a value can't be sealed")]
     Seal(#[source] SealError),
     /// Made by a newer version of this program.
-    #[error("the database has version {0}, this program knows 2")]
+    #[error("the database has version {0}, this program knows 3")]
     Version(u32),
     /// A step that the table of transitions doesn't have, or a state that changed meanwhile.
     #[error("output \"{output}\" can't go by \"{step}\" from where it stands")]
@@ -208,14 +219,18 @@ impl Store {
         let sealed_head = self.seal(&head_place(id.as_str()), head)?;
         let sealed_body = self.seal(&body_place(id.as_str()), content)?;
         self.lock().execute(
-            "INSERT INTO outputs (id, state, round, submitted, changed, head, body)
-             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5)",
+            "INSERT INTO outputs
+               (id, state, round, submitted, changed, head, body, agreement, author, replaces)
+             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 id.as_str(),
                 state::state_name(to),
                 head.submitted.0,
                 sealed_head,
-                sealed_body
+                sealed_body,
+                head.agreement.as_str(),
+                head.author.as_str(),
+                head.replaces.as_ref().map(OutputId::as_str)
             ],
         )?;
         Ok(())
@@ -268,6 +283,10 @@ impl Store {
             let rows = statement.query_map([max], Raw::read)?;
             rows.collect::<Result<_, _>>()?
         };
+        self.readable(raw)
+    }
+
+    fn readable(&self, raw: Vec<Raw>) -> Result<Listing, StoreError> {
         let mut listing = Listing::default();
         for raw in raw {
             match self.listed(raw) {
@@ -277,6 +296,51 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        Ok(listing)
+    }
+
+    /// The output in place of this one.
+    pub fn replacement(&self, output: &OutputId) -> Result<Option<Listed>, StoreError> {
+        let raw = self
+            .lock()
+            .query_row(
+                "SELECT id, state, round, changed, head FROM outputs WHERE replaces = ?1",
+                [output.as_str()],
+                Raw::read,
+            )
+            .optional()?;
+        let found = raw.map(|raw| self.listed(raw)).transpose()?;
+        match found {
+            // A link that was written behind the service's back.
+            Some(listed) if listed.head.replaces.as_ref() != Some(output) => {
+                Err(altered(listed.head.output.as_str(), SealError::Altered))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// A person's own outputs of a project, the newest first.
+    pub fn own(
+        &self,
+        agreement: &AgreementId,
+        author: &PersonId,
+        max: u32,
+    ) -> Result<Listing, StoreError> {
+        let raw: Vec<Raw> = {
+            let connection = self.lock();
+            let mut statement = connection.prepare_cached(
+                "SELECT id, state, round, changed, head FROM outputs
+                 WHERE agreement = ?1 AND author = ?2 ORDER BY submitted DESC, id LIMIT ?3",
+            )?;
+            let key = params![agreement.as_str(), author.as_str(), max];
+            let rows = statement.query_map(key, Raw::read)?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let mut listing = self.readable(raw)?;
+        // The index can be written to by others; the head can't.
+        listing
+            .outputs
+            .retain(|l| l.head.agreement == *agreement && l.head.author == *author);
         Ok(listing)
     }
 
@@ -501,26 +565,49 @@ impl Inner {
                 let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 tx.execute_batch(SCHEMA)?;
                 tx.execute_batch(SCHEMA_TOOLS)?;
+                tx.execute_batch(SCHEMA_REPLACES)?;
                 tx.execute("INSERT INTO probe (id, sealed) VALUES (1, ?1)", [probe])?;
                 tx.commit()?;
             }
-            1 | 2 => {
+            1..=3 => {
                 let probe: Vec<u8> =
                     connection.query_row("SELECT sealed FROM probe", [], |row| row.get(0))?;
                 self.sealer
                     .open("probe", &probe)
                     .map_err(|_| StoreError::OtherKey)?;
-                if version == 1 {
-                    let tx =
-                        connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                if version < 2 {
                     tx.execute_batch(SCHEMA_TOOLS)?;
-                    tx.commit()?;
                 }
+                if version < 3 {
+                    tx.execute_batch(SCHEMA_REPLACES)?;
+                    index_heads(&tx, &self.sealer)?;
+                }
+                tx.commit()?;
             }
             newer => return Err(StoreError::Version(newer)),
         }
         Ok(())
     }
+}
+
+/// Fills in by whom and where, for outputs that came before it was asked.
+fn index_heads(tx: &rusqlite::Transaction<'_>, sealer: &Sealer) -> Result<(), StoreError> {
+    let mut statement = tx.prepare("SELECT id, head FROM outputs")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let opened = sealer.open(&head_place(&id), &sealed).ok();
+        let head = opened.and_then(|bytes| serde_json::from_slice::<Head>(&bytes).ok());
+        // A spoilt row stays as it is, to be found by whoever looks at it, and stops no upgrade.
+        if let Some(head) = head {
+            tx.execute(
+                "UPDATE outputs SET agreement = ?2, author = ?3 WHERE id = ?1",
+                params![id, head.agreement.as_str(), head.author.as_str()],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 struct Raw {

@@ -3,12 +3,13 @@
 use kekkai_checks::{Profile, Report, Verdict, check_content};
 use kekkai_output::{BodyKind, Content, OutputDigest, ShapeError};
 use kekkai_policy_api::{Event, OutputKind};
-use kekkai_review_api::Submit;
+use kekkai_review_api::{OutputState, Preview, Said, Submit};
 use kekkai_types::{Refusal, ServerId, Timestamp};
 
 use super::Review;
 use crate::model::Head;
 use crate::policy::PolicyError;
+use crate::said;
 use crate::state::Step;
 use crate::store::{OUTPUTS_WAITING_MAX, StoreError};
 
@@ -16,6 +17,8 @@ use crate::store::{OUTPUTS_WAITING_MAX, StoreError};
 pub const TITLE_MAX: usize = 200;
 /// Characters of a purpose.
 pub const PURPOSE_MAX: usize = 2_000;
+/// Characters of a method.
+pub const METHOD_MAX: usize = 2_000;
 /// Outputs of one author that may wait for votes at once.
 pub const AUTHOR_WAITING_MAX: usize = 20;
 
@@ -28,8 +31,7 @@ impl Review {
         submit: Submit,
         now: Timestamp,
     ) -> Result<OutputDigest, Refusal> {
-        let profile = Profile::named(&submit.sdc_profile)
-            .map_err(|error| Refusal::new("profile-unknown", error.0))?;
+        let profile = profile_of(&submit.sdc_profile)?;
         if submit.title.trim().is_empty() || submit.title.chars().count() > TITLE_MAX {
             return Err(Refusal::new("title-length", TITLE_MAX.to_string()));
         }
@@ -37,13 +39,19 @@ impl Review {
             return Err(Refusal::new("purpose-length", PURPOSE_MAX.to_string()));
         }
         // They are shown in terminals too, where a control character is a command.
-        let is_plain = |text: &str| text.chars().all(|c| !c.is_control() || c == '\n');
-        if !is_plain(&submit.purpose) || !is_plain(&submit.title) || submit.title.contains('\n') {
-            return Err(Refusal::new("control-characters", "title or purpose"));
+        if submit.method.chars().count() > METHOD_MAX {
+            return Err(Refusal::new("method-length", METHOD_MAX.to_string()));
         }
-        let judged = tokio::task::spawn_blocking(move || judge(submit, &profile)).await;
-        let (submit, report, digest) = judged.map_err(|_| Refusal::new("internal", "checks"))??;
-        let content = submit.content;
+        let is_plain = |text: &str| text.chars().all(|c| !c.is_control() || c == '\n');
+        let texts = [&submit.purpose, &submit.method, &submit.title];
+        if !texts.into_iter().all(|text| is_plain(text)) || submit.title.contains('\n') {
+            return Err(Refusal::new(
+                "control-characters",
+                "title, purpose or method",
+            ));
+        }
+        let (content, judged) = self.judged(submit.content, profile).await?;
+        let Judged { report, digest } = judged;
         let kind = kind_of(&content);
         let head = Head {
             output: submit.output,
@@ -54,6 +62,8 @@ impl Review {
             agreement: submit.agreement,
             title: submit.title,
             purpose: submit.purpose,
+            method: submit.method,
+            replaces: submit.replaces,
             lang: submit.lang,
             submitted: now,
             digest,
@@ -74,13 +84,15 @@ impl Review {
                 && known.agreement == head.agreement
                 && known.session == head.session
                 && known.job == head.job
-                && known.server == head.server;
+                && known.server == head.server
+                && known.replaces == head.replaces;
             return if is_same {
                 Ok(known.digest)
             } else {
                 Err(Refusal::new("output-exists", head.output.as_str()))
             };
         }
+        self.check_replaced(&head).await?;
         let all = waiting.outputs.len().saturating_add(waiting.altered.len());
         if u32::try_from(all).is_ok_and(|all| all >= OUTPUTS_WAITING_MAX) {
             return Err(Refusal::new("queue-full", OUTPUTS_WAITING_MAX.to_string()));
@@ -131,6 +143,56 @@ impl Review {
         Ok(digest)
     }
 
+    /// What the checks would say, as the author may read it. Nothing is stored.
+    pub async fn preview(&self, preview: Preview) -> Result<Vec<Said>, Refusal> {
+        let profile = profile_of(&preview.sdc_profile)?;
+        let (content, judged) = self.judged(preview.content, profile).await?;
+        Ok(match content {
+            Content::Table(_) => said::all(&judged.report),
+            Content::Program(_) => said::of_program(&judged.report),
+        })
+    }
+
+    /// Only what came back can be replaced, by its author, in its project, and once: a chain of versions
+    /// and no tree.
+    async fn check_replaced(&self, head: &Head) -> Result<(), Refusal> {
+        let Some(replaced) = head.replaces.clone() else {
+            return Ok(());
+        };
+        let refuse = || Refusal::new("replaces-not-returned", replaced.as_str());
+        let output = replaced.clone();
+        let (earlier, taken) = self
+            .store
+            .run(move |store| Ok((store.find(&output)?, store.replacement(&output)?)))
+            .await
+            .map_err(|error| internal(&error))?;
+        // Another's output is refused in the same words as one that doesn't exist.
+        let earlier = earlier.ok_or_else(refuse)?;
+        let is_own = earlier.head.author == head.author && earlier.head.agreement == head.agreement;
+        let came_back = matches!(
+            earlier.state,
+            OutputState::Returned | OutputState::Rejected | OutputState::FailedChecks
+        );
+        if is_own && came_back && taken.is_none() {
+            Ok(())
+        } else {
+            Err(refuse())
+        }
+    }
+
+    /// Checks a content on a thread that may compute, a few at a time.
+    async fn judged(
+        &self,
+        content: Content,
+        profile: Profile,
+    ) -> Result<(Content, Judged), Refusal> {
+        let closed = |_| Refusal::new("internal", "checks");
+        let _turn = self.judging.acquire().await.map_err(closed)?;
+        tokio::task::spawn_blocking(move || judge(content, &profile))
+            .await
+            .map_err(|_| Refusal::new("internal", "checks"))?
+    }
+
     async fn record(&self, event: Event) -> Result<u64, Refusal> {
         self.policy
             .record(event)
@@ -142,16 +204,24 @@ impl Review {
     }
 }
 
+struct Judged {
+    report: Report,
+    digest: OutputDigest,
+}
+
 /// The work of a submission that needs no other service.
-fn judge(submit: Submit, profile: &Profile) -> Result<(Submit, Report, OutputDigest), Refusal> {
+fn judge(content: Content, profile: &Profile) -> Result<(Content, Judged), Refusal> {
     // What comes from another process is an allegation until its shape is checked.
-    submit.content.check_shape().map_err(shape_refused)?;
-    let report = check_content(&submit.content, profile);
-    let digest = submit
-        .content
+    content.check_shape().map_err(shape_refused)?;
+    let report = check_content(&content, profile);
+    let digest = content
         .digest()
         .map_err(|_| Refusal::new("internal", "digest"))?;
-    Ok((submit, report, digest))
+    Ok((content, Judged { report, digest }))
+}
+
+fn profile_of(name: &str) -> Result<Profile, Refusal> {
+    Profile::named(name).map_err(|error| Refusal::new("profile-unknown", error.0))
 }
 
 /// What the agreement calls it. Words say what a table would.

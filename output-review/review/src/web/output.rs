@@ -21,7 +21,7 @@ use super::queue::{state_badge, verdict_badge};
 use super::table::{self, View};
 use super::text;
 use super::visitor::Visitor;
-use crate::model::{Listed, Stored};
+use crate::model::{Head, Listed, Stored};
 use crate::review::{Ballot, Review, resource};
 use crate::state::takes_votes;
 
@@ -81,7 +81,31 @@ async fn body(
         .allow(&visitor.actor, Action::SeeQueue, resource(head))
         .await?;
     let title = head.title.clone();
-    Ok((title, render(visitor, &stored, view)))
+    let neighbours = neighbours(review, head).await?;
+    Ok((title, render(visitor, &stored, &neighbours, view)))
+}
+
+/// The outputs before and after this one, where it is one of several attempts.
+#[derive(Default)]
+struct Neighbours {
+    before: Option<Listed>,
+    after: Option<OutputId>,
+}
+
+async fn neighbours(review: &Review, head: &Head) -> Result<Neighbours, Fault> {
+    let (output, replaces) = (head.output.clone(), head.replaces.clone());
+    let found = review
+        .store()
+        .run(move |store| {
+            let before = match &replaces {
+                Some(replaced) => store.find(replaced)?,
+                None => None,
+            };
+            let after = store.replacement(&output)?.map(|listed| listed.head.output);
+            Ok(Neighbours { before, after })
+        })
+        .await?;
+    Ok(found)
 }
 
 pub(super) async fn vote(
@@ -107,11 +131,11 @@ pub(super) async fn vote(
     }
 }
 
-pub(super) fn render(visitor: &Visitor, stored: &Stored, view: View) -> Markup {
+fn render(visitor: &Visitor, stored: &Stored, neighbours: &Neighbours, view: View) -> Markup {
     let lang = visitor.lang;
     let listed = &stored.listed;
     html! {
-        (summary(lang, listed))
+        (summary(lang, listed, neighbours))
         (findings(lang, listed))
         @match &stored.content {
             Content::Table(table) => {
@@ -137,7 +161,7 @@ pub(super) fn render(visitor: &Visitor, stored: &Stored, view: View) -> Markup {
     }
 }
 
-fn summary(lang: Lang, listed: &Listed) -> Markup {
+fn summary(lang: Lang, listed: &Listed, neighbours: &Neighbours) -> Markup {
     let head = &listed.head;
     html! {
         p.badges {
@@ -158,10 +182,40 @@ fn summary(lang: Lang, listed: &Listed) -> Markup {
             dt { (text::OUTPUT_ID.get(lang)) } dd { code { (head.output) } }
             dt { (text::DIGEST.get(lang)) } dd { code.digest { (head.digest.0) } }
             dt { (text::ROUND.get(lang)) } dd { (listed.round) }
+            @if let Some(after) = &neighbours.after {
+                dt { (text::REPLACED_BY.get(lang)) }
+                dd { a href={ "/review/output/" (after) } { code { (after) } } }
+            }
         }
         section {
             h2 { (text::PURPOSE.get(lang)) }
             p.prose { (head.purpose) }
+        }
+        @if !head.method.is_empty() {
+            section {
+                h2 { (text::HOW_MADE.get(lang)) }
+                p.prose { (head.method) }
+            }
+        }
+        @if let Some(before) = &neighbours.before { (earlier(lang, before)) }
+    }
+}
+
+/// What became of the output that this one is in place of, and what reviewers wrote then.
+fn earlier(lang: Lang, before: &Listed) -> Markup {
+    let output = &before.head.output;
+    html! {
+        section #earlier {
+            h2 { (text::REPLACES.get(lang)) }
+            p {
+                a href={ "/review/output/" (output) } { (before.head.title) }
+                " " code { (output) } " "
+                (state_badge(lang, before))
+            }
+            @for vote in before.votes.iter().filter(|vote| !vote.comment.is_empty()) {
+                p.note { (vote.reviewer) " (" (when(vote.at, lang)) ")" }
+                p.prose { (vote.comment) }
+            }
         }
     }
 }

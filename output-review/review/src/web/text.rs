@@ -53,6 +53,9 @@ texts! {
     COL_BUNDLE: "持出しファイル", "Bundle";
 
     PURPOSE: "目的", "Purpose";
+    HOW_MADE: "作成方法", "How it was made";
+    REPLACES: "差し替え前の成果物", "In place of";
+    REPLACED_BY: "差し替え後の成果物", "Replaced by";
     OUTPUT_ID: "成果物ID", "Output";
     DIGEST: "ダイジェスト", "Digest";
     ROUND: "審査の回", "Round";
