@@ -15,6 +15,45 @@ pub struct Rect {
     pub height: u16,
 }
 
+impl Rect {
+    /// From the upper left corner to this size.
+    pub const fn of_size(width: u16, height: u16) -> Self {
+        Self {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        }
+    }
+
+    /// The first column to its right.
+    pub fn right(&self) -> u32 {
+        u32::from(self.x) + u32::from(self.width)
+    }
+
+    /// The first row below it.
+    pub fn bottom(&self) -> u32 {
+        u32::from(self.y) + u32::from(self.height)
+    }
+
+    /// Whether it has pixels and all of them lie on a screen of this size.
+    pub fn lies_on(&self, width: u16, height: u16) -> bool {
+        self.width > 0
+            && self.height > 0
+            && self.right() <= u32::from(width)
+            && self.bottom() <= u32::from(height)
+    }
+
+    /// The same rectangle elsewhere; `None` left of or above the screen, or beyond 65,535.
+    pub fn moved(&self, dx: i16, dy: i16) -> Option<Self> {
+        Some(Self {
+            x: self.x.checked_add_signed(dx)?,
+            y: self.y.checked_add_signed(dy)?,
+            ..*self
+        })
+    }
+}
+
 /// To a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -71,8 +110,33 @@ pub struct Tile {
 pub enum Codec {
     /// Exactly.
     Lossless,
+    /// Exactly, as what is to be added to the pixels that are there, channel by channel, modulo 256: a mark
+    /// that stays in place while what is under it moves costs little this way.
+    Difference,
     /// JPEG, while a region changes fast; refined when it rests.
     Lossy,
+}
+
+impl Codec {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Lossless, Self::Difference, Self::Lossy];
+
+    /// Its number on the wire.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Lossless => 0,
+            Self::Difference => 1,
+            Self::Lossy => 2,
+        }
+    }
+
+    /// The codec of a number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|codec| codec.number() == number)
+    }
 }
 
 /// The pointer's shape and the place of text.
@@ -114,6 +178,42 @@ pub enum CursorShape {
     Hidden,
 }
 
+impl CursorShape {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Arrow,
+        Self::Text,
+        Self::Hand,
+        Self::ResizeColumn,
+        Self::ResizeRow,
+        Self::Wait,
+        Self::Forbidden,
+        Self::Hidden,
+    ];
+
+    /// Its number on the wire.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Arrow => 1,
+            Self::Text => 2,
+            Self::Hand => 3,
+            Self::ResizeColumn => 4,
+            Self::ResizeRow => 5,
+            Self::Wait => 6,
+            Self::Forbidden => 7,
+            Self::Hidden => 8,
+        }
+    }
+
+    /// The shape of a number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|shape| shape.number() == number)
+    }
+}
+
 /// From a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -138,7 +238,7 @@ pub enum Input {
         y: u16,
         /// Bit 0: primary, 1: secondary, 2: middle.
         buttons: u8,
-        /// Turned right since the last message, in pixels.
+        /// Turned right since the last message, in pixels: at most [`WHEEL_MAX`](crate::WHEEL_MAX) either way.
         wheel_x: i16,
         /// Turned down since the last message, in pixels.
         wheel_y: i16,

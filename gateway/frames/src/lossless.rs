@@ -1,0 +1,450 @@
+//! Tiles without loss: a form that the deflate stream behind it shrinks well, and that a page of JavaScript
+//! reads. Byte by byte: `PROTOCOL.md`, "Pixels".
+//!
+//! Text on flat ground has few colours: a palette. The invisible mark moves only blue, by cells: it multiplies
+//! the colours of a tile, but as planes (green, red less green, blue less green) the text stays in the first
+//! and the mark alone is in the third. Photographs go as planes with PNG's filters.
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use crate::filter;
+use crate::{TILE, TILE_DATA_MAX, TileError};
+
+/// The first byte of a tile's data.
+pub(crate) mod form {
+    pub(crate) const SOLID: u8 = 0;
+    pub(crate) const PALETTE: u8 = 1;
+    pub(crate) const PLANES: u8 = 2;
+    pub(crate) const FILTERED: u8 = 3;
+}
+
+const PIXEL_BYTES: usize = 4;
+const COLOURS_MAX: usize = 256;
+/// Values of a plane that stand in a palette; more are written themselves.
+const PLANE_PALETTE_MAX: usize = 16;
+
+/// Bytes of a tile's pixels.
+pub(crate) fn pixel_bytes(width: u16, height: u16) -> usize {
+    usize::from(width) * usize::from(height) * PIXEL_BYTES
+}
+
+pub(crate) fn check_side(width: u16, height: u16) -> Result<(), TileError> {
+    let sides = 1..=TILE;
+    (sides.contains(&width) && sides.contains(&height))
+        .then_some(())
+        .ok_or(TileError::Size { width, height })
+}
+
+/// A tile's data. `rgba`: rows of `width * 4` bytes; alpha is not written.
+///
+/// # Errors
+/// Pixels of another size.
+pub fn encode_lossless(rgba: &[u8], width: u16, height: u16) -> Result<Bytes, TileError> {
+    check_side(width, height)?;
+    if rgba.len() != pixel_bytes(width, height) {
+        return Err(TileError::Size { width, height });
+    }
+    let planes = Planes::of(rgba, usize::from(width));
+    let data = match Palette::of(rgba, usize::from(width)) {
+        Some(palette) if palette.colours.len() == 1 => palette.write_solid(),
+        Some(palette) if palette.cost() <= planes.cost() => palette.write(),
+        _ if planes.cost() <= planes.filtered_cost() => planes.write(),
+        _ => planes.write_filtered(),
+    };
+    Ok(Bytes::from(data))
+}
+
+/// A tile's pixels: rows of `width * 4` bytes, alpha 255.
+///
+/// # Errors
+/// Anything that is not exactly the data of a tile of this size.
+pub fn decode_lossless(data: &[u8], width: u16, height: u16) -> Result<Vec<u8>, TileError> {
+    check_side(width, height)?;
+    if data.len() > TILE_DATA_MAX {
+        return Err(TileError::Trailing);
+    }
+    let (wide, high) = (usize::from(width), usize::from(height));
+    let mut data = Data(data);
+    let rgba = match data.byte()? {
+        form::SOLID => {
+            let [red, green, blue] = data.colour()?;
+            [red, green, blue, u8::MAX].repeat(wide * high)
+        }
+        form::PALETTE => {
+            let colours = usize::from(data.byte()?) + 1;
+            let palette = (0..colours)
+                .map(|_| data.colour())
+                .collect::<Result<Vec<_>, _>>()?;
+            let bits = bits_for(colours);
+            if bits == 0 {
+                return Err(TileError::Field("colours"));
+            }
+            let indices = data.packed(bits, wide, high)?;
+            let mut rgba = Vec::with_capacity(pixel_bytes(width, height));
+            for index in indices.iter() {
+                let [red, green, blue] = *palette
+                    .get(usize::from(*index))
+                    .ok_or(TileError::Field("index"))?;
+                rgba.extend([red, green, blue, u8::MAX]);
+            }
+            rgba
+        }
+        form::PLANES => {
+            let mut plane = || data.plane(wide, high);
+            join(&plane()?, &plane()?, &plane()?)
+        }
+        form::FILTERED => {
+            let mut plane = || data.filtered(wide, high);
+            join(&plane()?, &plane()?, &plane()?)
+        }
+        _ => return Err(TileError::Field("form")),
+    };
+    match data.0 {
+        [] => Ok(rgba),
+        _ => Err(TileError::Trailing),
+    }
+}
+
+/// Bits of an index into so many entries: 0, 1, 2, 4 or 8.
+fn bits_for(entries: usize) -> u8 {
+    match entries {
+        0..=1 => 0,
+        2 => 1,
+        3..=4 => 2,
+        5..=16 => 4,
+        _ => 8,
+    }
+}
+
+/// Packs indices: the first in the highest bits; a row begins with a byte.
+fn pack(data: &mut Vec<u8>, indices: &[u8], width: usize, bits: u8) {
+    let in_byte = usize::from(8 / bits.max(1));
+    for row in indices.chunks(width) {
+        data.extend(row.chunks(in_byte).map(|group| {
+            let packed = group
+                .iter()
+                .fold(0, |byte, index| (byte << bits) | u16::from(*index));
+            // A row's last byte is filled up with zeros.
+            let missing = in_byte - group.len();
+            let [_, byte] = (packed << (missing * usize::from(bits))).to_be_bytes();
+            byte
+        }));
+    }
+}
+
+/// Colours as differences from green, which grey text doesn't have.
+fn join(green: &[u8], red: &[u8], blue: &[u8]) -> Vec<u8> {
+    let mut rgba = Vec::with_capacity(green.len() * PIXEL_BYTES);
+    for ((green, red), blue) in green.iter().zip(red).zip(blue) {
+        rgba.extend([
+            red.wrapping_add(*green),
+            *green,
+            blue.wrapping_add(*green),
+            u8::MAX,
+        ]);
+    }
+    rgba
+}
+
+/// How much deflate makes of rows of values, in bits, roughly: what is as its left or upper neighbour is
+/// nearly free.
+fn cost_of(values: &[u8], width: usize, bits: u8) -> usize {
+    let above = std::iter::repeat_n(&0, width).chain(values);
+    let left = std::iter::once(&0).chain(values);
+    let new = values
+        .iter()
+        .zip(above)
+        .zip(left)
+        .filter(|((value, above), left)| value != above && value != left)
+        .count();
+    new * usize::from(bits)
+}
+
+/// A tile of at most 256 colours.
+struct Palette {
+    colours: Vec<[u8; 3]>,
+    indices: Zeroizing<Vec<u8>>,
+    width: usize,
+}
+
+impl Palette {
+    /// `None`: too many colours.
+    fn of(rgba: &[u8], width: usize) -> Option<Self> {
+        let mut colours: Vec<[u8; 3]> = Vec::new();
+        // Open addressing, twice as large as it can get full; 0 is empty.
+        let mut places = [0_u16; 2 * COLOURS_MAX];
+        let mut indices = Zeroizing::new(Vec::with_capacity(rgba.len() / PIXEL_BYTES));
+        let mut last = ([0_u8; 3], None);
+        for pixel in rgba.chunks_exact(PIXEL_BYTES) {
+            let [red, green, blue, _] = *pixel else {
+                return None;
+            };
+            let colour = [red, green, blue];
+            let index = match last {
+                (same, Some(index)) if same == colour => index,
+                _ => find(&mut places, &mut colours, colour)?,
+            };
+            last = (colour, Some(index));
+            indices.push(index);
+        }
+        Some(Self {
+            colours,
+            indices,
+            width,
+        })
+    }
+
+    fn bits(&self) -> u8 {
+        bits_for(self.colours.len())
+    }
+
+    fn cost(&self) -> usize {
+        self.colours.len() * 24 + cost_of(&self.indices, self.width, self.bits())
+    }
+
+    fn write_solid(&self) -> Vec<u8> {
+        let mut data = vec![form::SOLID];
+        data.extend(self.colours.iter().flatten());
+        data
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let last = self.colours.len().saturating_sub(1);
+        let mut data = vec![form::PALETTE, u8::try_from(last).unwrap_or(u8::MAX)];
+        data.extend(self.colours.iter().flatten());
+        pack(&mut data, &self.indices, self.width, self.bits());
+        data
+    }
+}
+
+/// A colour's index, a new one if need be; `None`: there are too many.
+fn find(
+    places: &mut [u16; 2 * COLOURS_MAX],
+    colours: &mut Vec<[u8; 3]>,
+    colour: [u8; 3],
+) -> Option<u8> {
+    let [red, green, blue] = colour.map(u32::from);
+    let hash = ((red << 16) | (green << 8) | blue).wrapping_mul(0x9e37_79b1) >> 23;
+    let mut place = hash as usize;
+    loop {
+        let entry = places.get_mut(place)?;
+        match usize::from(*entry).checked_sub(1) {
+            None => {
+                let index = u8::try_from(colours.len()).ok()?;
+                *entry = u16::from(index) + 1;
+                colours.push(colour);
+                return Some(index);
+            }
+            Some(index) if colours.get(index) == Some(&colour) => return u8::try_from(index).ok(),
+            Some(_) => place = (place + 1) % places.len(),
+        }
+    }
+}
+
+/// A tile as green, red less green, blue less green.
+struct Planes {
+    planes: [Zeroizing<Vec<u8>>; 3],
+    width: usize,
+}
+
+impl Planes {
+    fn of(rgba: &[u8], width: usize) -> Self {
+        let plane = |value: fn(&[u8]) -> u8| {
+            Zeroizing::new(
+                rgba.chunks_exact(PIXEL_BYTES)
+                    .map(value)
+                    .collect::<Vec<u8>>(),
+            )
+        };
+        let green = |pixel: &[u8]| pixel.get(1).copied().unwrap_or(0);
+        Self {
+            planes: [
+                plane(green),
+                plane(|pixel| less_green(pixel, 0)),
+                plane(|pixel| less_green(pixel, 2)),
+            ],
+            width,
+        }
+    }
+
+    fn cost(&self) -> usize {
+        self.planes
+            .iter()
+            .map(|plane| {
+                let values = Values::of(plane);
+                let entries = values.0.len();
+                match entries {
+                    0..=PLANE_PALETTE_MAX => {
+                        entries * 8 + cost_of(plane, self.width, bits_for(entries))
+                    }
+                    _ => cost_of(plane, self.width, 8),
+                }
+            })
+            .sum()
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut data = vec![form::PLANES];
+        for plane in &self.planes {
+            let values = Values::of(plane);
+            match values.0.len() {
+                entries @ 1..=PLANE_PALETTE_MAX => {
+                    data.push(u8::try_from(entries).unwrap_or(0));
+                    data.extend(&values.0);
+                    let bits = bits_for(entries);
+                    if bits > 0 {
+                        let indices = Zeroizing::new(
+                            plane
+                                .iter()
+                                .map(|value| values.index(*value))
+                                .collect::<Vec<u8>>(),
+                        );
+                        pack(&mut data, &indices, self.width, bits);
+                    }
+                }
+                _ => {
+                    data.push(0);
+                    data.extend_from_slice(plane);
+                }
+            }
+        }
+        data
+    }
+
+    fn filtered_cost(&self) -> usize {
+        self.planes
+            .iter()
+            .flat_map(|plane| filter::rows(plane, self.width))
+            .map(|(_, row)| filter::cost(&row))
+            .sum()
+    }
+
+    fn write_filtered(&self) -> Vec<u8> {
+        let mut data = vec![form::FILTERED];
+        for (kind, row) in self
+            .planes
+            .iter()
+            .flat_map(|plane| filter::rows(plane, self.width))
+        {
+            data.push(kind);
+            data.extend(row);
+        }
+        data
+    }
+}
+
+fn less_green(pixel: &[u8], channel: usize) -> u8 {
+    let value = |channel: usize| pixel.get(channel).copied().unwrap_or(0);
+    value(channel).wrapping_sub(value(1))
+}
+
+/// The distinct values of a plane, ascending.
+struct Values(Vec<u8>);
+
+impl Values {
+    fn of(plane: &[u8]) -> Self {
+        let mut is_there = [false; 256];
+        for value in plane {
+            if let Some(seen) = is_there.get_mut(usize::from(*value)) {
+                *seen = true;
+            }
+        }
+        Self(
+            (0..=u8::MAX)
+                .zip(is_there)
+                .filter_map(|(value, is_there)| is_there.then_some(value))
+                .collect(),
+        )
+    }
+
+    fn index(&self, value: u8) -> u8 {
+        let index = self.0.binary_search(&value).unwrap_or(0);
+        u8::try_from(index).unwrap_or(0)
+    }
+}
+
+/// What is left of a tile's data.
+struct Data<'a>(&'a [u8]);
+
+impl<'a> Data<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], TileError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(TileError::Truncated)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, TileError> {
+        let (first, rest) = self.0.split_first().ok_or(TileError::Truncated)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn colour(&mut self) -> Result<[u8; 3], TileError> {
+        let (colour, rest) = self.0.split_first_chunk().ok_or(TileError::Truncated)?;
+        self.0 = rest;
+        Ok(*colour)
+    }
+
+    fn packed(
+        &mut self,
+        bits: u8,
+        width: usize,
+        height: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, TileError> {
+        let in_byte = usize::from(8 / bits.max(1));
+        let row_bytes = width.div_ceil(in_byte);
+        let filled = row_bytes * in_byte;
+        let mask = u8::MAX >> (8 - bits);
+        let mut indices = Zeroizing::new(Vec::with_capacity(filled * height));
+        for row in self.take(row_bytes * height)?.chunks_exact(row_bytes) {
+            for byte in row {
+                indices.extend((1..=8 / bits).map(|place| (byte >> (8 - place * bits)) & mask));
+            }
+            let missing = filled - width;
+            let end = indices.len() - missing;
+            if indices
+                .get(end..)
+                .is_some_and(|rest| rest.iter().any(|index| *index != 0))
+            {
+                return Err(TileError::Field("padding"));
+            }
+            indices.truncate(end);
+        }
+        Ok(indices)
+    }
+
+    fn plane(&mut self, width: usize, height: usize) -> Result<Zeroizing<Vec<u8>>, TileError> {
+        let entries = usize::from(self.byte()?);
+        if entries == 0 {
+            return Ok(Zeroizing::new(self.take(width * height)?.to_vec()));
+        }
+        if entries > PLANE_PALETTE_MAX {
+            return Err(TileError::Field("values"));
+        }
+        let values = self.take(entries)?;
+        let mut plane = match bits_for(entries) {
+            0 => Zeroizing::new(vec![0; width * height]),
+            bits => self.packed(bits, width, height)?,
+        };
+        for index in plane.iter_mut() {
+            *index = *values
+                .get(usize::from(*index))
+                .ok_or(TileError::Field("index"))?;
+        }
+        Ok(plane)
+    }
+
+    fn filtered(&mut self, width: usize, height: usize) -> Result<Zeroizing<Vec<u8>>, TileError> {
+        let mut plane = Zeroizing::new(Vec::with_capacity(width * height));
+        let mut above = Zeroizing::new(vec![0; width]);
+        for _ in 0..height {
+            let kind = self.byte()?;
+            let mut row = Zeroizing::new(self.take(width)?.to_vec());
+            filter::undo(kind, &mut row, &above).ok_or(TileError::Field("filter"))?;
+            plane.extend_from_slice(&row);
+            above = row;
+        }
+        Ok(plane)
+    }
+}
