@@ -541,6 +541,9 @@ fn console_terminal_gets_nothing_where_the_console_is_off() {
 #[test]
 fn desktop_opens_where_terminal_and_agreement_have_one() {
     let mut facts = facts();
+    let running = facts.agreements.get_mut(&agreement("running")).unwrap();
+    let classes = [TerminalClass::Vdi, TerminalClass::Onsite];
+    running.terms.places[0].terminals.extend(classes);
     let open = |facts: &Facts, terminal: &str, view: View| {
         let asked = OpenRequest {
             view,

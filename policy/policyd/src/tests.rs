@@ -7,4 +7,5 @@ mod keys;
 mod ledger;
 mod programs;
 mod revoke;
+mod screens;
 mod story;

@@ -143,6 +143,8 @@ impl Bench {
         service
             .add_terminal(&admin(), add_terminal("t2", TerminalClass::Operator), NOON)
             .unwrap();
+        let browser = add_terminal("t-browser", TerminalClass::Browser);
+        service.add_terminal(&admin(), browser, NOON).unwrap();
         service.register_dataset(&admin(), dataset(), NOON).unwrap();
         let toml = AGREEMENT.to_owned();
         service
