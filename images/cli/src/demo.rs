@@ -128,6 +128,7 @@ async fn play(demo: &Demo, lang: Lang) -> Outcome {
         gibleed: None,
         planted: Vec::new(),
         programs: true,
+        desktop: false,
         quiet: false,
     })
     .await?;

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kekkai_attest::Enrolled;
 use kekkai_dataset::Manifest;
+use kekkai_deploy::ec_key_pair;
 use kekkai_ingest::sample::SampleFormat;
 use kekkai_policy_api::RegisterDataset;
 use kekkai_types::Recipient;
@@ -61,19 +62,28 @@ pub(crate) fn write(
     layout: &Layout,
     aaguid: &str,
     pcr_policy: &[u8],
-    programs: bool,
+    runs: Runs,
 ) -> Result<(), DemoError> {
     let pcr_policy = STANDARD.encode(pcr_policy);
     for (name, text) in [
         ("policy", policy(layout)),
         ("review", review(layout)),
-        ("analysis", analysis(layout, &pcr_policy, programs)),
+        ("analysis", analysis(layout, &pcr_policy, runs)),
         ("gateway", gateway(layout, aaguid)),
     ] {
         let path = layout.dir.join(name).join(format!("{name}.toml"));
         std::fs::write(&path, text).map_err(io(format!("{name}.toml")))?;
     }
-    install(layout, programs)?;
+    install(layout, runs)?;
+    if runs.desktop {
+        let folder = layout.dir.join("analysis/recordings");
+        std::fs::create_dir_all(folder).map_err(io("the recordings' folder"))?;
+        // The private half stays offline: the auditors'.
+        let offline = layout.dir.join("offline");
+        ec_key_pair(&offline, "auditors")?;
+        let to = layout.dir.join("analysis/auditors.pub");
+        std::fs::copy(offline.join("auditors.pub"), to).map_err(io("auditors.pub"))?;
+    }
     std::fs::create_dir_all(layout.dir.join("analysis/data")).map_err(io("the data folder"))
 }
 
@@ -114,7 +124,16 @@ fn review(layout: &Layout) -> String {
     )
 }
 
-/// What runs in every session, and what runs where programs may.
+/// What sessions have besides SQL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Runs {
+    /// Programs, among them Python's.
+    pub(crate) programs: bool,
+    /// Desktops.
+    pub(crate) desktop: bool,
+}
+
+/// What runs in every session, and what runs where programs may, and where there are desktops.
 const IMAGES: [&str; 1] = ["kekkai-sql-worker"];
 const PROGRAM_IMAGES: [&str; 3] = [
     "kekkai-wasm-worker",
@@ -122,30 +141,46 @@ const PROGRAM_IMAGES: [&str; 3] = [
     "kekkai-python",
 ];
 
+const DESKTOP_IMAGES: [&str; 2] = ["kekkai-desktop", FONT];
+/// The font of desktops, by its name among images; Debian's fonts-ipaexfont-gothic.
+const FONT: &str = "font-text";
+const FONT_FILE: &str = "/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf";
+
 /// The file of an image: programs have no ending, Python is a component.
 fn image_file(name: &str) -> String {
     match name {
         "kekkai-python" => format!("{name}.wasm"),
+        FONT => format!("{name}.ttf"),
         _ => name.to_owned(),
     }
 }
 
-fn images(programs: bool) -> impl Iterator<Item = &'static str> {
-    let more: &[&str] = if programs { &PROGRAM_IMAGES } else { &[] };
-    IMAGES.into_iter().chain(more.iter().copied())
+fn images(runs: Runs) -> impl Iterator<Item = &'static str> {
+    let programs: &[&str] = if runs.programs { &PROGRAM_IMAGES } else { &[] };
+    let desktop: &[&str] = if runs.desktop { &DESKTOP_IMAGES } else { &[] };
+    IMAGES
+        .into_iter()
+        .chain(programs.iter().copied())
+        .chain(desktop.iter().copied())
 }
 
-fn analysis(layout: &Layout, pcr_policy: &str, programs: bool) -> String {
+fn analysis(layout: &Layout, pcr_policy: &str, runs: Runs) -> String {
     let dir = layout.dir.join("analysis");
     let dir = dir.display();
     let line = |name| format!("{name} = \"{dir}/bin/{}\"\n", image_file(name));
-    let images: String = images(programs).map(line).collect();
+    let images: String = images(runs).map(line).collect();
+    let recording = match runs.desktop {
+        true => format!(
+            "[recording]\ndir = \"{dir}/recordings\"\nauditors_key = \"{dir}/auditors.pub\"\n\n"
+        ),
+        false => String::new(),
+    };
     format!(
         "server = \"a1\"\nlisten = \"{}\"\nconfiguration = \"{dir}/analysis.toml\"\n\
          policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{dir}/data\"\n\
          state_dir = \"{dir}/state\"\n\n\
          [measure]\nbinary = \"{dir}/bin/kekkai-analysis\"\n\n\
-         [images]\n{images}\n\
+         [images]\n{images}\n{recording}\
          [tpm]\nemulated = \"{dir}/tpm\"\npolicy_key = \"{pcr_policy}\"\n\n{}",
         layout.analysis,
         layout.policy,
@@ -156,12 +191,16 @@ fn analysis(layout: &Layout, pcr_policy: &str, programs: bool) -> String {
 
 /// Puts the measured programs into the deployment: a name of their own for the build's files, so
 /// that a test can replace them without touching the build.
-fn install(layout: &Layout, programs: bool) -> Result<(), DemoError> {
+fn install(layout: &Layout, runs: Runs) -> Result<(), DemoError> {
     let folder = layout.dir.join("analysis/bin");
     std::fs::create_dir_all(&folder).map_err(io("the analysis server's programs"))?;
-    let files = images(programs).map(image_file);
-    for name in files.chain(["kekkai-analysis".to_owned()]) {
-        let (from, to) = (layout.binaries.join(&name), folder.join(&name));
+    for image in images(runs).chain(["kekkai-analysis"]) {
+        let name = image_file(image);
+        let from = match image {
+            FONT => PathBuf::from(FONT_FILE),
+            _ => layout.binaries.join(&name),
+        };
+        let to = folder.join(&name);
         // A link where both are on one file system, a copy elsewhere.
         std::fs::hard_link(&from, &to)
             .or_else(|_| std::fs::copy(&from, &to).map(|_| ()))
@@ -293,10 +332,27 @@ scratch_kib_max = 16384
 clock_ms = 10
 ";
 
+/// What the demo's desktops show and take: the values of `images/etc/agreement.example.toml`.
+const DESKTOP: &str = "
+[desktop]
+lock_after_s = 300
+reconnect_limit_s = 600
+typed_chars_max = 100000
+typed_chars_per_s_max = 25
+notebooks_kib_max = 10240
+";
+
+/// What an agreement allows besides SQL.
+struct Allows {
+    programs: bool,
+    desktop: bool,
+}
+
 /// The agreements: the story's, one without programs that the story ends, and one over GiBleed.
 pub(crate) fn agreements(
     layout: &Layout,
     extra: &[String],
+    desktop: &[&str],
     gibleed: bool,
 ) -> Result<Vec<String>, DemoError> {
     let quoted = |names: &[&str]| {
@@ -304,6 +360,7 @@ pub(crate) fn agreements(
             .iter()
             .map(|n| format!("\"{n}\""))
             .chain(extra.iter().map(|n| format!("\"{n}\"")))
+            .chain(desktop.iter().map(|n| format!("\"{n}\"")))
             .collect::<Vec<_>>()
             .join(", ")
     };
@@ -317,7 +374,10 @@ pub(crate) fn agreements(
             ),
             &quoted(&["sato", "suzuki"]),
             "sample",
-            true,
+            Allows {
+                programs: true,
+                desktop: !desktop.is_empty(),
+            },
         )?,
         agreement(
             layout,
@@ -325,7 +385,10 @@ pub(crate) fn agreements(
             ("短期の予備調査", "A short pilot study"),
             "\"yoshida\"",
             "sample",
-            false,
+            Allows {
+                programs: false,
+                desktop: false,
+            },
         )?,
     ];
     if gibleed {
@@ -338,7 +401,10 @@ pub(crate) fn agreements(
             ),
             &quoted(&["suzuki"]),
             "gibleed",
-            true,
+            Allows {
+                programs: true,
+                desktop: !desktop.is_empty(),
+            },
         )?);
     }
     Ok(all)
@@ -351,12 +417,17 @@ fn agreement(
     (ja, en): (&str, &str),
     handlers: &str,
     dataset: &str,
-    has_programs: bool,
+    allows: Allows,
 ) -> Result<String, DemoError> {
-    let (tools, programs) = if has_programs {
+    let (tools, programs) = if allows.programs {
         (TOOLS.map(|tool| format!("\"{tool}\"")).join(", "), PROGRAMS)
     } else {
         (String::new(), "")
+    };
+    let (terminals, desktop) = if allows.desktop {
+        (r#""console", "browser", "vdi", "onsite""#, DESKTOP)
+    } else {
+        (r#""console", "browser""#, "")
     };
     let id_of = kekkai_types::DatasetId::new(dataset)?;
     let folder =
@@ -402,10 +473,10 @@ security_manager = "tanaka"
 
 [[places]]
 name = {{ ja = "架空大学病院 解析室", en = "Example University Hospital, analysis room" }}
-terminals = ["console", "browser"]
+terminals = [{terminals}]
 
 [provision]
-methods = ["vdi"]
+methods = ["vdi", "on-site"]
 own_tools = [{tools}]
 own_data = []
 
@@ -434,7 +505,7 @@ console = "statistics"
 idle_limit_s = 900
 query_limit_s = 300
 memory_limit_mib = 2048
-{programs}
+{programs}{desktop}
 [sdc]
 profile = "strict"
 threshold = 10

@@ -23,7 +23,7 @@ use kekkai_types::{
     TerminalId,
 };
 
-use crate::configuration::{self, Layout};
+use crate::configuration::{self, Layout, Runs};
 use crate::info::{Gateway, Info, Ledger, Pem, Person, Service, Terminal};
 use crate::process::{Daemon, free_address};
 use crate::{DemoError, io, person};
@@ -52,6 +52,9 @@ pub struct WorldOptions {
     pub planted: Vec<(String, String, String)>,
     /// Sessions may run programs: Python is compiled when the analysis server starts.
     pub programs: bool,
+    /// There are desktops: hayashi and smith have browser terminals, kimura a VDI client, ogawa an on-site
+    /// terminal.
+    pub desktop: bool,
     /// No progress on standard output.
     pub quiet: bool,
 }
@@ -214,6 +217,38 @@ const PEOPLE: &[Named] = &[
         lang: Lang::Ja,
         roles: &[Role::Auditor],
         class: TerminalClass::Operator,
+    },
+];
+
+/// Researchers who work on desktops, where the world has them.
+const DESKTOP_PEOPLE: &[Named] = &[
+    Named {
+        id: "hayashi",
+        name: "林 美咲",
+        lang: Lang::Ja,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Browser,
+    },
+    Named {
+        id: "smith",
+        name: "Anna Smith",
+        lang: Lang::En,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Browser,
+    },
+    Named {
+        id: "kimura",
+        name: "木村 翔",
+        lang: Lang::Ja,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Vdi,
+    },
+    Named {
+        id: "ogawa",
+        name: "小川 由美",
+        lang: Lang::Ja,
+        roles: &[Role::Researcher],
+        class: TerminalClass::Onsite,
     },
 ];
 
@@ -434,7 +469,10 @@ impl World {
             &self.layout,
             &model.aaguid(),
             &pcr.public_sec1,
-            self.options.programs,
+            Runs {
+                programs: self.options.programs,
+                desktop: self.options.desktop,
+            },
         )?;
         let people = self.make_people(&terminals, &model)?;
         let reference = self.measure(&offline.join("pcr-policy.key"))?;
@@ -450,7 +488,11 @@ impl World {
 
     fn make_people(&self, terminals: &Authority, model: &Model) -> Result<Vec<Person>, DemoError> {
         let mut all: Vec<(PersonId, String, Lang, Vec<Role>, TerminalClass)> = Vec::new();
-        for p in PEOPLE {
+        let more: &[Named] = match self.options.desktop {
+            true => DESKTOP_PEOPLE,
+            false => &[],
+        };
+        for p in PEOPLE.iter().chain(more) {
             all.push((
                 PersonId::new(p.id)?,
                 p.name.to_owned(),
@@ -611,9 +653,13 @@ impl World {
         let extra: Vec<String> = (1..=self.options.extra_researchers)
             .map(|n| format!("r{n}"))
             .collect();
+        let desktop: Vec<&str> = match self.options.desktop {
+            true => DESKTOP_PEOPLE.iter().map(|named| named.id).collect(),
+            false => Vec::new(),
+        };
         let mut agreements = Vec::new();
-        for toml in configuration::agreements(&self.layout, &extra, self.options.gibleed.is_some())?
-        {
+        let with_gibleed = self.options.gibleed.is_some();
+        for toml in configuration::agreements(&self.layout, &extra, &desktop, with_gibleed)? {
             agreements.push(admin.policy.call(&RegisterAgreement { toml }).await?);
         }
         Ok(agreements)

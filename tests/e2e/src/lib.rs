@@ -82,6 +82,7 @@ pub fn options(folder: &Path) -> WorldOptions {
         gibleed: None,
         planted: Vec::new(),
         programs: false,
+        desktop: false,
         quiet: true,
     }
 }
