@@ -1,0 +1,222 @@
+//! From a map that holds at one place to one that holds everywhere.
+
+use super::geometry::{Homography, Pair, Point};
+use super::plane::{Plane, nearest, vertex};
+use super::signal::Signal;
+use super::square::{BIN, BINS, CELL_BINS, Disc, Square};
+use crate::pattern::{CELLS, PERIOD, SIDE};
+
+/// A patch's side, in bins: nine cells hold 81 signs.
+const PATCH_BINS: usize = 9 * CELL_BINS;
+/// From one patch to the next, in pixels of the screen.
+const PATCH_STEP: f64 = 64.0;
+/// How far a patch is looked for, in bins.
+const SHIFT_MAX: usize = 6;
+/// A patch counts if it stands this many times above the other shifts.
+const CLEAR_MIN: f32 = 3.0;
+/// Patches of one round.
+const PATCHES_MAX: usize = 2_000;
+
+/// Corrects a map by what the signal holds in a disc, against the pattern that it has shown so far. `None`
+/// if too little of it is seen.
+pub(crate) fn refine(
+    signal: &Signal,
+    map: &Homography,
+    disc: Disc,
+    cells: &[f32; CELLS],
+) -> Option<Homography> {
+    let expected = expected(cells);
+    let back = map.inverse()?;
+    let middle = back.map(disc.centre)?;
+    // How many patches reach the disc's edge, by the scale in its middle.
+    let (right, down) = map.steps(middle)?;
+    let scale = (right.0 * down.1 - right.1 * down.0).abs().sqrt().max(1e-6);
+    let reach = nearest(disc.radius / scale / PATCH_STEP * 1.3).unwrap_or(0);
+    let mut pairs = Vec::new();
+    for j in 0..=reach * 2 {
+        for i in 0..=reach * 2 {
+            let at = (
+                middle.0 + (i as f64 - reach as f64) * PATCH_STEP,
+                middle.1 + (j as f64 - reach as f64) * PATCH_STEP,
+            );
+            let Some(to) = map.map(at) else { continue };
+            let is_near = (to.0 - disc.centre.0).hypot(to.1 - disc.centre.1) <= disc.radius;
+            if is_near && pairs.len() < PATCHES_MAX {
+                pairs.extend(seen(signal, map, at, to, &expected, scale));
+            }
+        }
+    }
+    if pairs.len() < 4 {
+        return None;
+    }
+    Homography::fit(&pairs, pairs.len() >= 12)
+}
+
+/// The pattern in bins, once, from the cells' strengths.
+fn expected(cells: &[f32; CELLS]) -> Vec<f32> {
+    let mut bins = Vec::with_capacity(BINS * BINS);
+    for y in 0..BINS {
+        for x in 0..BINS {
+            let cell = y / CELL_BINS * SIDE + x / CELL_BINS;
+            bins.push(
+                cells
+                    .get(cell)
+                    .map_or(0.0, |strength| strength.clamp(-1.0, 1.0)),
+            );
+        }
+    }
+    bins
+}
+
+/// A patch around a place of the screen, where the pattern says that it is.
+fn seen(
+    signal: &Signal,
+    map: &Homography,
+    at: Point,
+    to: Point,
+    expected: &[f32],
+    scale: f64,
+) -> Option<Pair> {
+    // On the bins' grid, so that the pattern's bins lie on the patch's.
+    let bin = BIN as f64;
+    let half = PATCH_BINS as f64 / 2.0;
+    let first = ((at.0 / bin - half).floor(), (at.1 / bin - half).floor());
+    let mut patch = Vec::with_capacity(PATCH_BINS * PATCH_BINS);
+    let mut weight = 0.0;
+    for y in 0..PATCH_BINS {
+        for x in 0..PATCH_BINS {
+            let place = (
+                (first.0 + x as f64 + 0.5) * bin,
+                (first.1 + y as f64 + 0.5) * bin,
+            );
+            let (value, share) = map.map(place).map_or((0.0, 0.0), |p| {
+                (sample(&signal.value, p), sample(&signal.weight, p))
+            });
+            patch.push(value);
+            weight += share;
+        }
+    }
+    let share = weight / (PATCH_BINS * PATCH_BINS) as f32;
+    if share < 0.25 {
+        return None;
+    }
+    let begin = (wrapped(first.0), wrapped(first.1));
+    let shifts = SHIFT_MAX * 2 + 1;
+    let mut scores = Plane::new(shifts, shifts);
+    for (v, line) in scores.values.chunks_exact_mut(shifts).enumerate() {
+        for (u, score) in line.iter_mut().enumerate() {
+            for (y, row) in patch.chunks_exact(PATCH_BINS).enumerate() {
+                let from = (begin.1 + y + v + BINS - SHIFT_MAX) % BINS * BINS;
+                let pattern = expected.get(from..from + BINS).unwrap_or_default();
+                let left = (begin.0 + u + BINS - SHIFT_MAX) % BINS;
+                let around = pattern.iter().skip(left).chain(pattern);
+                *score += row.iter().zip(around).map(|(a, b)| a * b).sum::<f32>();
+            }
+        }
+    }
+    let (best, top) = scores
+        .values
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(b.1))?;
+    let (u, v) = (best % shifts, best / shifts);
+    let noise =
+        (scores.values.iter().map(|s| s * s).sum::<f32>() / scores.values.len() as f32).sqrt();
+    let is_inside = |i: usize| i > 0 && i + 1 < shifts;
+    if !is_inside(u) || !is_inside(v) || *top < noise * CLEAR_MIN {
+        return None;
+    }
+    let fine = |at: usize, before: f32, after: f32| {
+        at as f64 - SHIFT_MAX as f64 + vertex(before, *top, after)
+    };
+    let shift = (
+        fine(u, scores.get(u - 1, v), scores.get(u + 1, v)) * bin,
+        fine(v, scores.get(u, v - 1), scores.get(u, v + 1)) * bin,
+    );
+    let centre = ((first.0 + half) * bin, (first.1 + half) * bin);
+    let to = map.map(centre).unwrap_or(to);
+    Some(Pair {
+        from: (centre.0 + shift.0, centre.1 + shift.1),
+        to,
+        weight: f64::from(share),
+        tolerance: 2.0 * scale,
+    })
+}
+
+fn wrapped(bin: f64) -> usize {
+    nearest(bin.rem_euclid(BINS as f64)).unwrap_or(0) % BINS
+}
+
+/// The value between four.
+pub(crate) fn sample(plane: &Plane, (x, y): Point) -> f32 {
+    let (left, top) = (x.floor(), y.floor());
+    let (Some(i), Some(j)) = (nearest(left), nearest(top)) else {
+        return 0.0;
+    };
+    let (s, t) = (x - left, y - top);
+    let mix = |a: f32, b: f32, t: f64| f64::from(a) * (1.0 - t) + f64::from(b) * t;
+    let above = mix(plane.get(i, j), plane.get(i + 1, j), s);
+    let below = mix(plane.get(i, j + 1), plane.get(i + 1, j + 1), s);
+    narrow(above * (1.0 - t) + below * t)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "between values that fit")]
+fn narrow(x: f64) -> f32 {
+    x as f32
+}
+
+/// The signal's whole extent.
+pub(crate) fn everything(signal: &Signal) -> Disc {
+    let (w, h) = (signal.value.width as f64, signal.value.height as f64);
+    Disc {
+        centre: (w / 2.0, h / 2.0),
+        radius: w.hypot(h) / 2.0,
+    }
+}
+
+/// Refines a map in ever larger discs, until it holds for the whole signal. Calls back with the cells each
+/// time that they are known better; stops when the callback has what it wants.
+pub(crate) fn grow<T>(
+    signal: &Signal,
+    mut map: Homography,
+    mut disc: Disc,
+    mut found: impl FnMut(&[f32; CELLS], &Homography) -> Option<T>,
+) -> Option<T> {
+    const GROWTH: f64 = 1.35;
+    const ROUNDS_MAX: usize = 12;
+    let whole = everything(signal);
+    let far = (disc.centre.0 - whole.centre.0).hypot(disc.centre.1 - whole.centre.1) + whole.radius;
+    let mut cells = Square::laid(signal, &map, disc)?.cells();
+    if let Some(found) = found(&cells, &map) {
+        return Some(found);
+    }
+    for _ in 0..ROUNDS_MAX {
+        for _ in 0..2 {
+            map = refine(signal, &map, disc, &cells)?;
+            cells = Square::laid(signal, &map, disc)?.cells();
+        }
+        if let Some(found) = found(&cells, &map) {
+            return Some(found);
+        }
+        if disc.radius >= far {
+            return None;
+        }
+        disc.radius = (disc.radius * GROWTH).min(far);
+    }
+    None
+}
+
+/// Whether a map could be a camera's view of a screen: it neither folds nor shrinks to nothing.
+pub(crate) fn is_sane(map: &Homography, at: Point) -> bool {
+    let Some(back) = map.inverse() else {
+        return false;
+    };
+    let Some((right, down)) = back.map(at).and_then(|place| map.steps(place)) else {
+        return false;
+    };
+    let period = PERIOD as f64;
+    [right, down].iter().all(|step| {
+        let length = step.0.hypot(step.1) * period;
+        (super::lattice::STEP_MIN * 0.7..super::lattice::STEP_MAX * 1.4).contains(&length)
+    })
+}
