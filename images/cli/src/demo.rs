@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use kekkai_demo::{Info, StoryOptions, World, WorldOptions};
-use kekkai_types::Lang;
+use kekkai_types::{Lang, TerminalClass};
 
 use crate::Outcome;
 
@@ -125,6 +125,7 @@ async fn play(demo: &Demo, lang: Lang) -> Outcome {
         seed: demo.seed,
         lang,
         extra_researchers: 0,
+        extra_terminals: TerminalClass::Console,
         gibleed: None,
         planted: Vec::new(),
         programs: true,

@@ -46,6 +46,8 @@ pub struct WorldOptions {
     pub lang: Lang,
     /// Researchers `r1`, `r2` … besides the named people: tests that sign in often need many tokens.
     pub extra_researchers: u32,
+    /// The class of their terminals.
+    pub extra_terminals: TerminalClass,
     /// A folder with the GiBleed Parquet files: makes a second dataset and agreement.
     pub gibleed: Option<PathBuf>,
     /// Texts that are put into the raw sample before ingest: table, column, text; one row each.
@@ -508,7 +510,7 @@ impl World {
                 format!("Researcher {n}"),
                 Lang::En,
                 vec![Role::Researcher],
-                TerminalClass::Console,
+                self.options.extra_terminals,
             ));
         }
         let mut people = Vec::new();

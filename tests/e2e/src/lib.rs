@@ -7,13 +7,16 @@
     reason = "tests fail by panicking"
 )]
 
+pub mod ocr;
+pub mod seat;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use kekkai_demo::{Info, World, WorldOptions};
 use kekkai_policy_api::{Entry, Event};
-use kekkai_types::Lang;
+use kekkai_types::{Lang, TerminalClass};
 use tempfile::TempDir;
 
 /// Patients in a test's sample: enough for groups on both sides of the threshold.
@@ -79,6 +82,7 @@ pub fn options(folder: &Path) -> WorldOptions {
         seed: SEED,
         lang: Lang::En,
         extra_researchers: 0,
+        extra_terminals: TerminalClass::Console,
         gibleed: None,
         planted: Vec::new(),
         programs: false,
