@@ -80,6 +80,11 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("Too many sessions run at once.", "end those that you don't use, or try again later."),
     ),
     (
+        "sign-in-needed",
+        ("デスクトップを開くには、本人確認が必要です。", "もう一度サインインしてください。サインインは2分以内に1回だけ使えます。"),
+        ("Opening a desktop needs a sign-in of its own.", "sign in again; each sign-in opens one desktop, within 2 minutes."),
+    ),
+    (
         "too-many-challenges",
         ("構成証明の要求が集中しています。", "しばらくしてからやり直してください。"),
         ("Too many attestations are under way.", "try again later."),
@@ -350,6 +355,7 @@ mod tests {
             "policy/service/src",
             "sandbox/analysis/src",
             "output-review/review/src",
+            "gateway/gateway/src",
         ] {
             sources(&root.join(crate_of), &mut files);
         }

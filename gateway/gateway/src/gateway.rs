@@ -12,6 +12,7 @@ use kekkai_types::{PersonId, TerminalId};
 use crate::config::Config;
 use crate::https::browser::Browsers;
 use crate::https::rate::Rate;
+use crate::screen::{Keepers, Opening};
 use crate::sessions::Sessions;
 
 /// The gateway.
@@ -27,6 +28,8 @@ pub struct Gateway {
     /// Outputs.
     pub review: Client,
     pub(crate) sessions: Sessions,
+    pub(crate) opening: Opening,
+    pub(crate) keepers: Keepers,
     pub(crate) browsers: Browsers,
     pub(crate) rate: Rate,
 }

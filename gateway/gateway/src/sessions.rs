@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kekkai_analysis_api::{End, Launch, Launched};
 use kekkai_policy_api::{
-    CloseSession, EndReason, KnownPerson, LeaseState, OpenSession, OpenedSession, RenewLeases,
+    CloseSession, EndReason, KnownPerson, LeaseState, OpenSession, OpenedSession, RenewLeases, View,
 };
 use kekkai_service::CallError;
 use kekkai_signin::SignedIn;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::gateway::{Chain, Gateway};
+use crate::screen::Desk;
 
 /// How often leases are renewed.
 const LEASE_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,6 +42,8 @@ pub struct LiveSession {
     pub terminal: TerminalId,
     /// When it was ready.
     pub started: Timestamp,
+    /// For desktops: who looks at it.
+    pub(crate) desk: Option<Desk>,
     ended: watch::Sender<Option<EndReason>>,
 }
 
@@ -55,6 +58,11 @@ impl LiveSession {
             }
             is_first
         });
+    }
+
+    /// Whether an end was found already.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.borrow().is_some()
     }
 
     /// Resolves when the session ends, with the reason.
@@ -95,6 +103,12 @@ impl Sessions {
         self.map().keys().cloned().collect()
     }
 
+    /// A desktop that runs here.
+    pub(crate) fn desktop(&self, session: &SessionId) -> Option<Arc<LiveSession>> {
+        let live = self.map().get(session).cloned();
+        live.filter(|live| live.desk.is_some() && !live.is_over())
+    }
+
     fn end(&self, session: &SessionId, reason: EndReason) {
         if let Some(live) = self.map().get(session) {
             live.end(reason);
@@ -105,6 +119,15 @@ impl Sessions {
         for session in self.ids() {
             self.end(&session, reason);
         }
+    }
+
+    /// Running desktops that fit.
+    pub(crate) fn desktops(&self, fits: impl Fn(&LiveSession) -> bool) -> Vec<Arc<LiveSession>> {
+        let map = self.map();
+        let running = map
+            .values()
+            .filter(|live| live.desk.is_some() && !live.is_over() && fits(live));
+        running.cloned().collect()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -119,6 +142,7 @@ impl Gateway {
         signed_in: SignedIn,
         agreement: Option<AgreementId>,
         address: &str,
+        view: View,
     ) -> Result<Arc<LiveSession>, SessionError> {
         if self.sessions.count() >= usize::try_from(self.config.limits.sessions_max).unwrap_or(0) {
             return Err(SessionError::Busy);
@@ -137,11 +161,24 @@ impl Gateway {
                 terminal: signed_in.terminal().clone(),
                 agreement,
                 address: address.to_owned(),
+                view,
                 factors: signed_in.factors(),
             })
             .await
             .map_err(refused)?;
         let session = opened.session.clone();
+        let desk = match (view, opened.desktop) {
+            (View::Console, _) => None,
+            (View::Desktop, Some(times)) => Some(Desk::new(times)),
+            (View::Desktop, None) => {
+                tracing::error!(%session, "bug: a desktop was opened without its times");
+                self.end_elsewhere(&session, EndReason::DesktopOff).await;
+                return Err(SessionError::Refused(kekkai_types::Refusal::new(
+                    &crate::screen::kebab(EndReason::DesktopOff),
+                    "",
+                )));
+            }
+        };
         let launch = Launch {
             session: session.clone(),
         };
@@ -163,6 +200,7 @@ impl Gateway {
             person,
             terminal: signed_in.terminal().clone(),
             started: Timestamp::now(),
+            desk,
             ended: watch::Sender::new(None),
         });
         self.sessions.map().insert(session, live.clone());

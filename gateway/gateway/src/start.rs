@@ -15,6 +15,7 @@ use crate::config::{Config, ConfigProblem};
 use crate::gateway::{Chain, Gateway};
 use crate::https::browser::Browsers;
 use crate::https::rate::Rate;
+use crate::screen::{Keepers, Opening};
 use crate::sessions::Sessions;
 use crate::ssh::HostKeyError;
 use crate::{admin, https, ssh};
@@ -84,6 +85,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         review: client(&config.services.review, PeerKind::Review)?,
         signin: Arc::new(signin),
         sessions: Sessions::default(),
+        opening: Opening::default(),
+        keepers: Keepers::default(),
         browsers: Browsers::new(config.limits.browser_session_s),
         rate: Rate::new(config.limits.sign_in_requests_per_minute),
         config,
@@ -130,6 +133,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let _ = stop.send(true);
     gateway.sessions.end_all(EndReason::Disconnected);
     let _ = tokio::join!(ssh, https);
+    end_desktops(&gateway).await;
     if let Ok(Err(error)) = admin.await {
         tracing::error!(error = %Chain(&error), "administration port failed");
     }
@@ -138,6 +142,19 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         tracing::warn!(error = %Chain(&error), "stop not recorded");
     }
     Ok(())
+}
+
+/// Desktops end with nobody's connection: they are waited for here.
+async fn end_desktops(gateway: &Gateway) {
+    // Again: one may have been opening when the signal came.
+    gateway.sessions.end_all(EndReason::Disconnected);
+    let ended = gateway.keepers.ended();
+    if tokio::time::timeout(kekkai_service::drain::DRAIN_LIMIT, ended)
+        .await
+        .is_err()
+    {
+        tracing::error!("sessions left to their leases");
+    }
 }
 
 /// Resolves when the gateway stops.

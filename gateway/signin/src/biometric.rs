@@ -32,6 +32,8 @@ pub(crate) enum Purpose {
     Approval(String),
     /// A sign-in in the browser.
     Browser,
+    /// A sign-in on a terminal's own connection, by its attempt: no other connection can answer it.
+    Connection(u64),
     /// An enrolment, by its ticket.
     Enrolment(Digest),
 }
@@ -74,6 +76,10 @@ impl Challenges {
         self.0
             .insert(wanted, (now.plus_ms(CHALLENGE_LIFE_MS), challenge));
         Ok(())
+    }
+
+    pub(crate) fn forget(&mut self, wanted: &ChallengeFor) {
+        self.0.remove(wanted);
     }
 
     pub(crate) fn take(&mut self, wanted: &ChallengeFor, now: Timestamp) -> Option<Challenge> {

@@ -191,7 +191,7 @@ impl SignIn {
         self.begin(proved, Purpose::Browser, now)
     }
 
-    /// Both factors at once. Both are checked whatever the first one says, and a right code is used up.
+    /// Both factors at once, for the page that [`begin_browser`](Self::begin_browser) gave options to.
     pub fn finish_browser(
         &self,
         proved: TerminalProved,
@@ -199,7 +199,51 @@ impl SignIn {
         code: &str,
         now: Timestamp,
     ) -> Result<SignedIn, AttemptError> {
-        let challenge = self.take(&proved, Purpose::Browser, now)?;
+        self.finish(proved, Purpose::Browser, assertion, code, now)
+    }
+
+    /// Options for a sign-in on the connection that proved the terminal: bound to this very attempt.
+    pub fn begin_connection(
+        &self,
+        proved: &TerminalProved,
+        now: Timestamp,
+    ) -> Result<RequestChallengeResponse, AttemptError> {
+        self.begin(proved, Purpose::Connection(proved.attempt()), now)
+    }
+
+    /// Both factors at once, for the connection that [`begin_connection`](Self::begin_connection) gave
+    /// options to.
+    pub fn finish_connection(
+        &self,
+        proved: TerminalProved,
+        assertion: &PublicKeyCredential,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<SignedIn, AttemptError> {
+        let purpose = Purpose::Connection(proved.attempt());
+        self.finish(proved, purpose, assertion, code, now)
+    }
+
+    /// Forgets the options of a connection that went away without an answer.
+    pub fn forget_connection(&self, proved: &TerminalProved) {
+        if let Ok(mut challenges) = self.challenges() {
+            challenges.forget(&challenge_for(
+                proved,
+                Purpose::Connection(proved.attempt()),
+            ));
+        }
+    }
+
+    /// Both are checked whatever the first one says, and a right code is used up.
+    fn finish(
+        &self,
+        proved: TerminalProved,
+        purpose: Purpose,
+        assertion: &PublicKeyCredential,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<SignedIn, AttemptError> {
+        let challenge = self.take(&proved, purpose, now)?;
         let mut right_step = None;
         let checked = self.attempt(
             &proved,

@@ -190,7 +190,7 @@ pub enum Event {
         address: String,
         mark: Option<String>,
     },
-    /// A screen is no longer shown: `locked`, `cut`, `replaced`, `left`, `frozen`.
+    /// A screen is no longer shown: `locked`, `cut`, `replaced`, `left`, `ended`.
     ScreenDetached {
         session: SessionId,
         reason: String,

@@ -91,7 +91,6 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     // Not "no-referrer": browsers then send `Origin: null` with our own forms.
@@ -111,8 +110,14 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     set(
         HeaderName::from_static("permissions-policy"),
         "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), \
-         microphone=(), display-capture=(), clipboard-read=(), clipboard-write=()",
+         microphone=(), display-capture=(), clipboard-read=(), clipboard-write=(), geolocation=(), \
+         usb=(), serial=(), hid=(), bluetooth=(), midi=(), payment=(), local-fonts=(), \
+         picture-in-picture=(), screen-wake-lock=(), fullscreen=(self)",
     );
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -132,7 +137,7 @@ pub(crate) async fn not_found(
 }
 
 /// Of the same page or nobody's: browsers send `Origin` with every request that isn't a GET.
-fn is_own_origin(gateway: &Gateway, headers: &HeaderMap) -> bool {
+pub(crate) fn is_own_origin(gateway: &Gateway, headers: &HeaderMap) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (Some(origin), None) => origin.as_bytes() == gateway.config.origin().as_bytes(),

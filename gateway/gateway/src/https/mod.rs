@@ -1,4 +1,4 @@
-//! The HTTPS door: approval, enrolment, sign-in of staff, and the way to review.
+//! The HTTPS door: approval, enrolment, sign-in, desktops, and the way to review.
 //!
 //! TLS 1.3 only. A browser shows the client certificate of its terminal; without one it sees a page
 //! that says so, and nothing else.
@@ -6,6 +6,7 @@
 mod approve;
 mod assets;
 pub(crate) mod browser;
+mod desktop;
 mod enrol;
 mod guard;
 mod home;
@@ -13,6 +14,8 @@ mod page;
 mod proxy;
 pub(crate) mod rate;
 mod sign_in;
+mod socket;
+mod watching;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,7 +45,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 /// A request's head takes at most this long to arrive.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// A connection lives at most this long.
+/// A connection lives at most this long. One that became a screen is none of these any more.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(600);
 
 /// What TLS proved of whoever asks.
@@ -88,6 +91,13 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/sign-in/begin", post(sign_in::begin))
         .route("/sign-in/finish", post(sign_in::finish))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/desktop", get(desktop::page))
+        .route("/desktop/open", post(desktop::open))
+        .route("/desktop/screen", get(desktop::screen))
+        .route("/watch", get(watching::list))
+        .route("/watch/{session}", get(watching::page))
+        .route("/watch/{session}/screen", get(watching::screen))
+        .route("/watch/{session}/end", post(watching::end))
         .route("/review", any(proxy::forward))
         .route("/review/", any(proxy::forward))
         .route("/review/{*path}", any(proxy::forward))
@@ -102,6 +112,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/static/kekkai.js", get(assets::script))
         .route("/static/kekkai.css", get(assets::style))
+        .route("/static/desktop/{name}", get(assets::desktop))
         .route("/favicon.ico", get(assets::icon))
         .merge(pages)
         .layer(axum::middleware::from_fn(guard::headers))
@@ -159,6 +170,7 @@ async fn connection(
     watcher: Watcher,
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    crate::tcp::keep_alive(&stream).map_err(|e| e.to_string())?;
     let stream = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
         .await
         .map_err(|_| "handshake too slow".to_owned())?
@@ -189,7 +201,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .into_owned();
     watcher.watch(connection).await.map_err(|e| e.to_string())
 }

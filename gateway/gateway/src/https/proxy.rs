@@ -98,7 +98,7 @@ fn is_local(location: &HeaderValue) -> bool {
 }
 
 /// A form with exactly one `csrf` field, which holds this browser's token.
-fn is_own_form(headers: &axum::http::HeaderMap, body: &[u8], browser: &Browser) -> bool {
+pub(crate) fn is_own_form(headers: &axum::http::HeaderMap, body: &[u8], browser: &Browser) -> bool {
     let is_form = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

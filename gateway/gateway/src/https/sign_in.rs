@@ -1,9 +1,10 @@
-//! `/sign-in`: staff and principal investigators in a browser, with both factors at once.
+//! `/sign-in`: everybody in a browser, with both factors at once: staff for pages, researchers for a
+//! desktop. A desktop's page calls the same endpoints to unlock.
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Json};
@@ -18,13 +19,18 @@ use super::guard::At;
 use super::page::{self, Told};
 use crate::gateway::{Chain, Gateway};
 
+/// Where a sign-in may lead. A page that isn't listed here is nowhere: no link can lead out of the house.
+const NEXT: [&str; 3] = ["/", "/desktop", "/watch"];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Begin {
     person: String,
-    /// The form's other field; looked at in the second call.
+    /// The form's other fields; looked at in the second call.
     #[serde(default, rename = "token_code")]
     _token_code: String,
+    #[serde(default, rename = "next")]
+    _next: String,
 }
 
 #[derive(Deserialize)]
@@ -33,13 +39,25 @@ pub(crate) struct Finish {
     person: String,
     credential: PublicKeyCredential,
     token_code: String,
+    /// One of [`NEXT`], or the first of them.
+    #[serde(default)]
+    next: String,
+}
+
+fn listed(next: &str) -> &'static str {
+    NEXT.into_iter().find(|page| *page == next).unwrap_or("/")
 }
 
 pub(crate) async fn page(
     State(gateway): State<Arc<Gateway>>,
     Extension(at): Extension<At>,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let lang = at.lang;
+    let next = query
+        .iter()
+        .flat_map(|query| query.split('&'))
+        .find_map(|pair| pair.strip_prefix("next="));
     let title = lang.pick("サインイン", "Sign in");
     let body = html! {
         form data-ceremony="get" data-begin="/sign-in/begin" data-finish="/sign-in/finish"
@@ -53,6 +71,7 @@ pub(crate) async fn page(
                 (lang.pick("トークンのコード（6 桁）", "Token code (6 digits)"))
                 input.code name="token_code" required maxlength="16" inputmode="numeric" autocomplete="one-time-code";
             }
+            input type="hidden" name="next" value=(listed(next.unwrap_or_default()));
             button type="submit" { (lang.pick("認証器でサインインする", "Sign in with the authenticator")) }
             p role="status" aria-live="polite" {}
         }
@@ -88,19 +107,26 @@ pub(crate) async fn begin(
 pub(crate) async fn finish(
     State(gateway): State<Arc<Gateway>>,
     Extension(at): Extension<At>,
+    headers: HeaderMap,
     body: Result<Json<Finish>, JsonRejection>,
 ) -> Response {
-    let Ok(Json(body)) = body else {
+    let Ok(Json(Finish {
+        person,
+        credential,
+        token_code,
+        next,
+    })) = body
+    else {
         return Told::Malformed.answer(at.lang);
     };
-    let proved = match proved(&gateway, &at, &body.person) {
+    let proved = match proved(&gateway, &at, &person) {
         Ok(proved) => proved,
         Err(told) => return told.answer(at.lang),
     };
     let terminal = proved.terminal().clone();
     let signed_in = gateway
         .check(move |signin| {
-            signin.finish_browser(proved, &body.credential, &body.token_code, Timestamp::now())
+            signin.finish_browser(proved, &credential, &token_code, Timestamp::now())
         })
         .await;
     let signed_in = match signed_in {
@@ -135,19 +161,48 @@ pub(crate) async fn finish(
     }
     let cookie = gateway
         .browsers
-        .enter(&signed_in, known.name, known.lang, at.spki);
+        .enter(signed_in, known.name, known.lang, at.spki, &headers);
     let Some(cookie) = cookie else {
         return Told::Busy.answer(at.lang);
     };
     let done = Done {
         message: at.lang.pick("サインインしました。", "Signed in."),
-        next: Some("/"),
+        next: Some(listed(&next)),
     };
     ([(header::SET_COOKIE, cookie)], Json(done)).into_response()
 }
 
-/// `SameSite=Strict` and the checked origin make this our own page's form.
+/// `SameSite=Strict` and the checked origin make this our own page's form. A desktop that this browser
+/// shows is locked.
 pub(crate) async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    let cookie = gateway.browsers.leave(&headers);
+    let (cookie, desktop) = gateway.browsers.leave(&headers);
+    let live = desktop.and_then(|session| gateway.sessions.desktop(&session));
+    if let Some(desk) = live.as_ref().and_then(|live| live.desk.as_ref()) {
+        desk.lock();
+    }
     ([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sign_in_leads_to_listed_pages_only() {
+        for page in NEXT {
+            assert_eq!(listed(page), page);
+        }
+        for other in [
+            "",
+            "desktop",
+            "/desktop/",
+            "//evil.example",
+            "https://evil.example/desktop",
+            "/\\evil.example",
+            "/review/",
+            "%2Fdesktop",
+        ] {
+            assert_eq!(listed(other), "/", "{other}");
+        }
+    }
 }

@@ -2,17 +2,18 @@
 //!
 //! `publickey` says which terminal it is, and ends in a partial success. `keyboard-interactive` shows a
 //! connection code and asks for the token's code; after the answer, the browser's approval is waited
-//! for. One connection, one attempt.
+//! for. One connection, one attempt. The native client is asked otherwise: `in_band`.
 
 use std::time::Duration;
 
 use kekkai_policy_api::{KnownTerminal, LookUpTerminal, SignInRefusal};
-use kekkai_signin::{AttemptError, Pending, TerminalProved};
+use kekkai_signin::{AttemptError, Pending, SignedIn, TerminalProved};
 use kekkai_types::{AgreementId, PersonId, Timestamp};
 use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use russh::{MethodKind, MethodSet};
 
+use super::connection::Carries;
 use super::handler::Door;
 use super::text;
 use crate::gateway::Chain;
@@ -58,6 +59,12 @@ pub(super) enum Stage {
         proved: TerminalProved,
         pending: Pending,
     },
+    /// As in [`in_band`](super::in_band).
+    InBand {
+        user: String,
+        login: Login,
+        proved: TerminalProved,
+    },
     /// The attempt is over; the connection gives no second one.
     Over,
 }
@@ -71,7 +78,7 @@ fn reject() -> Auth {
 
 /// `publickey` stands there because stock clients take an empty list for all methods; after
 /// [`Stage::Over`] no key is taken any more.
-fn reject_for_good() -> Auth {
+pub(super) fn reject_for_good() -> Auth {
     Auth::Reject {
         proceed_with_methods: Some(MethodSet::from([MethodKind::PublicKey].as_slice())),
         partial_success: false,
@@ -132,20 +139,33 @@ impl Door {
         }
     }
 
-    /// The question.
-    pub(super) async fn ask(&mut self, user: &str) -> Auth {
-        let (login, known) = match std::mem::take(&mut self.stage) {
+    /// What the terminal's key proved, taken for one question. A second question ends the attempt.
+    pub(super) fn terminal_stage(&mut self, user: &str) -> Result<(Login, KnownTerminal), Auth> {
+        match std::mem::take(&mut self.stage) {
             Stage::Terminal {
                 user: proved_user,
                 login,
                 known,
-            } if proved_user == user => (login, known),
+            } if proved_user == user => Ok((login, known)),
             Stage::Asked { pending, .. } => {
                 self.connection.gateway.signin.close_code(&pending);
                 self.stage = Stage::Over;
-                return reject_for_good();
+                Err(reject_for_good())
             }
-            _ => return reject(),
+            Stage::InBand { proved, .. } => {
+                self.connection.gateway.signin.forget_connection(&proved);
+                self.stage = Stage::Over;
+                Err(reject_for_good())
+            }
+            _ => Err(reject()),
+        }
+    }
+
+    /// The question.
+    pub(super) async fn ask(&mut self, user: &str) -> Auth {
+        let (login, known) = match self.terminal_stage(user) {
+            Ok(proved) => proved,
+            Err(rejected) => return rejected,
         };
         let Ok(proved) = TerminalProved::new(login.person.clone(), &known) else {
             return reject_for_good();
@@ -185,6 +205,13 @@ impl Door {
                 proved,
                 pending,
             } if asked_user == user => (login, proved, pending),
+            Stage::InBand {
+                user: asked_user,
+                login,
+                proved,
+            } if asked_user == user => {
+                return self.answered_in_band(login, proved, answers).await;
+            }
             _ => return reject_for_good(),
         };
         let code = match answers {
@@ -205,14 +232,26 @@ impl Door {
                 return reject_for_good();
             }
         };
-        let known = gateway.person(signed_in.person()).await;
-        // Record before effect: nobody is in before the ledger says so.
-        if let Err(error) = gateway.record_sign_in(&signed_in, &address).await {
+        self.let_in(signed_in, login.agreement, Carries::Console)
+            .await
+    }
+
+    /// Everything is verified. Record before effect: nobody is in before the ledger says so.
+    pub(super) async fn let_in(
+        &self,
+        signed_in: SignedIn,
+        agreement: Option<AgreementId>,
+        carries: Carries,
+    ) -> Auth {
+        let gateway = &self.connection.gateway;
+        let known = gateway.person(signed_in.person()).await.ok().flatten();
+        let address = &self.connection.address;
+        if let Err(error) = gateway.record_sign_in(&signed_in, address).await {
             tracing::error!(%error, "sign-in not recorded, so refused");
             return reject_for_good();
         }
         self.connection
-            .enter(signed_in, login.agreement, known.ok().flatten().as_ref());
+            .enter(signed_in, agreement, known.as_ref(), carries);
         Auth::Accept
     }
 
@@ -221,7 +260,7 @@ impl Door {
         proved: TerminalProved,
         pending: &Pending,
         code: String,
-    ) -> Result<kekkai_signin::SignedIn, AttemptError> {
+    ) -> Result<SignedIn, AttemptError> {
         let gateway = &self.connection.gateway;
         let (proved, token) = gateway
             .check(move |signin| {
@@ -280,11 +319,14 @@ impl Door {
     /// An attempt that is given up leaves no code behind. One that was approved and never answered is a
     /// finger without a token: it counts.
     fn abandon(&mut self) {
-        let Stage::Asked {
-            proved, pending, ..
-        } = std::mem::take(&mut self.stage)
-        else {
-            return;
+        let (proved, pending) = match std::mem::take(&mut self.stage) {
+            Stage::Asked {
+                proved, pending, ..
+            } => (proved, pending),
+            Stage::InBand { proved, .. } => {
+                return self.connection.gateway.signin.forget_connection(&proved);
+            }
+            _ => return,
         };
         let gateway = self.connection.gateway.clone();
         let approved = gateway

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use kekkai_policy_api::{EndReason, Event, KnownPerson};
+use kekkai_policy_api::{EndReason, Event, KnownPerson, View};
 use kekkai_signin::SignedIn;
 use kekkai_types::{AgreementId, Lang, PersonId, SessionId, TerminalId};
 use russh::Disconnect;
@@ -42,6 +42,15 @@ pub(super) struct Connection {
     entered: Notify,
 }
 
+/// What a connection was signed in for: the one excludes the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// Consoles of one session that ends with the connection.
+    Console,
+    /// One screen of a desktop that doesn't.
+    Screen,
+}
+
 /// A console's place on its connection, given back when dropped.
 pub(super) struct Slot(Arc<Connection>);
 
@@ -61,7 +70,7 @@ struct State {
     lang: Lang,
     agreement: Option<AgreementId>,
     signed_in: Option<SignedIn>,
-    is_in: bool,
+    carries: Option<Carries>,
     last_input: Instant,
     last_channel: Instant,
     had_channel: bool,
@@ -81,7 +90,7 @@ impl Connection {
                 lang: Lang::default(),
                 agreement: None,
                 signed_in: None,
-                is_in: false,
+                carries: None,
                 last_input: now,
                 last_channel: now,
                 had_channel: false,
@@ -119,7 +128,19 @@ impl Connection {
     }
 
     pub(super) fn is_signed_in(&self) -> bool {
-        self.state().is_in
+        self.state().carries.is_some()
+    }
+
+    /// What it was signed in for.
+    pub(super) fn carries(&self) -> Option<Carries> {
+        self.state().carries
+    }
+
+    /// Its sign-in, once.
+    pub(super) fn take_sign_in(&self) -> Option<(SignedIn, Option<AgreementId>)> {
+        let mut state = self.state();
+        let signed_in = state.signed_in.take()?;
+        Some((signed_in, state.agreement.clone()))
     }
 
     /// Everything is verified and recorded.
@@ -128,6 +149,7 @@ impl Connection {
         signed_in: SignedIn,
         agreement: Option<AgreementId>,
         known: Option<&KnownPerson>,
+        carries: Carries,
     ) {
         let mut state = self.state();
         state.person = Some(signed_in.person().clone());
@@ -135,7 +157,7 @@ impl Connection {
         state.agreement = agreement;
         state.lang = known.map_or(Lang::default(), |known| known.lang);
         state.signed_in = Some(signed_in);
-        state.is_in = true;
+        state.carries = Some(carries);
         state.last_channel = Instant::now();
         drop(state);
         self.entered.notify_one();
@@ -154,15 +176,13 @@ impl Connection {
         let live = self
             .session
             .get_or_init(|| async {
-                let (signed_in, agreement) = {
-                    let mut state = self.state();
-                    (state.signed_in.take(), state.agreement.clone())
-                };
-                let signed_in = signed_in?;
+                let (signed_in, agreement) = self.take_sign_in()?;
                 let (gateway, address) = (self.gateway.clone(), self.address.clone());
                 // In a task of its own: a client that leaves meanwhile must not leave half a session.
                 let opening = tokio::spawn(async move {
-                    gateway.open_session(signed_in, agreement, &address).await
+                    gateway
+                        .open_session(signed_in, agreement, &address, View::Console)
+                        .await
                 });
                 match opening.await {
                     Ok(Ok(live)) => Some(live),
@@ -282,10 +302,22 @@ impl Connection {
         let mut tick = tokio::time::interval(IDLE_TICK);
         loop {
             tick.tick().await;
-            let (last_input, last_channel, had_channel) = {
+            let (last_input, last_channel, had_channel, carries) = {
                 let state = self.state();
-                (state.last_input, state.last_channel, state.had_channel)
+                let carries = state.carries;
+                (
+                    state.last_input,
+                    state.last_channel,
+                    state.had_channel,
+                    carries,
+                )
             };
+            // A screen that is over was told so on its channel, if somebody reads there still.
+            let is_screen_over = carries == Some(Carries::Screen) && had_channel;
+            if is_screen_over && self.channels.load(Ordering::SeqCst) == 0 {
+                self.leave(text::SCREEN_OVER).await;
+                return;
+            }
             if self.channels.load(Ordering::SeqCst) == 0 && last_channel.elapsed() >= unused_limit {
                 if !had_channel {
                     self.refuse("connection without a session channel").await;

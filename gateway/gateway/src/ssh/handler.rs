@@ -1,5 +1,5 @@
-//! What the SSH library asks of us. Three things exist: a terminal's key and its one question, a
-//! console, a console command. Everything else is refused, said so, and recorded.
+//! What the SSH library asks of us. Four things exist: a terminal's key and its one question, a console, a
+//! console command, and for the native client a screen. Everything else is refused, said so, and recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use kekkai_types::Lang;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, MethodSet, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodSet, Pty, Sig};
 
 use super::auth::Stage;
-use super::connection::{Connection, Slot};
+use super::connection::{Carries, Connection, Slot};
 use super::input::{self, Input, InputSender, QueueFull};
 use super::shell::{self, Mode};
-use super::text;
+use super::{in_band, screen, text};
 
 /// SSH's number of standard error.
 pub(super) const STDERR: u32 = 1;
@@ -32,7 +32,16 @@ pub(super) struct Door {
     pub(super) stage: Stage,
     pub(super) is_stranger_recorded: bool,
     consoles: HashMap<ChannelId, Console>,
+    screen: Option<Screen>,
     lang: Option<Lang>,
+}
+
+/// The one channel of a connection that carries a screen.
+struct Screen {
+    id: ChannelId,
+    /// Until it runs.
+    start: Option<(ChannelWriteHalf<Msg>, Slot)>,
+    input: Option<InputSender>,
 }
 
 struct Console {
@@ -56,6 +65,7 @@ impl Door {
             stage: Stage::default(),
             is_stranger_recorded: false,
             consoles: HashMap::new(),
+            screen: None,
             lang: None,
         }
     }
@@ -107,9 +117,12 @@ impl Door {
         session: &mut Session,
     ) -> Result<(), russh::Error> {
         self.connection.touch();
-        let Some(sender) = self.consoles.get(&channel).and_then(|c| c.input.as_ref()) else {
-            return Ok(());
+        let screen = self.screen.as_ref().filter(|screen| screen.id == channel);
+        let sender = match screen {
+            Some(screen) => screen.input.as_ref(),
+            None => self.consoles.get(&channel).and_then(|c| c.input.as_ref()),
         };
+        let Some(sender) = sender else { return Ok(()) };
         if let Err(QueueFull) = sender.send(input) {
             // Waiting here would stop the connection's output too.
             let message = format!("{}\r\n", text::TOO_FAST.get(self.lang()));
@@ -117,6 +130,66 @@ impl Door {
             session.close(channel)?;
         }
         Ok(())
+    }
+}
+
+impl Door {
+    /// The connection's screen takes its place, once.
+    fn start_screen(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> Result<bool, russh::Error> {
+        if let Some(lang) = self.lang {
+            self.connection.set_lang(lang);
+        }
+        let Some(screen) = self.screen.as_mut().filter(|screen| screen.id == channel) else {
+            return Ok(false);
+        };
+        let Some((writer, slot)) = screen.start.take() else {
+            return Ok(false);
+        };
+        let (sender, receiver) = input::queue();
+        screen.input = Some(sender);
+        session.channel_success(channel)?;
+        tokio::spawn(screen::run(self.connection.clone(), slot, writer, receiver));
+        Ok(true)
+    }
+
+    /// The channel of a screen: the first, and no other after it.
+    async fn open_screen(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+        let slot = match self.screen {
+            None => self.connection.open_channel(),
+            Some(_) => None,
+        };
+        let Some(slot) = slot else {
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
+            return self
+                .connection
+                .refuse("another channel beside a screen")
+                .await;
+        };
+        let id = channel.id();
+        // What comes is fed to a queue with a bound; the library's own would stop the connection.
+        let (_, writer) = channel.split();
+        self.screen = Some(Screen {
+            id,
+            start: Some((writer, slot)),
+            input: None,
+        });
+        reply.accept().await;
+    }
+
+    /// Whether this connection carries a screen, for which consoles' requests don't exist. Recorded.
+    async fn refuses_on_screen(&self, request: &str) -> bool {
+        let is_screen = self.connection.carries() == Some(Carries::Screen);
+        if is_screen {
+            let request = format!("{request} on a screen's connection");
+            self.connection.refuse(&request).await;
+        }
+        is_screen
     }
 }
 
@@ -155,10 +228,11 @@ impl Handler for Door {
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
         user: &str,
-        _: &str,
+        submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
         match response {
+            None if in_band::is_named(submethods) => Ok(self.ask_in_band(user).await),
             None => Ok(self.ask(user).await),
             Some(response) => {
                 let answers: Vec<Bytes> = response.take(ANSWERS_MAX).collect();
@@ -190,6 +264,10 @@ impl Handler for Door {
                 .reject(ChannelOpenFailure::AdministrativelyProhibited)
                 .await;
             return Err(russh::Error::Inconsistent);
+        }
+        if self.connection.carries() == Some(Carries::Screen) {
+            self.open_screen(channel, reply).await;
+            return Ok(());
         }
         self.consoles.retain(|_, console| !console.is_over());
         if let Some(slot) = self.connection.open_channel() {
@@ -283,8 +361,11 @@ impl Handler for Door {
         channel: ChannelId,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        // Dropping the sender tells the console.
+        // Dropping the sender tells the console, or the screen.
         self.consoles.remove(&channel);
+        if let Some(screen) = self.screen.as_mut().filter(|screen| screen.id == channel) {
+            (screen.start, screen.input) = (None, None);
+        }
         Ok(())
     }
 
@@ -363,6 +444,9 @@ impl Handler for Door {
         channel: ChannelId,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.refuses_on_screen("shell").await {
+            return session.channel_failure(channel);
+        }
         self.start(channel, None, session)
     }
 
@@ -373,6 +457,9 @@ impl Handler for Door {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let command = String::from_utf8_lossy(data).into_owned();
+        if self.refuses_on_screen("exec").await {
+            return session.channel_failure(channel);
+        }
         self.start(channel, Some(command), session)
     }
 
@@ -382,6 +469,9 @@ impl Handler for Door {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if name == screen::SUBSYSTEM && self.start_screen(channel, session)? {
+            return Ok(());
+        }
         self.connection.refuse(&format!("subsystem {name}")).await;
         let message = format!("{}\n", text::REFUSED_SUBSYSTEM.get(self.lang()));
         session.extended_data(channel, STDERR, message.into_bytes())?;

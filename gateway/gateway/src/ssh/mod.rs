@@ -1,13 +1,15 @@
-//! The SSH door: stock `ssh` in, a text console out, and nothing else.
+//! The SSH door: stock `ssh` in, a text console out; `kekkai-vdi` in, a screen out; and nothing else.
 
 mod auth;
 mod commands;
 mod connection;
 mod editor;
 mod handler;
+mod in_band;
 mod input;
 mod jobs;
 mod programs;
+mod screen;
 mod shell;
 pub mod text;
 
@@ -36,12 +38,6 @@ const PACKET_BYTES_MAX: u32 = 32 * 1024;
 const REKEY_BYTES: usize = 256 * 1024 * 1024;
 /// New keys after this long.
 const REKEY_AFTER: Duration = Duration::from_secs(1800);
-/// The client's host is asked whether it is there when nothing came for so long. By TCP, not by SSH:
-/// a question of the library's goes out before sign-in too, and OpenSSH hangs up on it (message 80)
-/// while the person still looks for their token.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// So many questions without an answer end the connection.
-const KEEPALIVE_MAX: u32 = 3;
 /// Between being told to leave and being cut off.
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// Every refused authentication takes at least this long.
@@ -285,11 +281,9 @@ async fn serve_one(
 }
 
 fn split(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(KEEPALIVE_INTERVAL)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_MAX);
-    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    // Not by SSH: a question of the library's goes out before sign-in too, and OpenSSH hangs up on it
+    // (message 80) while the person still looks for their token.
+    crate::tcp::keep_alive(&stream)?;
     let stream = stream.into_std()?;
     let killer = stream.try_clone()?;
     Ok((TcpStream::from_std(stream)?, killer))

@@ -37,6 +37,12 @@ text! {
     UNAVAILABLE: "kekkai: 必要なサービスが応答しません。しばらくしてからやり直してください。", "kekkai: a service that must answer does not; try again later";
     BUSY: "kekkai: 同時セッション数の上限に達しています。しばらくしてからやり直してください。", "kekkai: too many sessions at once; try again later";
     DEMO: "*** デモ環境: 認証器は模擬であり、本人確認の効力はありません ***", "*** DEMONSTRATION: authenticators are emulated and prove nobody's identity ***";
+    SCREEN_OVER: "この画面の接続は終わりました。", "this screen is over";
+    SCREEN_LOCKED: "画面をロックしました。セッションは続いています。続けるには、もう一度サインインしてください。", "the screen is locked and the session goes on; sign in again to continue";
+    SCREEN_REPLACED: "別の画面が開かれたため、この画面を閉じました。", "another screen was opened, so this one was closed";
+    SCREEN_SERVER_GONE: "解析サーバーとの接続が切れました。しばらくしてからサインインし直してください。", "the connection to the analysis server was lost; sign in again later";
+    SCREEN_OUT_OF_PROTOCOL: "クライアントの通信が正しくないため切断しました。この記録は残ります。", "the client did not keep to the protocol, so it was cut off; this was recorded";
+    SCREEN_NO_SIZE: "クライアントが画面の大きさを示しませんでした。", "the client did not say how large its screen is";
     TOO_FAST: "kekkai: 入力が速すぎます。", "kekkai: input is too fast";
     SOURCE_PAUSED: "kekkai: スクリプトが届かないため、実行も保存もしませんでした。", "kekkai: no script came; nothing was run or kept";
 }
