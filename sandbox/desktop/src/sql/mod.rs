@@ -1,0 +1,3 @@
+//! What the editor knows of SQL.
+
+pub(crate) mod words;
