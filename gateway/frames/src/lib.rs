@@ -38,7 +38,7 @@ pub use canvas::Canvas;
 pub use codec::{decode_input, decode_output, encode_input, encode_output};
 pub use deflate::{Compressor, Decompressor};
 pub use error::{CanvasError, TileError, WireError};
-pub use lossless::{decode_lossless, encode_lossless};
+pub use lossless::{decode_lossless, encode_lossless, encode_over};
 pub use lossy::{decode_lossy, encode_lossy};
 pub use message::{
     Codec, Cursor, CursorShape, Input, Key, Modifiers, Output, Rect, Tile, caret_none,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::filter;
-use crate::{TILE, TILE_DATA_MAX, TileError};
+use crate::{Codec, TILE, TILE_DATA_MAX, TileError};
 
 /// The first byte of a tile's data.
 pub(crate) mod form {
@@ -41,18 +41,79 @@ pub(crate) fn check_side(width: u16, height: u16) -> Result<(), TileError> {
 /// # Errors
 /// Pixels of another size.
 pub fn encode_lossless(rgba: &[u8], width: u16, height: u16) -> Result<Bytes, TileError> {
+    check_pixels(rgba, width, height)?;
+    let (_, plan) = Plan::cheapest(rgba, usize::from(width));
+    Ok(Bytes::from(plan.write()))
+}
+
+/// A tile's data by itself, or as a difference from the pixels that are `there`: whichever is shorter once
+/// it is deflated, as far as that can be told beforehand. Both in rows of `width * 4` bytes.
+///
+/// # Errors
+/// Pixels of another size.
+pub fn encode_over(
+    rgba: &[u8],
+    there: &[u8],
+    width: u16,
+    height: u16,
+) -> Result<(Codec, Bytes), TileError> {
+    check_pixels(rgba, width, height)?;
+    check_pixels(there, width, height)?;
+    let (plain_cost, plain) = Plan::cheapest(rgba, usize::from(width));
+    let change: Zeroizing<Vec<u8>> = Zeroizing::new(
+        rgba.iter()
+            .zip(there)
+            .map(|(new, old)| new.wrapping_sub(*old))
+            .collect(),
+    );
+    let (change_cost, over) = Plan::cheapest(&change, usize::from(width));
+    Ok(match change_cost < plain_cost {
+        true => (Codec::Difference, Bytes::from(over.write())),
+        false => (Codec::Lossless, Bytes::from(plain.write())),
+    })
+}
+
+fn check_pixels(rgba: &[u8], width: u16, height: u16) -> Result<(), TileError> {
     check_side(width, height)?;
-    if rgba.len() != pixel_bytes(width, height) {
-        return Err(TileError::Size { width, height });
+    (rgba.len() == pixel_bytes(width, height))
+        .then_some(())
+        .ok_or(TileError::Size { width, height })
+}
+
+/// How a tile is going to be written.
+enum Plan {
+    Solid(Palette),
+    Palette(Palette),
+    Planes(Planes),
+    Filtered(Planes),
+}
+
+impl Plan {
+    /// The form that deflate is thought to make shortest, and how many bits that is.
+    fn cheapest(rgba: &[u8], width: usize) -> (usize, Self) {
+        let palette = match Palette::of(rgba, width) {
+            Some(palette) if palette.colours.len() == 1 => return (24, Self::Solid(palette)),
+            palette => palette.map(|palette| (palette.cost(), palette)),
+        };
+        let planes = Planes::of(rgba, width);
+        let planes_cost = planes.cost();
+        match palette {
+            Some((cost, palette)) if cost <= planes_cost => (cost, Self::Palette(palette)),
+            _ => match planes.filtered_cost() {
+                cost if cost < planes_cost => (cost, Self::Filtered(planes)),
+                _ => (planes_cost, Self::Planes(planes)),
+            },
+        }
     }
-    let planes = Planes::of(rgba, usize::from(width));
-    let data = match Palette::of(rgba, usize::from(width)) {
-        Some(palette) if palette.colours.len() == 1 => palette.write_solid(),
-        Some(palette) if palette.cost() <= planes.cost() => palette.write(),
-        _ if planes.cost() <= planes.filtered_cost() => planes.write(),
-        _ => planes.write_filtered(),
-    };
-    Ok(Bytes::from(data))
+
+    fn write(&self) -> Vec<u8> {
+        match self {
+            Self::Solid(palette) => palette.write_solid(),
+            Self::Palette(palette) => palette.write(),
+            Self::Planes(planes) => planes.write(),
+            Self::Filtered(planes) => planes.write_filtered(),
+        }
+    }
 }
 
 /// A tile's pixels: rows of `width * 4` bytes, alpha 255.
