@@ -265,6 +265,76 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("The place where scripts are kept can't be used.", "tell the operator; run python - runs one without keeping it."),
     ),
     (
+        "scripts-unreadable",
+        ("保存したスクリプトを開けません。", "運用担当者に知らせてください。run python - なら、保存せずに実行できます。"),
+        ("The scripts that are kept can't be opened.", "tell the operator; run python - runs one without keeping it."),
+    ),
+    (
+        "notebook-unknown",
+        ("その名前のノートブックは保存されていません。", "ノートブックの一覧で名前を確かめてください。"),
+        ("No notebook of that name is kept.", "see the list of notebooks."),
+    ),
+    (
+        "notebook-name",
+        ("ノートブックの名前として使えません。", "前後に空白のない、64文字までの名前にしてください。"),
+        ("That is no name for a notebook.", "use at most 64 characters, without space at either end."),
+    ),
+    (
+        "notebook-too-long",
+        ("ノートブックが大きすぎます。", "複数のノートブックに分けてください。"),
+        ("The notebook is too large.", "split it into several."),
+    ),
+    (
+        "notebooks-full",
+        ("ノートブックの保存量の上限に達しているため、保存しませんでした。", "使わないノートブックを削除してください。上限は取決めの notebooks_kib_max です。"),
+        ("The notebook was not kept: there is no room for more.", "remove those that you don't use; the bound is the agreement's notebooks_kib_max."),
+    ),
+    (
+        "notebooks-unreadable",
+        ("保存したノートブックを開けません。", "運用担当者に知らせてください。"),
+        ("The notebooks that are kept can't be opened.", "tell the operator."),
+    ),
+    (
+        "notebooks-unavailable",
+        ("ノートブックの保存領域を使えません。", "運用担当者に知らせてください。"),
+        ("The place where notebooks are kept can't be used.", "tell the operator."),
+    ),
+    (
+        "rows-need-display",
+        ("この端末では、個票を表示できません。", "示された区分の端末 (browser: ブラウザー、vdi: 専用クライアント、onsite: オンサイト端末) でサインインしてください。統計は、この端末でも見られます。"),
+        ("Rows of single persons can't be shown at this terminal.", "sign in at a terminal of the class that is named (browser, vdi: the native client, onsite: an on-site terminal); statistics can be seen here."),
+    ),
+    (
+        "typed-too-much",
+        ("このセッションで入力できる文字数の上限を超えるため、受け付けませんでした。", "短く分けて入力してください。上限は取決めの typed_chars_max です。大きなプログラムやデータは、審査を経て持ち込めます。"),
+        ("It was not let in: it is more than may still be typed in this session.", "type less; the bound is the agreement's typed_chars_max. Large programs and data come in through review."),
+    ),
+    (
+        "recording-unavailable",
+        ("画面を記録できないため、デスクトップを開始できません。", "運用担当者に知らせてください。"),
+        ("No desktop can start: its screen can't be recorded.", "tell the operator."),
+    ),
+    (
+        "desktop-unavailable",
+        ("この解析サーバーでは、デスクトップを利用できません。", "運用担当者に知らせてください。ssh のテキストコンソールは利用できます。"),
+        ("This analysis server has no desktops.", "tell the operator; the text console over ssh can be used."),
+    ),
+    (
+        "no-desktop",
+        ("このセッションには、デスクトップの画面がありません。", "デスクトップとして、もう一度サインインしてください。"),
+        ("This session has no desktop.", "sign in again for a desktop."),
+    ),
+    (
+        "screen-size",
+        ("画面の大きさが、扱える範囲にありません。", "320 x 320 から 2560 x 1600 画素までの大きさにしてください。"),
+        ("The screen has a size that can't be shown.", "use 320 x 320 to 2560 x 1600 pixels."),
+    ),
+    (
+        "too-many-watchers",
+        ("このセッションを見ている担当者の数が上限に達しています。", "ほかの担当者が見終わってから、やり直してください。"),
+        ("As many staff watch this session as may.", "try again when one of them has stopped."),
+    ),
+    (
         "arguments",
         ("引数が多すぎるか、長すぎます。", "引数を減らすか、短くしてください。"),
         ("There are too many arguments, or one is too long.", "give fewer or shorter ones."),

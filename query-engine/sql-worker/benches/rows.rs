@@ -62,7 +62,7 @@ fn main() {
         let (load, files) = load_message(&dataset);
         assert!(matches!(
             worker.load(load, &files).await,
-            FromWorker::Loaded
+            FromWorker::Loaded { .. }
         ));
         for name in names {
             let mut times = Vec::new();

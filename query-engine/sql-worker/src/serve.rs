@@ -1,11 +1,14 @@
 //! The conversation with the broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, SqlError, SqlErrorCode};
-use kekkai_engine::{Cancel, Progress, STACK_BYTES, Session, Statement, Stopped};
+use kekkai_engine::{
+    AGGREGATE_FUNCTIONS, Cancel, PERSON_FUNCTIONS, Progress, ROW_AGGREGATE_FUNCTIONS,
+    SCALAR_FUNCTIONS, STACK_BYTES, Session, Statement, Stopped, WINDOW_FUNCTIONS,
+};
 use kekkai_types::JobId;
 use kekkai_worker_api::{FrameError, FromWorker, Receiver, Sender, ToWorker, worker_channel};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -58,12 +61,27 @@ pub fn serve(socket: OwnedFd, layers: BTreeMap<String, String>) -> Result<(), Se
     // Two runtimes: queries may keep all their threads busy, progress and cancelling don't wait for them.
     let compute = runtime("query", threads, STACK_BYTES)?;
     let control = runtime("control", 1, CONTROL_STACK_BYTES)?;
-    sender.send(&FromWorker::Loaded)?;
+    sender.send(&FromWorker::Loaded {
+        functions: functions(),
+    })?;
     let answered = answer(&control, compute.handle(), &session, &sender, &mut receiver);
     // Queries that still run have nobody to answer.
     control.shutdown_background();
     compute.shutdown_background();
     answered
+}
+
+/// What statements may call, for whoever completes them.
+fn functions() -> Vec<String> {
+    let lists = [
+        SCALAR_FUNCTIONS,
+        AGGREGATE_FUNCTIONS,
+        PERSON_FUNCTIONS,
+        ROW_AGGREGATE_FUNCTIONS,
+        WINDOW_FUNCTIONS,
+    ];
+    let names: BTreeSet<&str> = lists.concat().into_iter().collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn runtime(name: &str, threads: usize, stack: usize) -> Result<Runtime, ServeError> {

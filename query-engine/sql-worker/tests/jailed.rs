@@ -35,7 +35,7 @@ fn jailed_worker_answers_over_encrypted_files() {
         let (load, files) = load_message(&dataset);
         assert!(matches!(
             worker.load(load, &files).await,
-            FromWorker::Loaded
+            FromWorker::Loaded { .. }
         ));
         drop(files);
 
@@ -114,7 +114,7 @@ fn long_query_stops_within_a_second_and_reports_progress() {
         let (load, files) = load_message(&dataset);
         assert!(matches!(
             worker.load(load, &files).await,
-            FromWorker::Loaded
+            FromWorker::Loaded { .. }
         ));
         // Nearly every pair matches; no pair does.
         for sql in [

@@ -40,7 +40,7 @@ async fn loaded() -> Worker {
     let (load, files) = load_message(&data);
     assert!(matches!(
         worker.load(load, &files).await,
-        FromWorker::Loaded
+        FromWorker::Loaded { .. }
     ));
     worker
 }

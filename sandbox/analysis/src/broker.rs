@@ -9,14 +9,15 @@ use kekkai_policy_api::{CloseSession, EndReason, Event, Record, SessionTerms};
 use kekkai_service::{CallError, Client};
 use kekkai_sys::{JailSpec, Layer, ProcessKind, cgroup};
 use kekkai_types::{Refusal, ServerId, SessionId};
-use kekkai_worker_api::{FileKey, FromWorker, ToWorker};
+use kekkai_worker_api::{FileKey, FromDesktop, FromWorker, ToDesktop, ToWorker};
 
 use crate::attester::Attester;
+use crate::desktop::{DesktopHost, DesktopParts, Recording};
 use crate::files::{self, OpenFiles};
 use crate::pool::Pool;
-use crate::programs::{ScriptKey, Scripts};
-use crate::session::{Around, Bounds, Epitaphs, ProgramHost, Session, Terms, ended_refusal};
-use crate::worker::{JailedWorker, WorkerError};
+use crate::programs::{KeptKey, Kind, Notebooks, Scripts};
+use crate::session::{Around, Bounds, Epitaphs, Kept, ProgramHost, Session, Terms, ended_refusal};
+use crate::worker::{Jailed, JailedWorker, WorkerError};
 
 /// A worker's memory beyond what its queries may have: code, stacks, allocator, results; in MiB.
 pub(crate) const WORKER_OVERHEAD_MIB: u32 = 512;
@@ -37,9 +38,11 @@ pub struct Parts {
     pub sql_pool: Pool<ToWorker, FromWorker>,
     /// What runs programs; `None`: nothing does here.
     pub programs: Option<Arc<ProgramHost>>,
+    /// What draws desktops; `None`: there are none here.
+    pub desktops: Option<Arc<DesktopHost>>,
     /// Where sessions' control groups are made; `None`: the watchdog is all there is.
     pub groups: Option<cgroup::Host>,
-    /// Where people's scripts lie.
+    /// Where people's scripts and notebooks lie.
     pub scripts_dir: Option<PathBuf>,
     /// The policy service.
     pub policy: Client,
@@ -59,6 +62,12 @@ struct Slots {
     running: BTreeMap<SessionId, Option<Arc<Session>>>,
     epitaphs: Epitaphs,
     draining: bool,
+}
+
+/// A process that draws, and what it needs.
+struct Drawing {
+    host: Arc<DesktopHost>,
+    jailed: Jailed<ToDesktop, FromDesktop>,
 }
 
 /// A place in the table of sessions; given back unless the launch succeeds.
@@ -83,11 +92,6 @@ impl Broker {
             parts,
             slots: Mutex::default(),
         }
-    }
-
-    /// The review service.
-    pub fn review(&self) -> &Client {
-        &self.parts.review
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -181,9 +185,11 @@ impl Broker {
             let (data_dir, catalogs) = (parts.data_dir.clone(), own.catalogs.clone());
             tokio::task::spawn_blocking(move || files::open(&data_dir, &catalogs))
         };
-        let (jailed, keys, opened) = tokio::join!(parts.sql_pool.take(&spec), keys, opened);
+        let drawing = self.take_desktop(terms);
+        let (jailed, keys, opened, drawing) =
+            tokio::join!(parts.sql_pool.take(&spec), keys, opened, drawing);
         let jailed: JailedWorker = jailed.map_err(|error| refuse_worker(&error))?;
-        let keys = keys?;
+        let (keys, drawing) = (keys?, drawing?);
         let OpenFiles { files, descriptors } = match opened {
             Ok(Ok(open)) => open,
             Ok(Err(error)) => {
@@ -194,15 +200,21 @@ impl Broker {
         };
 
         let bounds = Bounds::new(parts.groups.as_ref(), terms);
-        if !bounds.add(jailed.pid()) {
-            return Err(Refusal::new("jail-unavailable", "cgroup"));
+        let drawer = drawing.as_ref().map(|drawing| drawing.jailed.pid());
+        for pid in [Some(jailed.pid()), drawer].into_iter().flatten() {
+            if !bounds.add(pid) {
+                return Err(Refusal::new("jail-unavailable", "cgroup"));
+            }
         }
         let describe = |(layer, detail): (&String, &String)| format!("{layer}: {detail}");
         let layers = jailed.layers.iter().map(describe);
+        let drawn = drawing.iter().flat_map(|drawing| &drawing.jailed.layers);
+        let drawn = drawn.map(|(layer, detail)| format!("desktop {layer}: {detail}"));
         let launched = Event::SessionLaunched {
             session: terms.session.clone(),
             server: parts.server.clone(),
             layers: layers
+                .chain(drawn)
                 .chain([format!("cgroup: {}", bounds.described)])
                 .collect(),
             waived: jailed.waived.clone(),
@@ -211,10 +223,11 @@ impl Broker {
         recorded.map_err(CallError::into_refusal)?;
 
         let waived = jailed.waived.clone();
-        let scripts = parts.scripts_dir.as_ref().and_then(|dir| {
-            let key = ScriptKey::derive(&keys, &terms.agreement, &terms.person)?;
-            Some(Scripts::new(dir, key, &terms.agreement, &terms.person))
-        });
+        let recording = match &drawing {
+            Some(drawing) => Some(self.begin_recording(&drawing.host, terms).await?),
+            None => None,
+        };
+        let kept = self.kept(terms, &keys);
         let mut load = own.load(parts.threads_per_session);
         load.files = files;
         load.keys = keys;
@@ -229,7 +242,63 @@ impl Broker {
         if let (Some(host), Some(programs)) = (&parts.programs, &terms.programs) {
             host.warm(programs);
         }
-        Ok((Session::begin(own, around, worker, scripts, bounds), waived))
+        let desktop = match (drawing, recording, &terms.desktop) {
+            (Some(drawing), Some(recording), Some(terms)) => Some(DesktopParts {
+                host: drawing.host,
+                terms: terms.clone(),
+                jailed: drawing.jailed,
+                recording,
+                functions: worker.functions.clone(),
+            }),
+            _ => None,
+        };
+        let session = Session::begin(own, around, worker, kept, bounds, desktop);
+        Ok((session, waived))
+    }
+
+    /// A process that draws, where the session is a desktop.
+    async fn take_desktop(&self, terms: &SessionTerms) -> Result<Option<Drawing>, Refusal> {
+        if terms.desktop.is_none() {
+            return Ok(None);
+        }
+        let host = self.parts.desktops.as_ref();
+        let host = host.ok_or_else(|| Refusal::new("desktop-unavailable", ""))?;
+        if host.recordings.is_none() {
+            return Err(Refusal::new("recording-unavailable", ""));
+        }
+        let jailed = host.pool.take(&host.spec()).await;
+        Ok(Some(Drawing {
+            host: host.clone(),
+            jailed: jailed.map_err(|error| refuse_worker(&error))?,
+        }))
+    }
+
+    /// Begins a desktop's recording, and says so in the ledger before anything is drawn.
+    async fn begin_recording(
+        &self,
+        host: &DesktopHost,
+        terms: &SessionTerms,
+    ) -> Result<Recording, Refusal> {
+        let recording = host.record(&terms.session).await?;
+        let event = recording.began.clone();
+        let recorded = self.parts.policy.call(&Record { event }).await;
+        recorded.map_err(CallError::into_refusal)?;
+        Ok(recording)
+    }
+
+    fn kept(&self, terms: &SessionTerms, keys: &[FileKey]) -> Kept {
+        let Some(dir) = &self.parts.scripts_dir else {
+            return Kept::default();
+        };
+        let (agreement, person) = (&terms.agreement, &terms.person);
+        let key = |kind| KeptKey::derive(kind, keys, agreement, person);
+        let scripts = key(Kind::Scripts).map(|key| Scripts::new(dir, key, agreement, person));
+        let notebooks = terms.desktop.as_ref().and_then(|desktop| {
+            let key = key(Kind::Notebooks)?;
+            let kib_max = desktop.notebooks_kib_max;
+            Some(Notebooks::new(dir, key, agreement, person, kib_max))
+        });
+        Kept { scripts, notebooks }
     }
 
     /// Puts a session into the table, and watches for its end.
@@ -307,6 +376,9 @@ impl Broker {
         }
         self.parts.sql_pool.close().await;
         if let Some(host) = &self.parts.programs {
+            host.pool.close().await;
+        }
+        if let Some(host) = &self.parts.desktops {
             host.pool.close().await;
         }
         // Burials tell the policy service; they are short.

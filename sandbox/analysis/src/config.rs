@@ -17,6 +17,12 @@ pub const SQL_WORKER: &str = "kekkai-sql-worker";
 pub const WASM_WORKER: &str = "kekkai-wasm-worker";
 /// The image that compiles programs.
 pub const WASM_COMPILER: &str = "kekkai-wasm-compiler";
+/// The image that draws desktops, in `[images]`; with [`FONT_TEXT`], or there are no desktops.
+pub const DESKTOP: &str = "kekkai-desktop";
+/// The font of a desktop's text, Japanese and Latin: TrueType.
+pub const FONT_TEXT: &str = "font-text";
+/// A font whose characters are all as wide, for a desktop's code; without it the process has its own.
+pub const FONT_MONO: &str = "font-mono";
 /// Python's component; without it there are tools only.
 pub const PYTHON: &str = "kekkai-python";
 /// The most processes of one kind that may wait for a session.
@@ -65,6 +71,19 @@ pub struct Config {
     pub measure: MeasuredBinary,
     /// What runs in sessions, by name.
     pub images: BTreeMap<String, PathBuf>,
+    /// Where screens are recorded; without it no desktop begins.
+    #[serde(default)]
+    pub recording: Option<RecordingConfig>,
+}
+
+/// The `[recording]` section.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingConfig {
+    /// The folder of recordings. It must be there.
+    pub dir: PathBuf,
+    /// A file with the auditors' public key: only they can look at what is recorded.
+    pub auditors_key: PathBuf,
 }
 
 /// The `[measure]` section.
@@ -91,9 +110,9 @@ pub enum Mistake {
     /// There is no image for a kind of session.
     #[error("[images] names no \"{SQL_WORKER}\"")]
     NoWorker,
-    /// One of the two images that programs need.
-    #[error("[images] names only one of \"{WASM_WORKER}\" and \"{WASM_COMPILER}\"")]
-    HalfAnImage,
+    /// One of two images that go together.
+    #[error("[images] names only one of \"{0}\" and \"{1}\"")]
+    HalfAnImage(&'static str, &'static str),
     /// A path that depends on where the program is started.
     #[error("\"{0}\" must be an absolute path")]
     Relative(&'static str),
@@ -126,6 +145,12 @@ impl Config {
             range("spares", self.spares, SPARES_CONFIG_MAX)?;
         }
         let state_dir = self.state_dir.iter().map(|path| ("state_dir", path));
+        let recording = self.recording.iter().flat_map(|recording| {
+            [
+                ("recording.dir", &recording.dir),
+                ("recording.auditors_key", &recording.auditors_key),
+            ]
+        });
         for (key, path) in [
             ("configuration", &self.configuration),
             ("data_dir", &self.data_dir),
@@ -133,6 +158,7 @@ impl Config {
         ]
         .into_iter()
         .chain(state_dir)
+        .chain(recording)
         {
             if !path.is_absolute() {
                 return Err(Mistake::Relative(key));
@@ -142,8 +168,10 @@ impl Config {
             return Err(Mistake::NoWorker);
         }
         let has = |image| self.images.contains_key(image);
-        if has(WASM_WORKER) != has(WASM_COMPILER) {
-            return Err(Mistake::HalfAnImage);
+        for (one, other) in [(WASM_WORKER, WASM_COMPILER), (DESKTOP, FONT_TEXT)] {
+            if has(one) != has(other) {
+                return Err(Mistake::HalfAnImage(one, other));
+            }
         }
         Ok(())
     }
@@ -193,7 +221,13 @@ mod tests {
         assert_eq!(config.check(), Err(Mistake::NoWorker));
         let mut config = parse(&example()).unwrap();
         config.images.remove(WASM_COMPILER);
-        assert_eq!(config.check(), Err(Mistake::HalfAnImage));
+        assert!(matches!(config.check(), Err(Mistake::HalfAnImage(..))));
+        let mut config = parse(&example()).unwrap();
+        config.images.remove(FONT_TEXT);
+        assert!(matches!(config.check(), Err(Mistake::HalfAnImage(..))));
+        let mut config = parse(&example()).unwrap();
+        config.recording.as_mut().unwrap().dir = "recordings".into();
+        assert_eq!(config.check(), Err(Mistake::Relative("recording.dir")));
         let mut config = parse(&example()).unwrap();
         config.data_dir = "data".into();
         assert_eq!(config.check(), Err(Mistake::Relative("data_dir")));

@@ -22,6 +22,7 @@
 pub mod attester;
 pub mod broker;
 pub mod config;
+pub mod desktop;
 pub mod files;
 pub mod judge;
 pub mod lease;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +12,10 @@ use clap::Parser;
 use hkdf::Hkdf;
 use kekkai_analysis::attester::Attester;
 use kekkai_analysis::broker::{Broker, Parts};
-use kekkai_analysis::config::{Config, PYTHON, SQL_WORKER, WASM_COMPILER, WASM_WORKER};
+use kekkai_analysis::config::{
+    Config, DESKTOP, FONT_MONO, FONT_TEXT, PYTHON, SQL_WORKER, WASM_COMPILER, WASM_WORKER,
+};
+use kekkai_analysis::desktop::{DesktopHost, Recordings};
 use kekkai_analysis::lease;
 use kekkai_analysis::pool::Pool;
 use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
@@ -19,6 +23,7 @@ use kekkai_analysis::remeasure::Watch;
 use kekkai_analysis::routes::{Server, routes};
 use kekkai_analysis::session::ProgramHost;
 use kekkai_policy_api::{Event, Record};
+use kekkai_recording::Recipient;
 use kekkai_service::{Client, config, drain, log, serve, tls};
 use kekkai_sys::{Layer, ProcessKind, Spawner, cgroup, harden, memfd, seccomp};
 use kekkai_tpm::Tpm;
@@ -107,6 +112,7 @@ async fn serve_sessions(
     let review = Client::new(&config.tls, &config.review, PeerKind::Review)?;
     let watch = Watch::new(&config, measured.event_log);
     let attester = Arc::new(Attester::new(config.server.clone(), spki, tpm, watch));
+    let desktops = desktop_host(&config, measured.images, &spawner, attester.is_emulated())?;
     for layer in &config.waived_layers {
         tracing::warn!(%layer, "a layer of the jail is waived by the configuration");
     }
@@ -125,6 +131,7 @@ async fn serve_sessions(
         waived: config.waived_layers.clone(),
         sql_pool,
         programs: programs.clone(),
+        desktops: desktops.clone(),
         groups,
         scripts_dir: config.state_dir.as_ref().map(|dir| dir.join("scripts")),
         policy: policy.clone(),
@@ -147,6 +154,9 @@ async fn serve_sessions(
     tokio::spawn(lease::renew_forever(broker.clone(), policy.clone()));
     if let Some(programs) = programs {
         tokio::spawn(async move { programs.prepare().await });
+    }
+    if let Some(desktops) = desktops {
+        desktops.warm();
     }
 
     // From here on this process executes nothing and makes no other: its spawner does, forked before.
@@ -225,5 +235,47 @@ fn program_host(
         python,
         tools: Tools::default(),
         waived,
+    })))
+}
+
+/// What draws desktops, where the images for it were measured.
+fn desktop_host(
+    config: &Config,
+    mut images: BTreeMap<String, File>,
+    spawner: &Spawner,
+    emulated: bool,
+) -> Result<Option<Arc<DesktopHost>>, Box<dyn Error>> {
+    let (image, text) = match (images.remove(DESKTOP), images.remove(FONT_TEXT)) {
+        (Some(image), Some(text)) => (image, text),
+        _ => return Ok(None),
+    };
+    let mut fonts = vec![(FONT_TEXT.to_owned(), text)];
+    fonts.extend(
+        images
+            .remove(FONT_MONO)
+            .map(|font| (FONT_MONO.to_owned(), font)),
+    );
+    let recordings = match &config.recording {
+        Some(recording) => {
+            let pem = std::fs::read_to_string(&recording.auditors_key)
+                .map_err(|error| format!("{:?}: {error}", recording.auditors_key))?;
+            let recipient = Recipient::from_pem(&pem)
+                .map_err(|error| format!("{:?}: {error}", recording.auditors_key))?;
+            Some(Recordings {
+                dir: recording.dir.clone(),
+                recipient,
+            })
+        }
+        None => {
+            tracing::warn!("no [recording]: no desktop begins, since nothing unrecorded is shown");
+            None
+        }
+    };
+    Ok(Some(Arc::new(DesktopHost {
+        pool: Pool::new(spawner.clone(), image, DESKTOP, config.spares),
+        fonts,
+        waived: config.waived_layers.clone(),
+        emulated,
+        recordings,
     })))
 }

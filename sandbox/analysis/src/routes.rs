@@ -4,24 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kekkai_analysis_api::{
-    CancelJob, End, GetScript, Launch, ListJobs, ListPrograms, PutScript, RemoveScript, StartQuery,
-    StartRun, SubmitOutput, WaitJob,
+    AttachScreen, CancelJob, End, GetScript, Launch, ListJobs, ListPrograms, PutScript,
+    RemoveScript, StartQuery, StartRun, SubmitOutput, WaitJob, WaitScreen,
 };
-use kekkai_output::Content;
-use kekkai_review_api::Submit;
-use kekkai_service::{CallError, Client, Routes};
+use kekkai_service::Routes;
 use kekkai_types::{OutputId, Refusal};
 
 use crate::attester::Attester;
 use crate::broker::Broker;
+use crate::session::Words;
 
 /// The longest wait of one `WaitJob`, in milliseconds.
 const WAIT_MS_MAX: u32 = 20_000;
-/// A title's and a purpose's length, in characters.
-const TITLE_MAX: usize = 200;
-const PURPOSE_MAX: usize = 2_000;
-/// Tries to hand an output over, under the same id.
-const SUBMIT_TRIES: u32 = 3;
 
 /// What answers calls.
 #[derive(Clone)]
@@ -88,8 +82,20 @@ pub fn routes(server: &Server) -> Routes {
     let routes = on(routes, broker, |broker, call: CancelJob| async move {
         broker.session(&call.session)?.cancel(&call.job).await
     });
-    on(routes, broker, |broker, call: SubmitOutput| async move {
+    let routes = on(routes, broker, |broker, call: SubmitOutput| async move {
         submit(&broker, call).await
+    });
+    let routes = on(routes, broker, |broker, call: WaitScreen| async move {
+        let session = broker.session(&call.session)?;
+        session.wait_screen(call.seen).await
+    });
+    let broker = broker.clone();
+    routes.stream(move |_, call: AttachScreen| {
+        let session = broker.session(&call.session);
+        async move {
+            let attachment = session?.attach(call.viewer, call.size)?;
+            Ok(move |stream| attachment.run(stream))
+        }
     })
 }
 
@@ -112,66 +118,13 @@ where
     routes.call(move |_, call: C| handler(broker.clone(), call))
 }
 
-/// Hands a job's result to the review service, under an id that stays the same when it is repeated.
+/// Hands a job's result to the review service.
 pub async fn submit(broker: &Broker, call: SubmitOutput) -> Result<OutputId, Refusal> {
-    check_words(&call.title, &call.purpose)?;
-    let session = broker.session(&call.session)?;
-    let submission = session.submission(&call.job, &call.title, &call.purpose)?;
-    let terms = &session.terms().session;
-    let request = Submit {
-        output: submission.output.clone(),
-        session: call.session,
-        job: call.job,
-        author: terms.person.clone(),
-        agreement: terms.agreement.clone(),
-        sdc_profile: terms.sdc_profile.clone(),
+    let words = Words {
         title: call.title,
         purpose: call.purpose,
-        method: String::new(),
-        replaces: None,
-        lang: call.lang,
-        content: Content::Table((*submission.table).clone()),
+        ..Words::default()
     };
-    hand_over(broker.review(), &request).await?;
-    Ok(submission.output)
-}
-
-/// What a person or their program says of an output.
-pub(crate) fn check_words(title: &str, purpose: &str) -> Result<(), Refusal> {
-    for (what, text, max) in [
-        ("title", title, TITLE_MAX),
-        ("purpose", purpose, PURPOSE_MAX),
-    ] {
-        if text.trim().is_empty() || text.chars().count() > max {
-            return Err(Refusal::new(
-                "text-length",
-                format!("{what}: 1 to {max} characters"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Hands an output to the review service, under an id that stays the same when it is repeated.
-pub(crate) async fn hand_over(review: &Client, request: &Submit) -> Result<(), Refusal> {
-    let digest = request
-        .content
-        .digest()
-        .map_err(|e| Refusal::new("internal", e.to_string()))?;
-    let mut tries = 0;
-    let stored = loop {
-        tries += 1;
-        match review.call(request).await {
-            // The call may have had its effect: under the same id it has it once.
-            Err(CallError::Unavailable { .. }) if tries < SUBMIT_TRIES => {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            other => break other.map_err(CallError::into_refusal)?,
-        }
-    };
-    if stored != digest {
-        tracing::error!(output = %request.output, "the review service stored other bytes");
-        return Err(Refusal::new("internal", "digest"));
-    }
-    Ok(())
+    let session = broker.session(&call.session)?;
+    session.submit(call.job, words, call.lang).await
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use kekkai_sys::verify::{VerifyError, verify_from_outside};
 use kekkai_sys::{Child, Exit, JailSpec, Layer, SpawnError, Spawner, scm};
 use kekkai_worker_api::{
-    AsyncReceiver, AsyncSender, FrameError, FromCompiler, FromProgram, FromWorker, Load, Message,
-    ToWorker, broker_channel,
+    AsyncReceiver, AsyncSender, FUNCTIONS_MAX, FrameError, FromCompiler, FromDesktop, FromProgram,
+    FromWorker, Load, Message, ToWorker, broker_channel,
 };
 
 /// A worker must be in its jail by then.
@@ -28,6 +28,8 @@ const LOG_MAX: usize = 4096;
 /// Layers that a worker may report, and bytes of each text: it is not trusted with the ledger's room.
 const LAYERS_MAX: usize = 16;
 const LAYER_TEXT_MAX: usize = 120;
+/// The longest name of a function, in bytes.
+const NAME_MAX: usize = 64;
 
 /// Why there is no worker. Says nothing of the data.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +139,15 @@ impl Greeting for FromProgram {
     }
 }
 
+impl Greeting for FromDesktop {
+    fn layers(self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Jailed { layers } => Some(layers),
+            _ => None,
+        }
+    }
+}
+
 impl Greeting for FromCompiler {
     fn layers(self) -> Option<BTreeMap<String, String>> {
         match self {
@@ -181,6 +192,8 @@ pub struct Worker {
     pub receiver: AsyncReceiver,
     /// The process.
     pub life: Life,
+    /// Functions that it says statements may call: short names.
+    pub functions: Vec<String>,
 }
 
 /// Starts a process, waits until it says that it is jailed, and looks whether it is.
@@ -265,6 +278,11 @@ impl<S, R> Jailed<S, R> {
         self.life.pid()
     }
 
+    /// Its process, for whoever ends it.
+    pub(crate) fn life(&self) -> Life {
+        self.life.clone()
+    }
+
     /// Whether the process has ended.
     pub fn has_ended(&self) -> bool {
         self.life.has_ended()
@@ -310,7 +328,7 @@ impl JailedWorker {
             self.sender.send(&message, &descriptors).await?;
             drop(message);
             match self.receiver.receive().await? {
-                Some(FromWorker::Loaded) => Ok(()),
+                Some(FromWorker::Loaded { functions }) => Ok(functions),
                 Some(FromWorker::LoadFailed { reason }) => {
                     let reason = reason
                         .chars()
@@ -325,10 +343,11 @@ impl JailedWorker {
         };
         let outcome = tokio::time::timeout(LOAD_LIMIT, exchange).await;
         match outcome {
-            Ok(Ok(())) => Ok(Worker {
+            Ok(Ok(functions)) => Ok(Worker {
                 sender: self.sender,
                 receiver: self.receiver,
                 life: self.life,
+                functions: names(functions),
             }),
             Ok(Err(error)) => {
                 self.life.kill().await;
@@ -340,6 +359,17 @@ impl JailedWorker {
             }
         }
     }
+}
+
+/// Names of functions, as a process tells them: what is none is dropped.
+fn names(mut names: Vec<String>) -> Vec<String> {
+    let is_name = |name: &String| {
+        (1..=NAME_MAX).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    names.retain(is_name);
+    names.truncate(FUNCTIONS_MAX);
+    names
 }
 
 /// Reads a worker's standard output and error to their end. Before it knows anything they may tell why
@@ -374,6 +404,14 @@ fn read_log(mut log: std::io::PipeReader, pid: i32, knows: Arc<AtomicBool>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_are_names_and_nothing_else() {
+        let told = ["count", "", "no\u{7}", "a b", "x\"y", &"n".repeat(65)];
+        let told = told.map(str::to_owned).to_vec();
+        assert_eq!(names(told), ["count"]);
+        assert_eq!(names(vec!["a".to_owned(); 5_000]).len(), FUNCTIONS_MAX);
+    }
 
     #[test]
     fn report_must_name_each_layer_that_is_not_waived() {

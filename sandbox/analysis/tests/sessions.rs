@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kekkai_analysis::routes::submit;
-use kekkai_analysis::session::Session;
+use kekkai_analysis::session::{Session, Words};
 use kekkai_analysis_api::{Job, JobState, SqlErrorCode, SubmitOutput};
 use kekkai_policy_api::{EndReason, Event};
 use kekkai_sys::Spawner;
@@ -49,6 +49,14 @@ async fn run(session: &std::sync::Arc<Session>, sql: &str) -> Result<Job, String
         .wait_job(&id, LONG, 0)
         .await
         .map_err(|refusal| refusal.to_string())
+}
+
+fn words() -> Words {
+    Words {
+        title: "t".to_owned(),
+        purpose: "p".to_owned(),
+        ..Words::default()
+    }
 }
 
 fn internal(job: &Job) -> bool {
@@ -96,7 +104,10 @@ fn tables_that_do_not_fit_their_job_are_not_given_out() {
             let job = run(&session, sql).await.unwrap();
             assert!(internal(&job), "{sql}: {job:?}");
             assert_eq!(stage.script.last_outcome(), "failed: not-believed", "{sql}");
-            let refusal = session.submission(&job.job, "t", "p").unwrap_err();
+            let refusal = session
+                .submit(job.job, words(), Lang::En)
+                .await
+                .unwrap_err();
             assert_eq!(refusal.code, "job-has-no-result");
         }
         // An honest answer still passes.

@@ -88,11 +88,14 @@ impl ProcessKind {
     }
 
     /// The most bytes that a jailed process may write into a file. Files are memory there: the compiler
-    /// writes its artefact into one that it is given. The broker is not jailed: it has no such bound.
+    /// writes its artefact into one that it is given, the desktop its pixels. The broker is not jailed: it
+    /// has no such bound.
     pub const fn file_bytes_max(self) -> u64 {
         match self {
-            Self::Broker | Self::SqlWorker | Self::WasmWorker | Self::Desktop => 0,
+            Self::Broker | Self::SqlWorker | Self::WasmWorker => 0,
             Self::WasmCompiler => 512 * 1024 * 1024,
+            // The largest screen: 2560 x 1600 pixels of 4 bytes are 15.7 MiB.
+            Self::Desktop => 16 * 1024 * 1024,
         }
     }
 

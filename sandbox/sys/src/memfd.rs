@@ -1,7 +1,7 @@
 //! Sealed memory: a file's bytes as they were when they were measured, changeable by nobody.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -59,6 +59,24 @@ pub fn unsealed(name: &str) -> io::Result<OwnedFd> {
     Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
+/// Memory of a length that nobody can change, which a jailed process writes to: whoever reads it never
+/// finds it shorter. It takes room where it is written to only.
+pub fn of_fixed_length(name: &str, bytes: u64) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = std::fs::File::from(memfd_create(name, flags)?);
+    file.set_len(bytes)?;
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file.into())
+}
+
+/// A second description of the same memory, for reading, with a place of its own: who reads by the one
+/// does not move the other. Within `/proc` only.
+pub fn reopened(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    Ok(std::fs::File::open(path)?.into())
+}
+
 /// Whether a descriptor is memory that nobody can change any more.
 pub fn is_sealed(fd: BorrowedFd<'_>) -> bool {
     fcntl(fd.as_fd(), FcntlArg::F_GET_SEALS)
@@ -85,6 +103,30 @@ mod tests {
         assert!(file.set_len(1).is_err());
         file.seek(SeekFrom::Start(0)).unwrap();
         assert!(file.write_all(b"x").is_err());
+    }
+
+    #[test]
+    fn memory_of_fixed_length_is_written_and_neither_cut_nor_grown() {
+        let file = std::fs::File::from(of_fixed_length("pixels", 4096).unwrap());
+        std::os::unix::fs::FileExt::write_all_at(&file, b"x", 4095).unwrap();
+        assert!(std::os::unix::fs::FileExt::write_all_at(&file, b"x", 4096).is_err());
+        assert!(file.set_len(1).is_err());
+        assert!(file.set_len(8192).is_err());
+    }
+
+    #[test]
+    fn reopened_memory_has_a_place_of_its_own() {
+        let fd = seal("font", &mut &b"glyphs"[..], 100, |_| ()).unwrap();
+        let (mut one, mut two) = (
+            std::fs::File::from(reopened(fd.as_fd()).unwrap()),
+            std::fs::File::from(reopened(fd.as_fd()).unwrap()),
+        );
+        for file in [&mut one, &mut two] {
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "glyphs");
+        }
+        assert!(one.write_all(b"x").is_err());
     }
 
     #[test]

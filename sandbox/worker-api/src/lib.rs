@@ -38,6 +38,8 @@ use kekkai_output::{Table, Value};
 use kekkai_types::{DatasetCatalog, DatasetId, JobId};
 use serde::{Deserialize, Serialize};
 
+/// Functions that a worker may name.
+pub const FUNCTIONS_MAX: usize = 1_000;
 /// The longest frame, in bytes.
 pub const FRAME_MAX: usize = 64 * 1024 * 1024;
 pub use kekkai_sys::WORKER_FD;
@@ -134,7 +136,10 @@ pub enum FromWorker {
         layers: BTreeMap<String, String>,
     },
     /// Files open, schemas agree with the catalogue.
-    Loaded,
+    Loaded {
+        /// Functions that statements may call, for completion: at most [`FUNCTIONS_MAX`] names.
+        functions: Vec<String>,
+    },
     /// Loading failed; the text names file and reason, never a value.
     LoadFailed {
         /// Why.

@@ -40,7 +40,7 @@ fn main() {
     let raw = socket.try_clone().unwrap();
     let (sender, mut receiver) = worker_channel::<FromWorker, ToWorker>(socket);
     if how == 103 {
-        sender.send(&FromWorker::Loaded).unwrap();
+        sender.send(&loaded()).unwrap();
     }
     if how == 104 {
         return;
@@ -58,7 +58,7 @@ fn main() {
         // Data that it knows, to the log.
         eprintln!("TANAKA-HANAKO");
     }
-    sender.send(&FromWorker::Loaded).unwrap();
+    sender.send(&loaded()).unwrap();
     let mut running = Vec::new();
     while let Some((message, mut files_of_message)) = receiver.receive().unwrap() {
         match message {
@@ -98,6 +98,12 @@ fn main() {
             }
             ToWorker::Load(_) => panic!("loaded twice"),
         }
+    }
+}
+
+fn loaded() -> FromWorker {
+    FromWorker::Loaded {
+        functions: vec!["count".to_owned(), "no\u{7}".repeat(100)],
     }
 }
 
@@ -144,7 +150,7 @@ fn answer(
             done(table)
         }
         "cancelled-unasked" => FromWorker::Cancelled { job: job.clone() },
-        "jailed-again" => FromWorker::Loaded,
+        "jailed-again" => loaded(),
         "slow" | "deaf" => FromWorker::Progress {
             job: job.clone(),
             rows_read: 1,

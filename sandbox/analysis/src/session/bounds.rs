@@ -12,6 +12,7 @@ use kekkai_sys::watchdog::{self, Sample};
 
 use super::Session;
 use crate::broker::WORKER_OVERHEAD_MIB;
+use crate::desktop::{DESKTOP_MEMORY_MIB, DESKTOP_SHARED_MIB};
 
 /// Between two looks of the watchdog.
 const LOOK: Duration = Duration::from_millis(500);
@@ -44,14 +45,20 @@ impl Bounds {
                 .saturating_add(PROGRAM_OVERHEAD_MIB);
             each.saturating_mul(u32::try_from(JOBS_ACTIVE_MAX).unwrap_or(u32::MAX))
         });
+        let desktop = match &terms.desktop {
+            Some(_) => DESKTOP_MEMORY_MIB.saturating_add(DESKTOP_SHARED_MIB),
+            None => 0,
+        };
         let mib = terms
             .memory_limit_mib
             .saturating_add(WORKER_OVERHEAD_MIB)
-            .saturating_add(programs);
+            .saturating_add(programs)
+            .saturating_add(desktop);
         let memory_bytes = u64::from(mib) * 1024 * 1024;
         let processes = u32::try_from(JOBS_ACTIVE_MAX)
             .unwrap_or(u32::MAX)
-            .saturating_add(1);
+            .saturating_add(1)
+            .saturating_add(u32::from(terms.desktop.is_some()));
         let pids = processes.saturating_mul(THREADS_MAX);
         let limits = Limits {
             memory_bytes,

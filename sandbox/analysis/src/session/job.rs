@@ -33,6 +33,8 @@ pub(super) enum State {
     Failed(SqlError),
     /// Recorded.
     Cancelled { by_limit: bool },
+    /// Recorded: rows were shown. Nothing of them is here.
+    Shown,
     /// Recorded: a program that ended well.
     Ran,
     /// Recorded: a program that did not.
@@ -65,8 +67,8 @@ pub(super) struct Entry {
     pub(super) worker_busy: bool,
     /// Asked to stop; true when by the time limit.
     pub(super) cancel: Option<bool>,
-    /// Outputs that were asked for, and whether each is known to have arrived.
-    submissions: Vec<(OutputId, String, String)>,
+    /// Outputs that were asked for, each with what was said of it.
+    submissions: Vec<(OutputId, Words)>,
 }
 
 /// A session's jobs by number.
@@ -76,10 +78,23 @@ pub(super) struct Jobs {
     last: u64,
 }
 
+/// What a person says of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Words {
+    /// For reviewers, at most 200 characters.
+    pub title: String,
+    /// For reviewers, at most 2,000 characters.
+    pub purpose: String,
+    /// For reviewers, at most 2,000 characters; may be empty.
+    pub method: String,
+    /// A returned output that it is in place of.
+    pub replaces: Option<OutputId>,
+}
+
 /// What is to be submitted.
 #[derive(Debug, Clone)]
-pub struct Submission {
-    /// The same for the same job, title and purpose.
+pub(super) struct Submission {
+    /// The same for the same job and words.
     pub output: OutputId,
     /// The result.
     pub table: Arc<Table>,
@@ -193,24 +208,24 @@ impl Jobs {
         }
     }
 
-    pub(super) fn submission(
-        &mut self,
-        id: &JobId,
-        title: &str,
-        purpose: &str,
-    ) -> Result<Submission, Refusal> {
+    /// A job's result.
+    pub(super) fn result(&mut self, id: &JobId) -> Result<Arc<Table>, Refusal> {
         let job = self
             .find(id)
             .ok_or_else(|| Refusal::not_found(id.as_str()))?;
-        let table = match &job.state {
-            State::Done(Some(table)) => table.clone(),
-            State::Done(None) => return Err(Refusal::new("result-forgotten", id.as_str())),
-            _ => return Err(Refusal::new("job-has-no-result", id.as_str())),
-        };
-        let known = job
-            .submissions
-            .iter()
-            .find(|(_, t, p)| t == title && p == purpose);
+        match &job.state {
+            State::Done(Some(table)) => Ok(table.clone()),
+            State::Done(None) => Err(Refusal::new("result-forgotten", id.as_str())),
+            _ => Err(Refusal::new("job-has-no-result", id.as_str())),
+        }
+    }
+
+    pub(super) fn submission(&mut self, id: &JobId, words: &Words) -> Result<Submission, Refusal> {
+        let table = self.result(id)?;
+        let job = self
+            .find(id)
+            .ok_or_else(|| Refusal::not_found(id.as_str()))?;
+        let known = job.submissions.iter().find(|(_, said)| said == words);
         let output = match known {
             Some((output, ..)) => output.clone(),
             None if job.submissions.len() >= SUBMISSIONS_MAX => {
@@ -219,8 +234,7 @@ impl Jobs {
             None => {
                 let output =
                     OutputId::random().map_err(|_| Refusal::new("internal", "no randomness"))?;
-                let entry = (output.clone(), title.to_owned(), purpose.to_owned());
-                job.submissions.push(entry);
+                job.submissions.push((output.clone(), words.clone()));
                 output
             }
         };
@@ -260,6 +274,7 @@ impl Entry {
                 let table = table.as_ref().filter(|_| with_result);
                 JobState::Done(table.map(|table| Table::clone(table)))
             }
+            State::Shown => JobState::Done(None),
             State::Failed(error) => JobState::Failed(error.clone()),
             State::Cancelled { by_limit } => JobState::Cancelled {
                 by_limit: *by_limit,
@@ -311,6 +326,14 @@ mod tests {
         })
     }
 
+    fn words(title: &str) -> Words {
+        Words {
+            title: title.to_owned(),
+            purpose: "p".to_owned(),
+            ..Words::default()
+        }
+    }
+
     fn done(jobs: &mut Jobs, rows: usize) -> JobId {
         let (number, id) = jobs.add(Work::Query("q".to_owned()), 0).unwrap();
         jobs.get(number).unwrap().state = State::Done(Some(table(rows)));
@@ -348,12 +371,12 @@ mod tests {
         }
         jobs.forget_old_results();
         assert_eq!(
-            jobs.submission(&first, "t", "p").unwrap_err().code,
+            jobs.submission(&first, &words("t")).unwrap_err().code,
             "result-forgotten"
         );
         let large = done(&mut jobs, RESULT_CELLS_KEPT_MAX + 1);
         jobs.forget_old_results();
-        assert!(jobs.submission(&large, "t", "p").is_ok());
+        assert!(jobs.submission(&large, &words("t")).is_ok());
         let kept = jobs
             .entries
             .values()
@@ -365,9 +388,14 @@ mod tests {
     fn repeated_submission_is_the_same_output() {
         let mut jobs = Jobs::default();
         let id = done(&mut jobs, 1);
-        let one = jobs.submission(&id, "t", "p").unwrap().output;
-        assert_eq!(jobs.submission(&id, "t", "p").unwrap().output, one);
-        assert_ne!(jobs.submission(&id, "t2", "p").unwrap().output, one);
+        let one = jobs.submission(&id, &words("t")).unwrap().output;
+        assert_eq!(jobs.submission(&id, &words("t")).unwrap().output, one);
+        assert_ne!(jobs.submission(&id, &words("t2")).unwrap().output, one);
+        let method = Words {
+            method: "m".to_owned(),
+            ..words("t")
+        };
+        assert_ne!(jobs.submission(&id, &method).unwrap().output, one);
     }
 
     #[test]
@@ -375,12 +403,12 @@ mod tests {
         let mut jobs = Jobs::default();
         let (_, id) = jobs.add(Work::Query("q".to_owned()), 0).unwrap();
         assert_eq!(
-            jobs.submission(&id, "t", "p").unwrap_err().code,
+            jobs.submission(&id, &words("t")).unwrap_err().code,
             "job-has-no-result"
         );
         let unknown = JobId::new("99").unwrap();
         assert_eq!(
-            jobs.submission(&unknown, "t", "p").unwrap_err().code,
+            jobs.submission(&unknown, &words("t")).unwrap_err().code,
             "not-found"
         );
         let other_spelling = JobId::new("01").unwrap();

@@ -3,15 +3,17 @@
 mod bounds;
 mod job;
 mod log;
+mod outputs;
 mod program;
+mod rows;
 mod run;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kekkai_analysis_api::{Job, JobState, SqlError};
-use kekkai_policy_api::{EndReason, Event, Record, SessionTerms};
+use kekkai_analysis_api::{Job, JobState, ScreenWish, SqlError, Viewer};
+use kekkai_policy_api::{DesktopTerms, EndReason, Event, Record, SessionTerms};
 use kekkai_service::{CallError, Client};
 use kekkai_sys::Exit;
 use kekkai_types::{
@@ -22,17 +24,17 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use bounds::Bounds;
 use job::Jobs;
-pub use job::{JOBS_MAX, RESULTS_KEPT_MAX, Submission};
+pub use job::{JOBS_MAX, RESULTS_KEPT_MAX, Words};
 pub use program::ProgramHost;
 
-use crate::programs::Scripts;
-
+use crate::desktop::{Attachment, Desktop, DesktopParts};
+use crate::programs::{Notebooks, Scripts};
 use crate::worker::{Life, Worker};
 
 /// A cancelled statement must have stopped by then, or its worker is killed.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// The signal by which seccomp ends a process.
-const SIGSYS: i32 = 31;
+pub(crate) const SIGSYS: i32 = 31;
 /// A worker that doesn't take a frame in this time is killed.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -117,8 +119,9 @@ pub struct Session {
     reads: Mutex<BTreeMap<JobId, mpsc::UnboundedSender<(JobId, ReadEvent)>>>,
     /// Processes of programs that run now, by the run's number.
     programs: Mutex<BTreeMap<u64, Life>>,
-    /// `None`: there is nothing to make a key from, or no place.
-    scripts: Option<Scripts>,
+    kept: Kept,
+    /// `None`: a console.
+    desktop: Option<Desktop>,
     bounds: Bounds,
     /// Counts up with each change of a job, for those who wait.
     changed: watch::Sender<u64>,
@@ -146,6 +149,14 @@ impl std::fmt::Debug for Around {
     }
 }
 
+/// What a person keeps in the project. `None`: there is nothing to make a key from, or no place.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) scripts: Option<Scripts>,
+    /// For desktops.
+    pub(crate) notebooks: Option<Notebooks>,
+}
+
 /// What comes of a program's query.
 #[derive(Debug)]
 enum ReadEvent {
@@ -161,14 +172,17 @@ impl Session {
         terms: Terms,
         around: Around,
         worker: Worker,
-        scripts: Option<Scripts>,
+        kept: Kept,
         bounds: Bounds,
+        desktop: Option<DesktopParts>,
     ) -> Arc<Self> {
         let Worker {
             sender,
             receiver,
             life,
+            functions: _,
         } = worker;
+        let (desktop, desk) = desktop.map(Desktop::new).unzip();
         let session = Arc::new(Self {
             terms,
             around,
@@ -177,7 +191,8 @@ impl Session {
             jobs: Mutex::default(),
             reads: Mutex::default(),
             programs: Mutex::default(),
-            scripts,
+            kept,
+            desktop,
             bounds,
             changed: watch::Sender::new(0),
             ended: watch::Sender::new(None),
@@ -185,6 +200,9 @@ impl Session {
         });
         tokio::spawn(run::listen(session.clone(), receiver));
         tokio::spawn(bounds::watch(session.clone()));
+        if let Some(desk) = desk {
+            desk.begin(&session);
+        }
         session
     }
 
@@ -196,6 +214,11 @@ impl Session {
     /// Its terms.
     pub fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// Where it runs.
+    pub(crate) fn server(&self) -> &ServerId {
+        &self.around.server
     }
 
     /// Why it ended, if it did.
@@ -242,6 +265,9 @@ impl Session {
             program.kill().await;
         }
         let exit = self.life.kill().await;
+        if let Some(desktop) = &self.desktop {
+            desktop.end().await;
+        }
         if first {
             let session = self.clone();
             // What came of it is in the log.
@@ -270,12 +296,12 @@ impl Session {
         lock(&self.jobs)
     }
 
-    async fn record(&self, event: Event) -> Result<(), CallError> {
+    pub(crate) async fn record(&self, event: Event) -> Result<(), CallError> {
         self.around.policy.call(&Record { event }).await.map(drop)
     }
 
     /// Says in the ledger that a process of this session misbehaved. Where it can't be said, the log has it.
-    async fn record_killed(&self, process: &str, reason: &str) {
+    pub(crate) async fn record_killed(&self, process: &str, reason: &str) {
         tracing::error!(session = %self.id(), process, reason, "a jailed process was killed");
         let event = Event::ProcessKilled {
             session: Some(self.id().clone()),
@@ -289,11 +315,72 @@ impl Session {
 
     /// The scripts that the person keeps in the project.
     pub fn scripts(&self) -> Result<&Scripts, Refusal> {
-        match (self.refusal(), &self.scripts) {
+        match (self.refusal(), &self.kept.scripts) {
             (Some(refusal), _) => Err(refusal),
             (None, Some(scripts)) => Ok(scripts),
             (None, None) => Err(Refusal::new("scripts-unavailable", "")),
         }
+    }
+
+    /// The notebooks that the person keeps in the project.
+    pub(crate) fn notebooks(&self) -> Result<&Notebooks, Refusal> {
+        match (self.refusal(), &self.kept.notebooks) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(notebooks)) => Ok(notebooks),
+            (None, None) => Err(Refusal::new("notebooks-unavailable", "")),
+        }
+    }
+
+    /// What the desktop shows and takes.
+    pub(crate) fn desktop_terms(&self) -> Result<&DesktopTerms, Refusal> {
+        let terms = self.terms.session.desktop.as_ref();
+        terms.ok_or_else(|| Refusal::new("no-desktop", ""))
+    }
+
+    /// A place for somebody who looks at the session's screen, whose area has this size.
+    pub fn attach(
+        self: &Arc<Self>,
+        viewer: Viewer,
+        size: (u16, u16, u16),
+    ) -> Result<Attachment, Refusal> {
+        self.desktop()?.attach(self.clone(), viewer, size)
+    }
+
+    /// What the person wants of the gateway: waits for a wish after `seen`.
+    pub async fn wait_screen(&self, seen: u64) -> Result<ScreenWish, Refusal> {
+        let desktop = self.desktop()?;
+        tokio::select! {
+            wish = desktop.wait_wish(seen) => Ok(wish),
+            reason = self.wait_end() => Err(ended_refusal(reason)),
+        }
+    }
+
+    fn desktop(&self) -> Result<&Desktop, Refusal> {
+        match (self.refusal(), &self.desktop) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(desktop)) => Ok(desktop),
+            (None, None) => Err(Refusal::new("no-desktop", "")),
+        }
+    }
+
+    /// Told with each change of a job.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// A job with its result and what it printed since.
+    pub(crate) fn show_job(&self, id: &JobId, log_from: u64) -> Option<Job> {
+        self.jobs().show(id, log_from)
+    }
+
+    /// Holds another process of this session. False when its group doesn't take it: it must not go on.
+    pub(crate) fn hold_process(&self, pid: i32) -> bool {
+        self.bounds.add(pid)
+    }
+
+    /// A process that is gone.
+    pub(crate) fn forget_process(&self, pid: i32) {
+        self.bounds.forget(pid);
     }
 
     /// The jobs, without results.
@@ -335,20 +422,6 @@ impl Session {
             }
         }
     }
-
-    /// What is to be submitted of a job, with an output id that stays the same when the call is
-    /// repeated.
-    pub fn submission(
-        &self,
-        id: &JobId,
-        title: &str,
-        purpose: &str,
-    ) -> Result<Submission, Refusal> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        self.jobs().submission(id, title, purpose)
-    }
 }
 
 /// Only short, whole changes are made under these locks: what a panicking thread leaves is usable.
@@ -358,11 +431,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a caller hears of a session that is over: the reason in kebab case.
 pub fn ended_refusal(reason: EndReason) -> Refusal {
-    let detail = match serde_json::to_value(reason) {
+    Refusal::new("session-ended", wire_name(reason))
+}
+
+/// What a value without fields is called on the wire.
+pub(crate) fn wire_name(value: impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
         Ok(serde_json::Value::String(text)) => text,
-        _ => "server-lost".to_owned(),
-    };
-    Refusal::new("session-ended", detail)
+        // A value with fields: none that is asked for.
+        _ => "unknown".to_owned(),
+    }
 }
 
 /// Recently ended sessions and why, so that a late caller gets a clear answer.

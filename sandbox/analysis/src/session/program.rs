@@ -48,7 +48,7 @@ const READS_MAX: usize = 1_000;
 /// Statements of one run.
 const QUERIES_MAX: u32 = 10_000;
 /// Bytes that a pipe of rows holds.
-const PIPE_BYTES: i32 = 1 << 20;
+pub(super) const PIPE_BYTES: i32 = 1 << 20;
 /// How long the name of a program with its arguments may be, in characters.
 const NAME_MAX: usize = 200;
 /// A note's length, in characters.
@@ -151,7 +151,7 @@ impl Session {
         let agreement = &self.terms.session.agreement;
         let mut tools = host.tools.list(&self.around.review, agreement).await?;
         tools.retain(|tool| terms.tools.contains(&tool.name));
-        let scripts = match &self.scripts {
+        let scripts = match &self.kept.scripts {
             Some(scripts) => scripts.list()?,
             None => Vec::new(),
         };
@@ -744,7 +744,7 @@ impl Driver {
         body: ProgramBody,
     ) -> Result<Result<OutputId, (String, String)>, End> {
         let refuse = |code: &str, name: String| Ok(Err((code.to_owned(), name)));
-        if let Err(refusal) = crate::routes::check_words(&title, &purpose) {
+        if let Err(refusal) = super::outputs::check_words(&title, &purpose) {
             return refuse(&refusal.code, refusal.detail);
         }
         if self.submissions > self.terms.outputs_max {
@@ -788,7 +788,7 @@ impl Driver {
             lang: Lang::default(),
             content: Content::Program(output),
         };
-        match crate::routes::hand_over(&session.around.review, &request).await {
+        match super::outputs::hand_over(&session.around.review, &request).await {
             Ok(()) => {
                 let mut jobs = session.jobs();
                 if let Some(program) = jobs.program(self.number) {

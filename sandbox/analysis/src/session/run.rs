@@ -94,7 +94,7 @@ impl Session {
 
     /// Asks the worker to stop; after [`CANCEL_SHOWN`] the job counts as cancelled, after
     /// [`CANCEL_GRACE`] a worker that still works on it is killed.
-    async fn cancel_as(self: &Arc<Self>, id: &JobId, by_limit: bool) {
+    pub(super) async fn cancel_as(self: &Arc<Self>, id: &JobId, by_limit: bool) {
         {
             let mut jobs = self.jobs();
             match jobs.find(id) {
@@ -338,7 +338,7 @@ fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
         FromWorker::Done { job, table } => (job, Outcome::Done(table)),
         FromWorker::Failed { job, error } => (job, Outcome::Failed(bounded(error))),
         FromWorker::Cancelled { job } => (job, Outcome::Cancelled { by_limit: false }),
-        FromWorker::Jailed { .. } | FromWorker::Loaded | FromWorker::LoadFailed { .. } => {
+        FromWorker::Jailed { .. } | FromWorker::Loaded { .. } | FromWorker::LoadFailed { .. } => {
             return false;
         }
     };

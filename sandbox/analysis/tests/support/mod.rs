@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kekkai_analysis::broker::{Broker, Parts};
-use kekkai_analysis::config::{SQL_WORKER, WASM_COMPILER, WASM_WORKER};
+use kekkai_analysis::config::{DESKTOP, FONT_TEXT, SQL_WORKER, WASM_COMPILER, WASM_WORKER};
+use kekkai_analysis::desktop::{DesktopHost, Recordings};
 use kekkai_analysis::lease;
 use kekkai_analysis::pool::Pool;
 use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
@@ -22,7 +23,8 @@ use kekkai_policy_api::{
     CloseSession, ConsoleMode, EndReason, Event, GrantedDataset, GrantedTable, LeaseState,
     ProgramTerms, Record, Recorded, RenewLeases, SessionTerms,
 };
-use kekkai_review_api::Submit;
+use kekkai_recording::Recipient as Auditors;
+use kekkai_review_api::{OutputDetail, Preview, SessionOutputs, Submit};
 use kekkai_service::tls::{SERVICE_NAME, TlsFiles, spki_of_file};
 use kekkai_service::{Client, Routes, serve};
 use kekkai_sys::{Spawner, memfd};
@@ -48,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) silent: AtomicBool,
     /// The review service breaks the connection after it stored an output, this many times.
     pub(crate) lose_answers: Mutex<u32>,
+    /// What the review service says of the author's outputs.
+    pub(crate) outputs: Mutex<Vec<OutputDetail>>,
 }
 
 impl Script {
@@ -112,6 +116,8 @@ pub(crate) struct Stage {
     /// Of our own certificate.
     pub(crate) spki: Digest,
     pub(crate) dir: tempfile::TempDir,
+    /// Who alone can look at recordings.
+    pub(crate) auditors: KeyPair,
     parts: Second,
 }
 
@@ -166,8 +172,14 @@ fn policy(script: &Arc<Script>) -> Routes {
 }
 
 fn review(script: &Arc<Script>) -> Routes {
-    let script = script.clone();
-    Routes::new().call(move |_, call: Submit| {
+    let (script, outputs) = (script.clone(), script.clone());
+    let routes = Routes::new()
+        .call(move |_, _: SessionOutputs| {
+            let outputs = outputs.outputs.lock().unwrap().clone();
+            async move { Ok(outputs) }
+        })
+        .call(|_, _: Preview| async { Ok(Vec::new()) });
+    routes.call(move |_, call: Submit| {
         let digest: OutputDigest = call.content.digest().unwrap();
         let mut stored = script.submitted.lock().unwrap();
         if !stored.iter().any(|known| known.output == call.output) {
@@ -210,7 +222,11 @@ pub(crate) async fn stage_with(
     let table = dir.path().join("d/1/visits");
     std::fs::create_dir_all(&table).unwrap();
     std::fs::write(table.join("part-00000.parquet"), "PARE").unwrap();
+    let auditors = KeyPair::generate().unwrap();
+    let recordings = dir.path().join("recordings");
+    std::fs::create_dir(&recordings).unwrap();
     let parts = Second {
+        desktops: desktops(&spawner, recordings, &auditors),
         spawner,
         policy: policy.clone(),
         review,
@@ -223,6 +239,7 @@ pub(crate) async fn stage_with(
         policy,
         spki: spki_of_file(&own.certificate).unwrap(),
         dir,
+        auditors,
         parts,
     }
 }
@@ -232,6 +249,7 @@ pub(crate) struct Second {
     spawner: Spawner,
     policy: Client,
     review: Client,
+    desktops: Arc<DesktopHost>,
 }
 
 /// Another start of the analysis server, over the same folder.
@@ -253,6 +271,23 @@ impl Stage {
             broker: self.parts.broker(self.dir.path(), spares),
         }
     }
+}
+
+/// With the test's own workspace, which does what the project's title says.
+fn desktops(spawner: &Spawner, dir: PathBuf, auditors: &KeyPair) -> Arc<DesktopHost> {
+    let mut image = File::open(env!("CARGO_BIN_EXE_kekkai-hostile-desktop")).unwrap();
+    let image = memfd::seal("desktop", &mut image, 1 << 30, |_| ()).unwrap();
+    let font = memfd::seal("font", &mut &b"a font"[..], 1 << 20, |_| ()).unwrap();
+    Arc::new(DesktopHost {
+        pool: Pool::new(spawner.clone(), File::from(image), DESKTOP, 0),
+        fonts: vec![(FONT_TEXT.to_owned(), File::from(font))],
+        waived: BTreeSet::new(),
+        emulated: true,
+        recordings: Some(Recordings {
+            dir,
+            recipient: Auditors::from_pem(&auditors.public_key_pem()).unwrap(),
+        }),
+    })
 }
 
 impl Second {
@@ -290,6 +325,7 @@ impl Second {
             waived: BTreeSet::new(),
             sql_pool: Pool::new(spawner, File::from(sql_worker), SQL_WORKER, spares),
             programs: Some(Arc::new(programs)),
+            desktops: Some(self.desktops.clone()),
             groups: kekkai_sys::cgroup::Host::prepare().ok(),
             scripts_dir: Some(dir.join("scripts")),
             policy: self.policy.clone(),
@@ -365,6 +401,7 @@ pub(crate) fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
             scratch_kib_max: 16,
             clock_ms: 1,
         }),
+        desktop: None,
         reference: ReferenceValues {
             label: "test".to_owned(),
             components: Vec::new(),

@@ -91,7 +91,10 @@ async fn broker_refuses_announced_descriptors_and_never_holds_hidden_ones() {
     let (ours, theirs) = pair();
     let (_to, mut from) = broker_channel::<ToWorker, FromWorker>(ours).unwrap();
     let (read_end, write_end) = std::io::pipe().unwrap();
-    let message = serde_json::to_vec(&FromWorker::Loaded).unwrap();
+    let message = serde_json::to_vec(&FromWorker::Loaded {
+        functions: Vec::new(),
+    })
+    .unwrap();
     let mut frame = u32::try_from(message.len()).unwrap().to_be_bytes().to_vec();
     frame.extend_from_slice(&[0; 4]);
     frame.extend_from_slice(&message);
@@ -99,7 +102,7 @@ async fn broker_refuses_announced_descriptors_and_never_holds_hidden_ones() {
     drop(write_end);
     assert!(matches!(
         from.receive().await.unwrap(),
-        Some(FromWorker::Loaded)
+        Some(FromWorker::Loaded { .. })
     ));
     // The only copy left would be the broker's: the pipe's end shows that there is none.
     let mut read_end = std::fs::File::from(OwnedFd::from(read_end));
@@ -156,7 +159,7 @@ proptest! {
         frame.extend_from_slice(text.as_bytes());
         UnixStream::from(ours).write_all(&frame).unwrap();
         let result = receive::<FromWorker>(theirs.as_fd());
-        prop_assert!(matches!(result, Err(FrameError::Malformed) | Ok(Some((FromWorker::Loaded, _)))));
+        prop_assert!(matches!(result, Err(FrameError::Malformed) | Ok(Some((FromWorker::Loaded { .. }, _)))));
     }
 
     /// A frame that is cut anywhere is an error or an end, never a message.

@@ -50,13 +50,20 @@ const fn act(name: &'static str, kinds: &'static [ProcessKind], act: fn(&Tools))
     Act { name, kinds, act }
 }
 
-use ProcessKind::{Broker, SqlWorker, WasmCompiler, WasmWorker};
+use ProcessKind::{Broker, Desktop, SqlWorker, WasmCompiler, WasmWorker};
 const ALL: &[ProcessKind] = &ProcessKind::ALL;
 
 const ACTS: &[Act] = &[
     act("print", ALL, |_| println!("a line of the log")),
-    act("read a piece", &[WasmWorker, WasmCompiler], |tools| {
-        assert_eq!((&tools.file).read(&mut [0; 4]).unwrap(), 4);
+    act(
+        "read a piece",
+        &[WasmWorker, WasmCompiler, Desktop],
+        |tools| {
+            assert_eq!((&tools.file).read(&mut [0; 4]).unwrap(), 4);
+        },
+    ),
+    act("draw into memory of a fixed length", &[Desktop], |tools| {
+        tools.blank.write_all_at(&[7; 8192], 4096).unwrap();
     }),
     act("open below a folder, through no link", &[Broker], |_| {
         let how = nix::fcntl::OpenHow::new()
@@ -68,7 +75,7 @@ const ACTS: &[Act] = &[
         let mut text = String::new();
         (&tools.file).read_to_string(&mut text).unwrap();
     }),
-    act("read at a place", &[SqlWorker, Broker], |tools| {
+    act("read at a place", &[SqlWorker, Desktop, Broker], |tools| {
         tools.file.read_exact_at(&mut [0; 4], 2).unwrap();
     }),
     act(
@@ -138,7 +145,7 @@ const ACTS: &[Act] = &[
     }),
     act(
         "wait a moment for a lock",
-        &[SqlWorker, WasmCompiler, Broker],
+        &[SqlWorker, WasmCompiler, Desktop, Broker],
         |_| std::thread::yield_now(),
     ),
     act("wait", ALL, |_| {
@@ -204,6 +211,10 @@ const ACTS: &[Act] = &[
     }),
     act("seal an artefact", &[Broker], |_| {
         memfd::seal("artefact", &mut &b"code"[..], 10, |_| ()).unwrap();
+    }),
+    act("memory for pixels", &[Broker], |_| {
+        let memory = memfd::of_fixed_length("pixels", 1 << 20).unwrap();
+        drop(memfd::reopened(memory.as_fd()).unwrap());
     }),
     act("a pipe for rows", &[Broker], |_| {
         let (reader, _writer) = std::io::pipe().unwrap();
