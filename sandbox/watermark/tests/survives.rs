@@ -115,3 +115,36 @@ fn mark_survives_a_photograph() {
             >= 0.9
     );
 }
+
+#[test]
+fn zz_half_then_jpeg() {
+    share("half 4:2:0 70", 60, |image, seed| scene::jpeg(&scene::scaled(&image, 0.5, seed.below(3)), 70));
+}
+#[test]
+fn zz_quarter_jpeg50() {
+    share("quarter jpeg 50", 60, |image, seed| {
+        let (width, height) = (image.width() / 2, image.height() / 2);
+        let (x, y) = (seed.below(width + 1), seed.below(height + 1));
+        scene::jpeg(&scene::crop(&image, x, y, width, height), 50)
+    });
+}
+#[test]
+fn zz_scale75_jpeg50() {
+    share("75% jpeg 60", 60, |image, seed| scene::jpeg(&scene::scaled(&image, 0.77, seed.below(3)), 60));
+}
+#[test]
+fn zz_hard_photo() {
+    let hardness = Hardness { tilt: 22.0, roll: 20.0, noise: 9.0 };
+    share("hard photograph", 60, |image, seed| scene::photo(&image, hardness, seed).image);
+}
+#[test]
+fn zz_mirror_rot() {
+    share("mirrored, turned", 60, |image, _| image::imageops::rotate90(&image::imageops::flip_horizontal(&image)));
+}
+#[test]
+fn zz_small() {
+    share("crop 400x300", 60, |image, seed| {
+        let (x, y) = (seed.below(image.width() - 399), seed.below(image.height() - 299));
+        scene::crop(&image, x, y, 400, 300)
+    });
+}

@@ -18,7 +18,7 @@ use crate::pattern::{self, PERIOD};
 
 /// Words that are decoded for one picture at most: each is a chance of 1 in 2^32 that an unmarked picture
 /// gives a mark.
-pub const WORDS_MAX: u32 = 256;
+const WORDS_MAX: u32 = 256;
 
 /// Pixels of a picture that is looked at as it is; a larger one is reduced.
 const PIXELS_MAX: usize = 2_600_000;
@@ -26,10 +26,12 @@ const PIXELS_MAX: usize = 2_600_000;
 const SIDE_MIN: usize = 96;
 /// Signals of fewer values than this are not reduced for the search.
 const VALUES_FEW: usize = 500_000;
-/// Beginnings of the template tried for each way to turn a lattice.
-const BEGINNINGS: usize = 2;
-/// Turned lattices with their beginnings that are followed for each window.
-const FOLLOWED: usize = 4;
+/// What of a window's diagonal the first disc's radius is.
+const DISC_SHARE: f64 = 0.4;
+/// A template that stands out less than this is none, in standard deviations of chance.
+const TEMPLATE_MIN: f32 = 3.6;
+/// Ways to see the template that are decoded for one square.
+const WAYS_MAX: usize = 3;
 
 /// A picture: RGB, row by row.
 #[derive(Clone)]
@@ -120,7 +122,7 @@ pub fn read(picture: &Picture, _hints: &Hints) -> Result<Reading, NotFound> {
 
 /// The probability that a picture without a mark gives one, at most: each decoded word's check fits by
 /// chance once in 2^32, whatever the picture.
-pub fn false_positive_max() -> f64 {
+fn false_positive_max() -> f64 {
     f64::from(WORDS_MAX) / f64::from(CHECK_BITS).exp2()
 }
 
@@ -130,20 +132,9 @@ struct Search {
     lattices: usize,
 }
 
-/// A lattice turned and begun in one way.
-struct Candidate {
-    map: Homography,
-    disc: Disc,
-    score: f64,
-}
-
 impl Search {
     fn at(&mut self, signal: &Signal) -> Option<Decoded> {
-        let by = if signal.value.values.len() > VALUES_FEW {
-            2
-        } else {
-            1
-        };
+        let by = if signal.value.values.len() > VALUES_FEW { 2 } else { 1 };
         let signal = &signal.reduced(by);
         for window in windows(signal.value.width, signal.value.height) {
             let centre = (
@@ -152,18 +143,14 @@ impl Search {
             );
             let disc = Disc {
                 centre,
-                radius: (window.width as f64).hypot(window.height as f64) / 2.0,
+                radius: (window.width as f64).hypot(window.height as f64) * DISC_SHARE,
             };
-            let mut candidates: Vec<Candidate> = Vec::new();
-            for lattice in lattice::lattices(signal, window) {
+            for Lattice { a, b, .. } in lattice::lattices(signal, window) {
                 self.lattices += 1;
-                candidates.extend(turns(signal, &lattice, disc));
-            }
-            candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-            for candidate in candidates.into_iter().take(FOLLOWED) {
-                let found = track::grow(signal, candidate.map, candidate.disc, |cells, map| {
-                    track::is_sane(map, centre).then(|| self.word(cells))?
-                });
+                let period = PERIOD as f64;
+                let step = |p: Point| (p.0 / period, p.1 / period);
+                let map = Homography::affine(centre, step(a), step(b));
+                let found = track::grow(signal, map, disc, |square| self.word(square));
                 if found.is_some() {
                     return found;
                 }
@@ -172,13 +159,27 @@ impl Search {
         None
     }
 
-    /// Decodes a square's cells, if the bound allows another word.
-    fn word(&mut self, cells: &[f32; pattern::CELLS]) -> Option<Decoded> {
-        if self.words == WORDS_MAX {
-            return None;
+    /// Decodes a square in each way in which the template is seen in it, as far as the bound allows.
+    fn word(&mut self, square: &Square) -> Option<Decoded> {
+        let mut ways = Vec::new();
+        for is_mirrored in [false, true] {
+            for turns in 0..4 {
+                let turned = square.turned(turns, is_mirrored);
+                for (begin, score) in turned.beginnings(2) {
+                    if score > TEMPLATE_MIN {
+                        ways.push((score, turned.cells(begin)));
+                    }
+                }
+            }
         }
-        self.words += 1;
-        code::decode(&pattern::data(cells))
+        ways.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ways.iter().take(WAYS_MAX).find_map(|(_, cells)| {
+            if self.words == WORDS_MAX {
+                return None;
+            }
+            self.words += 1;
+            code::decode(&pattern::data(cells))
+        })
     }
 }
 
@@ -206,36 +207,3 @@ fn windows(width: usize, height: usize) -> Vec<Window> {
     ]
 }
 
-/// Both steps of a lattice can be the one to the right, forwards or back, and a mirror shows it too.
-fn turns(signal: &Signal, lattice: &Lattice, disc: Disc) -> Vec<Candidate> {
-    let minus = |p: Point| (-p.0, -p.1);
-    let Lattice { a, b, .. } = *lattice;
-    let ways = [
-        (a, b),
-        (b, minus(a)),
-        (minus(a), minus(b)),
-        (minus(b), a),
-        (b, a),
-        (a, minus(b)),
-        (minus(b), minus(a)),
-        (minus(a), b),
-    ];
-    let mut candidates = Vec::new();
-    for (right, down) in ways {
-        let period = PERIOD as f64;
-        let step = |p: Point| (p.0 / period, p.1 / period);
-        let map = Homography::affine(disc.centre, step(right), step(down));
-        let Some(square) = Square::laid(signal, &map, disc) else {
-            continue;
-        };
-        for ((u, v), score) in square.beginnings(BEGINNINGS) {
-            let begun = Homography::affine((u, v), (1.0, 0.0), (0.0, 1.0));
-            candidates.push(Candidate {
-                map: map.after(&begun),
-                disc,
-                score,
-            });
-        }
-    }
-    candidates
-}

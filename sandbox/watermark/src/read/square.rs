@@ -73,10 +73,43 @@ impl Square {
             .collect()
     }
 
-    /// Where the template begins, likeliest first: the shift in pixels of the screen, and how far it stands
+    /// What the pattern looks like, as far as it is known: each bin with its neighbours, in units of their
+    /// spread.
+    pub(crate) fn expected(&self) -> Vec<f32> {
+        let mut bins = around(&self.means(), 3);
+        let power: f32 = bins.iter().map(|value| value * value).sum();
+        let spread = (power / bins.len().max(1) as f32).sqrt().max(1e-9);
+        for bin in &mut bins {
+            *bin = (*bin / spread).clamp(-1.5, 1.5);
+        }
+        bins
+    }
+
+    /// The square as it lies when seen in another of its eight ways: a quarter turn for each of `turns`, and
+    /// mirrored before.
+    pub(crate) fn turned(&self, turns: usize, is_mirrored: bool) -> Self {
+        let last = BINS - 1;
+        let from = |x: usize, y: usize| {
+            let (x, y) = if is_mirrored { (last - x, y) } else { (x, y) };
+            let (x, y) = (0..turns).fold((x, y), |(x, y), _| (y, last - x));
+            y * BINS + x
+        };
+        let pick = |bins: &[f32]| {
+            let places = (0..BINS).flat_map(|y| (0..BINS).map(move |x| (x, y)));
+            places
+                .map(|(x, y)| bins.get(from(x, y)).copied().unwrap_or(0.0))
+                .collect()
+        };
+        Self {
+            sums: pick(&self.sums),
+            weights: pick(&self.weights),
+        }
+    }
+
+    /// Where the template begins, likeliest first: the bins to the right and below, and how far it stands
     /// above what chance gives, in standard deviations.
-    pub(crate) fn beginnings(&self, count: usize) -> Vec<(Point, f64)> {
-        let boxed = boxed(&self.means());
+    pub(crate) fn beginnings(&self, count: usize) -> Vec<((usize, usize), f32)> {
+        let boxed = around(&self.means(), CELL_BINS);
         let power: f32 = boxed.iter().map(|value| value * value).sum();
         let scale = (power / boxed.len() as f32).sqrt().max(1e-9);
         let template: Vec<(usize, usize, f32)> = pattern::template()
@@ -86,19 +119,26 @@ impl Square {
             .map(|(cell, sign)| (cell % SIDE * CELL_BINS, cell / SIDE * CELL_BINS, *sign))
             .collect();
         let norm = scale * (template.len() as f32).sqrt();
-        let mut scores: Vec<((usize, usize), f32)> = Vec::with_capacity(BINS * BINS);
-        for v in 0..BINS {
-            for u in 0..BINS {
-                let sum: f32 = template
-                    .iter()
-                    .map(|(x, y, sign)| {
-                        let at = (y + v) % BINS * BINS + (x + u) % BINS;
-                        boxed.get(at).copied().unwrap_or(0.0) * sign
-                    })
-                    .sum();
-                scores.push(((u, v), sum / norm));
+        // For each beginning, the template's cells added up: row after row, so that it runs straight through
+        // memory.
+        let mut sums = vec![0.0; BINS * BINS];
+        for (x, y, sign) in template {
+            for (v, line) in sums.chunks_exact_mut(BINS).enumerate() {
+                let row = (y + v) % BINS * BINS;
+                let (head, tail) = boxed
+                    .get(row..row + BINS)
+                    .and_then(|row| row.split_at_checked(x))
+                    .unwrap_or_default();
+                for (sum, value) in line.iter_mut().zip(tail.iter().chain(head)) {
+                    *sum += value * sign / norm;
+                }
             }
         }
+        let mut scores: Vec<((usize, usize), f32)> = sums
+            .into_iter()
+            .enumerate()
+            .map(|(at, score)| ((at % BINS, at / BINS), score))
+            .collect();
         scores.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut best: Vec<((usize, usize), f32)> = Vec::new();
         for (at, score) in scores {
@@ -109,20 +149,16 @@ impl Square {
             if best.len() == count {
                 break;
             }
-            if best
-                .iter()
-                .all(|((u, v), _)| apart(at.0, *u) || apart(at.1, *v))
-            {
+            if best.iter().all(|((u, v), _)| apart(at.0, *u) || apart(at.1, *v)) {
                 best.push((at, score));
             }
         }
-        best.into_iter()
-            .map(|((u, v), score)| (((u * BIN) as f64, (v * BIN) as f64), f64::from(score)))
-            .collect()
+        best
     }
 
-    /// Each cell's strength: the mean over it without its border, where its neighbours shine in.
-    pub(crate) fn cells(&self) -> [f32; CELLS] {
+    /// Each cell's strength, if the template begins there: the mean over the cell, its border, where its
+    /// neighbours shine in, counting less.
+    pub(crate) fn cells(&self, (u, v): (usize, usize)) -> [f32; CELLS] {
         let mut cells = [0.0; CELLS];
         for (cell, place) in cells.iter_mut().enumerate() {
             let (left, top) = (cell % SIDE * CELL_BINS, cell / SIDE * CELL_BINS);
@@ -132,7 +168,7 @@ impl Square {
                     for x in 0..CELL_BINS {
                         let is_inside = |v| v > 0 && v + 1 < CELL_BINS;
                         if (is_inside(x) && is_inside(y)) == inside {
-                            let at = (top + y) * BINS + left + x;
+                            let at = (top + y + v) % BINS * BINS + (left + x + u) % BINS;
                             sum += share * self.sums.get(at).copied().unwrap_or(0.0);
                             all += share * self.weights.get(at).copied().unwrap_or(0.0);
                         }
@@ -161,23 +197,22 @@ fn bin_of((x, y): Point) -> usize {
     bin(y) * BINS + bin(x)
 }
 
-/// The mean of a cell's size of bins to the right and below, around the square's edges.
-fn boxed(bins: &[f32]) -> Vec<f32> {
+/// The mean of `size` x `size` bins to the right and below, around the square's edges, without that of all.
+fn around(bins: &[f32], size: usize) -> Vec<f32> {
     let mean = bins.iter().sum::<f32>() / bins.len().max(1) as f32;
-    let at = |x: usize, y: usize| {
-        bins.get(y % BINS * BINS + x % BINS)
-            .map_or(0.0, |bin| bin - mean)
-    };
+    let at = |x: usize, y: usize| bins.get(y % BINS * BINS + x % BINS).map_or(0.0, |bin| bin - mean);
+    // An odd size is centred.
+    let back = if size % 2 == 1 { BINS - size / 2 } else { 0 };
     let mut out = Vec::with_capacity(bins.len());
     for y in 0..BINS {
         for x in 0..BINS {
             let mut sum = 0.0;
-            for v in 0..CELL_BINS {
-                for u in 0..CELL_BINS {
-                    sum += at(x + u, y + v);
+            for v in 0..size {
+                for u in 0..size {
+                    sum += at(x + u + back, y + v + back);
                 }
             }
-            out.push(sum / (CELL_BINS * CELL_BINS) as f32);
+            out.push(sum / (size * size) as f32);
         }
     }
     out

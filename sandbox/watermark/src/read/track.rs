@@ -4,7 +4,7 @@ use super::geometry::{Homography, Pair, Point};
 use super::plane::{Plane, nearest, vertex};
 use super::signal::Signal;
 use super::square::{BIN, BINS, CELL_BINS, Disc, Square};
-use crate::pattern::{CELLS, PERIOD, SIDE};
+use crate::pattern::PERIOD;
 
 /// A patch's side, in bins: nine cells hold 81 signs.
 const PATCH_BINS: usize = 9 * CELL_BINS;
@@ -14,6 +14,8 @@ const PATCH_STEP: f64 = 64.0;
 const SHIFT_MAX: usize = 6;
 /// A patch counts if it stands this many times above the other shifts.
 const CLEAR_MIN: f32 = 3.0;
+/// One patch in so many has to be found again, or the lattice was none.
+const PAIRS_SHARE: usize = 5;
 /// Patches of one round.
 const PATCHES_MAX: usize = 2_000;
 
@@ -23,16 +25,15 @@ pub(crate) fn refine(
     signal: &Signal,
     map: &Homography,
     disc: Disc,
-    cells: &[f32; CELLS],
+    expected: &[f32],
 ) -> Option<Homography> {
-    let expected = expected(cells);
     let back = map.inverse()?;
     let middle = back.map(disc.centre)?;
     // How many patches reach the disc's edge, by the scale in its middle.
     let (right, down) = map.steps(middle)?;
     let scale = (right.0 * down.1 - right.1 * down.0).abs().sqrt().max(1e-6);
     let reach = nearest(disc.radius / scale / PATCH_STEP * 1.3).unwrap_or(0);
-    let mut pairs = Vec::new();
+    let (mut pairs, mut tried) = (Vec::new(), 0);
     for j in 0..=reach * 2 {
         for i in 0..=reach * 2 {
             let at = (
@@ -41,31 +42,18 @@ pub(crate) fn refine(
             );
             let Some(to) = map.map(at) else { continue };
             let is_near = (to.0 - disc.centre.0).hypot(to.1 - disc.centre.1) <= disc.radius;
-            if is_near && pairs.len() < PATCHES_MAX {
-                pairs.extend(seen(signal, map, at, to, &expected, scale));
+            let is_inside = (0.0..signal.value.width as f64).contains(&to.0)
+                && (0.0..signal.value.height as f64).contains(&to.1);
+            if is_near && is_inside && tried < PATCHES_MAX {
+                tried += 1;
+                pairs.extend(seen(signal, map, at, to, expected, scale));
             }
         }
     }
-    if pairs.len() < 4 {
+    if pairs.len() < 4 || pairs.len() * PAIRS_SHARE < tried {
         return None;
     }
     Homography::fit(&pairs, pairs.len() >= 12)
-}
-
-/// The pattern in bins, once, from the cells' strengths.
-fn expected(cells: &[f32; CELLS]) -> Vec<f32> {
-    let mut bins = Vec::with_capacity(BINS * BINS);
-    for y in 0..BINS {
-        for x in 0..BINS {
-            let cell = y / CELL_BINS * SIDE + x / CELL_BINS;
-            bins.push(
-                cells
-                    .get(cell)
-                    .map_or(0.0, |strength| strength.clamp(-1.0, 1.0)),
-            );
-        }
-    }
-    bins
 }
 
 /// A patch around a place of the screen, where the pattern says that it is.
@@ -174,34 +162,38 @@ pub(crate) fn everything(signal: &Signal) -> Disc {
     }
 }
 
-/// Refines a map in ever larger discs, until it holds for the whole signal. Calls back with the cells each
-/// time that they are known better; stops when the callback has what it wants.
+/// Refines a map in ever larger discs, until it holds for the whole signal. Calls back with what the square
+/// is known to look like each time; stops when the callback has what it wants.
 pub(crate) fn grow<T>(
     signal: &Signal,
     mut map: Homography,
     mut disc: Disc,
-    mut found: impl FnMut(&[f32; CELLS], &Homography) -> Option<T>,
+    mut found: impl FnMut(&Square) -> Option<T>,
 ) -> Option<T> {
-    const GROWTH: f64 = 1.35;
-    const ROUNDS_MAX: usize = 12;
+    const GROWTH: f64 = 1.3;
+    const ROUNDS_MAX: usize = 10;
     let whole = everything(signal);
     let far = (disc.centre.0 - whole.centre.0).hypot(disc.centre.1 - whole.centre.1) + whole.radius;
-    let mut cells = Square::laid(signal, &map, disc)?.cells();
-    if let Some(found) = found(&cells, &map) {
+    let mut square = Square::laid(signal, &map, disc)?;
+    if let Some(found) = found(&square) {
         return Some(found);
     }
     for _ in 0..ROUNDS_MAX {
         for _ in 0..2 {
-            map = refine(signal, &map, disc, &cells)?;
-            cells = Square::laid(signal, &map, disc)?.cells();
+            map = refine(signal, &map, disc, &square.expected())?;
+            if !is_sane(&map, disc.centre) {
+                return None;
+            }
+            square = Square::laid(signal, &map, disc)?;
         }
-        if let Some(found) = found(&cells, &map) {
+        if let Some(found) = found(&square) {
             return Some(found);
         }
         if disc.radius >= far {
             return None;
         }
         disc.radius = (disc.radius * GROWTH).min(far);
+        map = refine(signal, &map, disc, &square.expected())?;
     }
     None
 }
