@@ -50,6 +50,19 @@ pub struct Knobs {
     pub aaguid: Option<[u8; 16]>,
 }
 
+/// What an authenticator signed, below WebAuthn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// The credential's id.
+    pub credential: Vec<u8>,
+    /// The relying party's hash, flags, counter.
+    pub auth_data: Vec<u8>,
+    /// Over `auth_data` and the client data's hash: ECDSA, DER.
+    pub signature: Vec<u8>,
+    /// The person's handle.
+    pub user_handle: Vec<u8>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Credential {
@@ -176,32 +189,56 @@ impl Authenticator {
             serde_json::from_value(options.clone()).map_err(Error::Options)?;
         let options = options.public_key;
         check_origin(origin, &options.rp_id)?;
-        let position = options
+        let client_data = self.client_data("webauthn.get", &options.challenge, origin);
+        let allowed: Vec<&[u8]> = options
             .allow_credentials
             .iter()
-            .find_map(|allowed| self.position(&allowed.id, &options.rp_id))
-            .ok_or(Error::NoCredential)?;
-
-        self.counter = self.knobs.counter.unwrap_or(self.counter.saturating_add(1));
-        let auth_data = self.auth_data(&options.rp_id, 0);
-        let client_data = self.client_data("webauthn.get", &options.challenge, origin);
-        let credential = self.credentials.get(position).ok_or(Error::NoCredential)?;
-        let signature = credential
-            .key
-            .pair()?
-            .sign(&signed(&auth_data, &client_data))?;
+            .map(|allowed| allowed.id.as_slice())
+            .collect();
+        let hash = Sha256::digest(&client_data);
+        let assertion = self.get_assertion(&options.rp_id, &allowed, &hash)?;
         Ok(json!({
-            "id": credential.id,
-            "rawId": credential.id,
+            "id": encode(&assertion.credential),
+            "rawId": encode(&assertion.credential),
             "type": "public-key",
             "response": {
-                "authenticatorData": encode(&auth_data),
+                "authenticatorData": encode(&assertion.auth_data),
                 "clientDataJSON": encode(&client_data),
-                "signature": encode(&signature),
-                "userHandle": credential.user_handle,
+                "signature": encode(&assertion.signature),
+                "userHandle": encode(&assertion.user_handle),
             },
             "clientExtensionResults": {},
         }))
+    }
+
+    /// What `authenticatorGetAssertion` gives a client that is no browser. Counts up.
+    pub fn get_assertion(
+        &mut self,
+        rp_id: &str,
+        allowed: &[&[u8]],
+        client_data_hash: &[u8],
+    ) -> Result<Assertion, Error> {
+        let position = allowed
+            .iter()
+            .find_map(|id| self.position(id, rp_id))
+            .ok_or(Error::NoCredential)?;
+        self.counter = self.knobs.counter.unwrap_or(self.counter.saturating_add(1));
+        let auth_data = self.auth_data(rp_id, 0);
+        let credential = self.credentials.get(position).ok_or(Error::NoCredential)?;
+        let mut signed = auth_data.clone();
+        signed.extend_from_slice(client_data_hash);
+        let signature = credential.key.pair()?.sign(&signed)?;
+        let decode = |text: &str| {
+            URL_SAFE_NO_PAD
+                .decode(text)
+                .map_err(|_| Error::NoCredential)
+        };
+        Ok(Assertion {
+            credential: decode(&credential.id)?,
+            auth_data,
+            signature,
+            user_handle: decode(&credential.user_handle)?,
+        })
     }
 
     fn position(&self, id: &[u8], rp_id: &str) -> Option<usize> {

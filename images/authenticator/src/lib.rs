@@ -23,7 +23,7 @@ mod model;
 mod secret;
 mod token;
 
-pub use authenticator::{Authenticator, Knobs};
+pub use authenticator::{Assertion, Authenticator, Knobs};
 pub use model::{EMULATED_AAGUID, Model, OTHER_AAGUID};
 pub use token::Token;
 

@@ -103,7 +103,7 @@ fn blend(under: Colour, over: Colour, coverage: u8) -> Colour {
     let share = u32::from(coverage);
     let mix = |shift: u32| {
         let [under, over] = [under, over].map(|colour| colour >> shift & 0xff);
-        (under * (255 - share) + over * share + 127) / 255 << shift
+        ((under * (255 - share) + over * share + 127) / 255) << shift
     };
     mix(16) | mix(8) | mix(0)
 }
