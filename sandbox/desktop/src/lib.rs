@@ -35,6 +35,7 @@ pub mod grid;
 pub mod grid_view;
 pub mod input;
 pub mod model;
+pub mod notebook;
 pub mod panes;
 pub mod process;
 pub mod raster;

@@ -53,6 +53,12 @@ fn tables() -> Vec<(&'static str, Table)> {
         ("shell", crate::shell::words::TABLE),
         ("panes", crate::panes::words::TABLE),
         ("sql", crate::sql::words::TABLE),
+        ("chart", crate::chart::words::TABLE),
+        ("charts", crate::panes::chart::words::TABLE),
+        ("scripts", crate::panes::scripts::words::TABLE),
+        ("outputs", crate::panes::outputs::words::TABLE),
+        ("notebooks", crate::panes::notebooks::words::TABLE),
+        ("help", crate::panes::help::pages::words_of::TABLE),
     ]
 }
 
