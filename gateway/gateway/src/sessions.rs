@@ -62,7 +62,12 @@ impl LiveSession {
 
     /// Whether an end was found already.
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.borrow().is_some()
+        self.end_reason().is_some()
+    }
+
+    /// The end that was found already.
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        *self.ended.borrow()
     }
 
     /// Resolves when the session ends, with the reason.

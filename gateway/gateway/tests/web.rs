@@ -33,7 +33,8 @@ async fn sign_in(stage: &Stage, browser: &mut Browser, person: &mut Person) -> A
     browser.post("/sign-in/finish", &body).await
 }
 
-const PAGES: [&str; 8] = [
+/// Every page and every screen: each asks for a terminal first.
+const PAGES: [&str; 13] = [
     "/",
     "/approve",
     "/sign-in",
@@ -42,6 +43,11 @@ const PAGES: [&str; 8] = [
     "/release/x",
     "/review/../x",
     "/nothing",
+    "/desktop",
+    "/desktop/screen?w=640&h=400&scale=100",
+    "/watch",
+    "/watch/x",
+    "/watch/x/screen",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,9 +96,9 @@ mod tests {
 
     #[test]
     fn pixels_pass_on_the_screen_only() {
-        let grey = [0x80; 8 * 8 * 4];
-        let lossless = encode_lossless(&grey, 8, 8).unwrap();
-        let lossy = encode_lossy(&grey, 8, 8, 60).unwrap();
+        let shades: Vec<u8> = (0..=255).collect();
+        let lossless = encode_lossless(&shades, 8, 8).unwrap();
+        let lossy = encode_lossy(&shades, 8, 8, 60).unwrap();
         let good = tiles(rect(632, 392, 8), Codec::Lossless, lossless.clone());
         assert_eq!(Checker::default().check(&good), Err(Invalid::NoSize));
         assert_eq!(sized().check(&good), Ok(()));

@@ -13,7 +13,7 @@ use super::{Admission, Area, Close, FAREWELL_LIMIT, Inlet, Outlet};
 use crate::gateway::{Chain, Gateway};
 use crate::sessions::LiveSession;
 
-/// A stream that ends may be a session that ended: the lease says so within this time.
+/// Leases are renewed once a second.
 const LEASE_WORD: Duration = Duration::from_millis(1500);
 /// A watcher draws in an area of its own; this one is not looked at.
 const WATCHER_AREA: (u16, u16, u16) = (1280, 800, 100);
@@ -29,6 +29,9 @@ pub(crate) async fn show(
 ) -> Close {
     let live = &admission.live;
     let session = &live.opened.session;
+    if let Some(reason) = live.end_reason() {
+        return said(outlet, Close::Ended(reason)).await;
+    }
     let Some(place) = Place::take(live) else {
         return said(outlet, Close::ServerGone).await;
     };
@@ -41,7 +44,8 @@ pub(crate) async fn show(
     // Record before effect: nothing is shown that the ledger doesn't know of.
     if let Err(error) = gateway.record(attached).await {
         tracing::error!(%session, error = %Chain(&error), "screen not recorded, so not shown");
-        return said(outlet, Close::ServerGone).await;
+        let close = unless_over(live, Close::ServerGone).await;
+        return said(outlet, close).await;
     }
     let attach = AttachScreen {
         session: session.clone(),
@@ -153,12 +157,18 @@ async fn attached_relay(
             Close::ServerGone
         }
     };
-    if close == Close::ServerGone
-        && let Ok(reason) = tokio::time::timeout(LEASE_WORD, live.ended()).await
-    {
-        return Close::Ended(reason);
+    match close {
+        Close::ServerGone => unless_over(live, close).await,
+        other => other,
     }
-    close
+}
+
+/// What failed may be a session that ended elsewhere: its lease tells soon.
+async fn unless_over(live: &LiveSession, close: Close) -> Close {
+    match tokio::time::timeout(LEASE_WORD, live.ended()).await {
+        Ok(reason) => Close::Ended(reason),
+        Err(_) => close,
+    }
 }
 
 async fn refused(

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Stage;
 use super::pki::Identity;
+use super::socket::Socket;
 
 pub struct Browser {
     address: SocketAddr,
@@ -89,13 +90,9 @@ impl Browser {
             .unwrap()
     }
 
-    pub async fn send(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Vec<u8>,
-    ) -> Result<Answer, String> {
+    async fn connect(
+        &self,
+    ) -> Result<hyper::client::conn::http1::SendRequest<Full<Bytes>>, String> {
         let stream = TcpStream::connect(self.address)
             .await
             .map_err(|e| e.to_string())?;
@@ -105,12 +102,64 @@ impl Browser {
             .connect(name, stream)
             .await
             .map_err(|e| e.to_string())?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| e.to_string())?;
         tokio::spawn(async move {
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
+        Ok(sender)
+    }
+
+    /// A WebSocket, or the status with which it is refused.
+    pub async fn socket(&self, path: &str) -> Result<Socket, u16> {
+        self.socket_as(path, "kekkai-frames-1").await
+    }
+
+    pub async fn socket_as(&self, path: &str, protocol: &str) -> Result<Socket, u16> {
+        let mut sender = self.connect().await.unwrap();
+        let mut request = hyper::Request::get(path)
+            .header("host", "localhost")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-protocol", protocol)
+            .header("cookie", self.cookie_header());
+        if let Some(origin) = &self.origin {
+            request = request.header("origin", origin);
+        }
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        if response.status() != 101 {
+            return Err(response.status().as_u16());
+        }
+        assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
+        Ok(Socket::new(hyper::upgrade::on(response).await.unwrap()))
+    }
+
+    /// A researcher's screen.
+    pub async fn screen(&self) -> Result<Socket, u16> {
+        self.socket("/desktop/screen?w=640&h=400&scale=100").await
+    }
+
+    fn cookie_header(&self) -> String {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        cookies.join("; ")
+    }
+
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, String> {
+        let mut sender = self.connect().await?;
         let mut request = hyper::Request::builder()
             .method(method)
             .uri(path)
@@ -123,12 +172,7 @@ impl Browser {
             request = request.header("origin", origin);
         }
         if !self.cookies.is_empty() {
-            let cookies: Vec<String> = self
-                .cookies
-                .iter()
-                .map(|(k, v)| format!("{k}={v}"))
-                .collect();
-            request = request.header("cookie", cookies.join("; "));
+            request = request.header("cookie", self.cookie_header());
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let response = sender

@@ -4,10 +4,13 @@
 pub mod browser;
 pub mod pki;
 pub mod runs;
+pub mod screens;
 pub mod services;
+pub mod socket;
 pub mod ssh;
+pub mod vdi;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,8 @@ pub struct Stage {
     pub pki: Pki,
     pub config: Config,
     pub origin: String,
+    /// Of terminals, by name: one each.
+    identities: Mutex<BTreeMap<String, pki::Identity>>,
     stop: Option<oneshot::Sender<()>>,
     gateway: Option<tokio::task::JoinHandle<()>>,
 }
@@ -171,6 +176,7 @@ idle_connection_s = 2
             pki,
             config,
             origin,
+            identities: Mutex::default(),
             stop: None,
             gateway: None,
         };
@@ -227,9 +233,12 @@ idle_connection_s = 2
     }
 
     pub fn browser(&self, terminal: &str) -> Browser {
-        let identity = self.pki.terminal(terminal);
-        self.world.know_certificate(terminal, &identity);
-        Browser::new(self, Some(identity))
+        let mut identities = self.identities.lock().unwrap();
+        let identity = identities
+            .entry(terminal.to_owned())
+            .or_insert_with(|| self.pki.terminal(terminal));
+        self.world.know_certificate(terminal, identity);
+        Browser::new(self, Some(identity.duplicate()))
     }
 
     /// Enrols a person at a terminal of theirs, by page and ticket.
@@ -273,6 +282,45 @@ idle_connection_s = 2
             .call(&CreateEnrolment { person })
             .await
             .unwrap()
+    }
+
+    /// Both factors on the page of a terminal.
+    pub async fn sign_in(&self, browser: &mut Browser, person: &mut Person) -> browser::Answer {
+        let body = json!({"person": person.name});
+        let options = browser.post("/sign-in/begin", &body).await;
+        assert_eq!(options.status, 200, "{}", options.text);
+        let credential = person
+            .authenticator
+            .get(&options.json(), &self.origin)
+            .unwrap();
+        let code = person.next_code().await;
+        let body = json!({"person": person.name, "credential": credential, "token_code": code});
+        browser.post("/sign-in/finish", &body).await
+    }
+
+    /// Signs in and opens a desktop; gives its session.
+    pub async fn open_desktop(&self, browser: &mut Browser, person: &mut Person) -> String {
+        assert_eq!(self.sign_in(browser, person).await.status, 200);
+        let opened = browser
+            .post("/desktop/open", &json!({"agreement": null}))
+            .await;
+        assert_eq!(opened.status, 200, "{}", opened.text);
+        opened.json()["session"].as_str().unwrap().to_owned()
+    }
+
+    /// What the ledger says of screens: `attached`, the reasons of detachment, `watched`, `watch-ended`.
+    pub fn screen_events(&self) -> Vec<String> {
+        self.world
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::ScreenAttached { .. } => Some("attached".to_owned()),
+                Event::ScreenDetached { reason, .. } => Some(reason),
+                Event::SessionWatched { by, .. } => Some(format!("watched by {by}")),
+                Event::SessionWatchEnded { .. } => Some("watch-ended".to_owned()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Touches the authenticator on the page of a terminal.

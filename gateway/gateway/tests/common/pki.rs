@@ -61,6 +61,16 @@ pub struct Identity {
     pub spki: Digest,
 }
 
+impl Identity {
+    pub fn duplicate(&self) -> Self {
+        Self {
+            certificate: self.certificate.clone(),
+            key: self.key.clone_key(),
+            spki: self.spki,
+        }
+    }
+}
+
 pub struct Pki {
     pub services: Authority,
     pub terminals: Authority,

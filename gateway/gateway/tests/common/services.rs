@@ -14,7 +14,7 @@ use kekkai_analysis_api::{
 use kekkai_policy_api::{
     CloseSession, ConsoleMode, Decide, Decided, EndReason, Event, KnownPerson, KnownTerminal,
     LeaseState, LookUpPerson, LookUpTerminal, OpenSession, OpenedSession, Record, Recorded,
-    RenewLeases,
+    RenewLeases, View,
 };
 use kekkai_review_api::ListOutputs;
 use kekkai_service::Routes;
@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 
 use super::pki::{Identity, Pki};
 use super::runs::{self, Runs};
+use super::screens::{self, Screens};
 
 #[derive(Default)]
 struct State {
@@ -38,6 +39,7 @@ struct State {
     keys: HashMap<String, TerminalId>,
     queries: Vec<String>,
     runs: Runs,
+    screens: Screens,
 }
 
 pub struct World {
@@ -64,13 +66,22 @@ impl World {
             analysis_address: address(1),
             review_address: address(2),
         });
-        for (terminal, people) in [("t1", &[][..]), ("t2", &["kato"][..]), ("desk", &[][..])] {
+        let terminals = [
+            ("t1", TerminalClass::Console, &[][..]),
+            ("t2", TerminalClass::Console, &["kato"][..]),
+            ("desk", TerminalClass::Operator, &[][..]),
+            ("b1", TerminalClass::Browser, &[][..]),
+            ("b2", TerminalClass::Browser, &[][..]),
+            ("v1", TerminalClass::Vdi, &[][..]),
+            ("v2", TerminalClass::Vdi, &["kato"][..]),
+        ];
+        for (terminal, class, people) in terminals {
             let terminal = TerminalId::new(terminal).unwrap();
             world.lock().terminals.insert(
                 terminal.clone(),
                 KnownTerminal {
                     terminal,
-                    class: TerminalClass::Console,
+                    class,
                     people: people.iter().map(|p| PersonId::new(*p).unwrap()).collect(),
                     certificate_spki: None,
                 },
@@ -120,6 +131,11 @@ impl World {
         look(&mut self.lock().runs)
     }
 
+    /// Desktops at the analysis server.
+    pub fn screens<T>(&self, look: impl FnOnce(&mut Screens) -> T) -> T {
+        look(&mut self.lock().screens)
+    }
+
     pub fn know_key(&self, public_key: &str, terminal: &str) {
         let mut words = public_key.split_whitespace();
         let key = format!("{} {}", words.next().unwrap(), words.next().unwrap());
@@ -153,6 +169,8 @@ fn known(person: &PersonId) -> Option<KnownPerson> {
         "sato" => ("佐藤 花子", Lang::Ja, Role::Researcher),
         "kato" => ("Kato Taro", Lang::En, Role::Researcher),
         "ono" => ("小野 次郎", Lang::Ja, Role::Operator),
+        // An operator who is named in the project: the policy service refuses.
+        "ota" => ("Ota Ken", Lang::En, Role::Operator),
         "mori" => ("森 由紀", Lang::Ja, Role::Reviewer),
         name if name.starts_with("visitor") => ("Visitor", Lang::En, Role::Researcher),
         _ => return None,
@@ -204,6 +222,7 @@ fn policy(world: &Arc<World>) -> Router {
                 if call.person.as_str() == "kato" {
                     return Err(Refusal::new("not-on-roster", ""));
                 }
+                let class = state.terminals.get(&call.terminal).map(|t| t.class);
                 let session = SessionId::random().unwrap();
                 state.leases.insert(session.clone(), LeaseState::Live);
                 Ok(OpenedSession {
@@ -211,8 +230,12 @@ fn policy(world: &Arc<World>) -> Router {
                     agreement: call.agreement.unwrap_or(AgreementId::new("g1").unwrap()),
                     title: "糖尿病の研究".into(),
                     console: ConsoleMode::Statistics,
-                    class: TerminalClass::Console,
+                    class: class.unwrap(),
                     idle_limit_s: 600,
+                    desktop: match call.view {
+                        View::Console => None,
+                        View::Desktop => Some(state.screens.times),
+                    },
                 })
             }
         })
@@ -278,7 +301,7 @@ fn job(sql: &str) -> Job {
 fn analysis(world: &Arc<World>) -> Router {
     let w = || world.clone();
     let (end, start, wait, list) = (w(), w(), w(), w());
-    runs::routes(world, Routes::new())
+    screens::routes(world, runs::routes(world, Routes::new()))
         .call::<Launch, _, _>(|_, _| async move {
             Ok(Launched {
                 server: ServerId::new("a1").unwrap(),
