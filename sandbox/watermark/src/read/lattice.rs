@@ -13,10 +13,12 @@ pub(crate) const STEP_MAX: f64 = 340.0;
 /// Peaks of the autocorrelation that are tried as steps.
 const PEAKS_MAX: usize = 28;
 /// Lattices given back for one window.
-const LATTICES_MAX: usize = 4;
-/// A frequency counts at most this many times the middle one's power: stripes of a table repeat too, with
-/// all their power in few frequencies.
-const POWER_MAX: f32 = 12.0;
+const LATTICES_MAX: usize = 6;
+/// A frequency counts at most this many times the middle power of those as high: stripes of a table repeat
+/// too, with all their power in few frequencies.
+const POWER_MAX: f32 = 6.0;
+/// Bands of frequencies that are about as high.
+const BANDS: usize = 48;
 /// With less of the window lying over itself than this share, a step's correlation is not looked at.
 const OVERLAP_MIN: f32 = 0.12;
 
@@ -99,14 +101,7 @@ impl Correlation {
         };
         let mut power = cut(&signal.value, 0.0);
         power.transform(FftDirection::Forward);
-        let mut sizes: Vec<f32> = power.values.iter().map(Complex::norm_sqr).collect();
-        let middle = sizes.len() / 2;
-        let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
-        // Low frequencies, where the pattern is, are stronger than most.
-        let limit = *median * POWER_MAX * 4.0;
-        for value in &mut power.values {
-            *value = Complex::new(value.norm_sqr().min(limit), 0.0);
-        }
+        power.level();
         power.transform(FftDirection::Inverse);
         let mut overlap = cut(&signal.weight, 0.0);
         overlap.transform(FftDirection::Forward);
@@ -201,19 +196,19 @@ impl Correlation {
         )
     }
 
-    /// The highest value close to a step.
-    fn near(&self, step: Point) -> f32 {
+    /// The highest value close to a step; `None` if too little of the window lies over itself there.
+    fn near(&self, step: Point) -> Option<f32> {
         let (x, y) = (
             super::plane::floor(step.0 + 0.5),
             super::plane::floor(step.1 + 0.5),
         );
-        let mut best = 0.0_f32;
+        let mut best = f32::MIN;
         for dy in -2..=2 {
             for dx in -2..=2 {
                 best = best.max(self.at(x + dx, y + dy));
             }
         }
-        best
+        (self.at(x, y) != 0.0).then_some(best)
     }
 
     /// Two peaks as a lattice, if they are nearly as long and nearly at right angles, as a screen seen by a
@@ -231,10 +226,21 @@ impl Correlation {
         } else {
             (b, a)
         };
-        let sum = self.near((a.0 + b.0, a.1 + b.1)) + self.near((a.0 - b.0, a.1 - b.1));
-        let score = self.near(a).min(self.near(b)) * 2.0 + sum * 0.5;
+        // Of the lattice's other points, as many as the window shows; none may be missing, and a stripe's
+        // strength at one doesn't count for the others.
+        let others = [(1.0, 1.0), (1.0, -1.0), (2.0, 0.0), (0.0, 2.0), (2.0, 1.0), (1.0, 2.0), (2.0, -1.0), (1.0, -2.0)];
+        let (mut sum, mut count) = (0.0, 0.0);
+        let points = [(1.0, 0.0), (0.0, 1.0)].iter().chain(&others);
+        for (i, j) in points {
+            let point = (a.0 * i + b.0 * j, a.1 * i + b.1 * j);
+            if let Some(value) = self.near(point) {
+                sum += f64::from(value.max(0.0)).ln_1p();
+                count += 1.0;
+            }
+        }
+        let score = sum / f64::max(count, 3.0) * (1.0 - 0.3 / f64::max(count, 1.0));
         // The steps of a lattice's every second point repeat the pattern as well.
-        let score = f64::from(score) * (long_a * long_b).powf(-0.15);
+        let score = score * (long_a * long_b).powf(-0.05);
         Some(Lattice { a, b, score })
     }
 }
@@ -250,6 +256,38 @@ impl Grid {
         Self {
             width,
             values: vec![Complex::new(0.0, 0.0); width * height],
+        }
+    }
+
+    /// From a spectrum to its power, cut where it stands far above what is as high.
+    fn level(&mut self) {
+        let height = self.values.len() / self.width;
+        let width = self.width;
+        let band = |at: usize| {
+            let part = |i: usize, size: usize| i.min(size - i) as f32 * 2.0 / size as f32;
+            let high = part(at % width, width).hypot(part(at / width, height));
+            super::plane::nearest(f64::from(high * 0.7) * BANDS as f64).unwrap_or(0).min(BANDS - 1)
+        };
+        let mut bands = vec![Vec::new(); BANDS];
+        for (at, value) in self.values.iter().enumerate() {
+            if let Some(band) = bands.get_mut(band(at)) {
+                band.push(value.norm_sqr());
+            }
+        }
+        let limits: Vec<f32> = bands
+            .into_iter()
+            .map(|mut powers| {
+                let middle = powers.len() / 2;
+                if powers.is_empty() {
+                    return 0.0;
+                }
+                let (_, median, _) = powers.select_nth_unstable_by(middle, f32::total_cmp);
+                *median * POWER_MAX
+            })
+            .collect();
+        for (at, value) in self.values.iter_mut().enumerate() {
+            let limit = limits.get(band(at)).copied().unwrap_or(0.0);
+            *value = Complex::new(value.norm_sqr().min(limit), 0.0);
         }
     }
 

@@ -29,9 +29,15 @@ const VALUES_FEW: usize = 500_000;
 /// What of a window's diagonal the first disc's radius is.
 const DISC_SHARE: f64 = 0.4;
 /// A template that stands out less than this is none, in standard deviations of chance.
-const TEMPLATE_MIN: f32 = 3.6;
+const TEMPLATE_MIN: f32 = 4.0;
+/// One that stands out as much may be decoded before the map is refined.
+const TEMPLATE_CLEAR: f32 = 4.6;
 /// Ways to see the template that are decoded for one square.
 const WAYS_MAX: usize = 3;
+/// Starts of one kind that are followed.
+const FOLLOWED: usize = 6;
+/// From one scale to the next of upright pictures.
+const SCALE_STEP: f64 = 1.012;
 
 /// A picture: RGB, row by row.
 #[derive(Clone)]
@@ -105,7 +111,7 @@ pub fn read(picture: &Picture, _hints: &Hints) -> Result<Reading, NotFound> {
     };
     // What fills a photograph and what is a small part of it differ in scale.
     for by in [by, by * 2] {
-        if let Some(decoded) = search.at(&Signal::of(picture, by)) {
+        if let Some(decoded) = search.at(&Signal::of(picture, by), by) {
             return Ok(Reading {
                 mark: decoded.mark,
                 agreement: f64::from(decoded.agreement),
@@ -132,47 +138,69 @@ struct Search {
     lattices: usize,
 }
 
+/// Where a search may begin: a map that may hold in a disc.
+struct Start {
+    map: Homography,
+    disc: Disc,
+    /// How far the template stands out, in standard deviations of chance.
+    score: f32,
+}
+
 impl Search {
-    fn at(&mut self, signal: &Signal) -> Option<Decoded> {
-        let by = if signal.value.values.len() > VALUES_FEW { 2 } else { 1 };
-        let signal = &signal.reduced(by);
-        for window in windows(signal.value.width, signal.value.height) {
-            let centre = (
-                window.left as f64 + window.width as f64 / 2.0,
-                window.top as f64 + window.height as f64 / 2.0,
-            );
-            let disc = Disc {
-                centre,
-                radius: (window.width as f64).hypot(window.height as f64) * DISC_SHARE,
-            };
-            for Lattice { a, b, .. } in lattice::lattices(signal, window) {
-                self.lattices += 1;
+    /// First as screenshots are, then where something repeats, then upright at any scale.
+    fn at(&mut self, picture: &Signal, reduced: usize) -> Option<Decoded> {
+        let by = if picture.value.values.len() > VALUES_FEW { 2 } else { 1 };
+        let signal = &picture.reduced(by);
+        let exact = [1.0, 0.5, 2.0].map(|scale| scale / (reduced * by) as f64);
+        self.follow(signal, exact.iter().map(|scale| upright(signal, *scale)))
+            .or_else(|| {
+                let starts = windows(signal.value.width, signal.value.height)
+                    .into_iter()
+                    .flat_map(|window| repeating(signal, window))
+                    .collect::<Vec<_>>();
+                self.lattices += starts.len();
+                self.follow(signal, starts.into_iter())
+            })
+            .or_else(|| {
                 let period = PERIOD as f64;
-                let step = |p: Point| (p.0 / period, p.1 / period);
-                let map = Homography::affine(centre, step(a), step(b));
-                let found = track::grow(signal, map, disc, |square| self.word(square));
-                if found.is_some() {
-                    return found;
-                }
-            }
-        }
-        None
+                let scales = std::iter::successors(Some(lattice::STEP_MIN / period), |scale| {
+                    (scale * period < lattice::STEP_MAX).then_some(scale * SCALE_STEP)
+                });
+                self.follow(signal, scales.map(|scale| upright(signal, scale)))
+            })
     }
 
-    /// Decodes a square in each way in which the template is seen in it, as far as the bound allows.
-    fn word(&mut self, square: &Square) -> Option<Decoded> {
-        let mut ways = Vec::new();
-        for is_mirrored in [false, true] {
-            for turns in 0..4 {
-                let turned = square.turned(turns, is_mirrored);
-                for (begin, score) in turned.beginnings(2) {
-                    if score > TEMPLATE_MIN {
-                        ways.push((score, turned.cells(begin)));
-                    }
-                }
+    /// Looks at all starts, and follows the likeliest.
+    fn follow(
+        &mut self,
+        signal: &Signal,
+        starts: impl Iterator<Item = (Homography, Disc)>,
+    ) -> Option<Decoded> {
+        let mut likely = Vec::new();
+        for (map, disc) in starts {
+            let Some(square) = Square::laid(signal, &map, disc) else {
+                continue;
+            };
+            let mut ways = ways(&square);
+            let score = ways.first().map_or(0.0, |way| way.0);
+            ways.retain(|way| way.0 > TEMPLATE_CLEAR);
+            if let Some(found) = self.word(&ways) {
+                return Some(found);
             }
+            likely.push(Start { map, disc, score });
         }
-        ways.sort_by(|a, b| b.0.total_cmp(&a.0));
+        likely.sort_by(|a, b| b.score.total_cmp(&a.score));
+        likely.into_iter().take(FOLLOWED).find_map(|start| {
+            track::grow(signal, start.map, start.disc, |square| {
+                let mut ways = ways(square);
+                ways.retain(|way| way.0 > TEMPLATE_MIN);
+                self.word(&ways)
+            })
+        })
+    }
+
+    /// Decodes a square's cells in the likeliest ways to see the template in it, as far as the bound allows.
+    fn word(&mut self, ways: &[Way]) -> Option<Decoded> {
         ways.iter().take(WAYS_MAX).find_map(|(_, cells)| {
             if self.words == WORDS_MAX {
                 return None;
@@ -181,6 +209,52 @@ impl Search {
             code::decode(&pattern::data(cells))
         })
     }
+}
+
+/// How far the template stands out, in standard deviations of chance, and the cells' strengths.
+type Way = (f32, [f32; pattern::CELLS]);
+
+/// The ways to see the template in a square, likeliest first.
+fn ways(square: &Square) -> Vec<Way> {
+    let mut ways = Vec::new();
+    for is_mirrored in [false, true] {
+        for turns in 0..4 {
+            let turned = square.turned(turns, is_mirrored);
+            for (begin, score) in turned.beginnings(2) {
+                ways.push((score, turned.cells(begin)));
+            }
+        }
+    }
+    ways.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ways
+}
+
+/// A screen's picture of some scale, neither turned nor bent, seen around the signal's middle.
+fn upright(signal: &Signal, scale: f64) -> (Homography, Disc) {
+    let whole = track::everything(signal);
+    // What a scale is wrong by adds up from the middle.
+    let radius = whole.radius.min(PERIOD as f64 * scale * 2.0);
+    let map = Homography::affine(whole.centre, (scale, 0.0), (0.0, scale));
+    (map, Disc { radius, ..whole })
+}
+
+/// Where a window's signal repeats.
+fn repeating(signal: &Signal, window: Window) -> impl Iterator<Item = (Homography, Disc)> {
+    let (width, height) = (window.width as f64, window.height as f64);
+    let centre = (
+        window.left as f64 + width / 2.0,
+        window.top as f64 + height / 2.0,
+    );
+    lattice::lattices(signal, window)
+        .into_iter()
+        .map(move |Lattice { a, b, .. }| {
+            let period = PERIOD as f64;
+            let step = |p: Point| (p.0 / period, p.1 / period);
+            let map = Homography::affine(centre, step(a), step(b));
+            let long = a.0.hypot(a.1).max(b.0.hypot(b.1));
+            let radius = (width.hypot(height) * DISC_SHARE).max(long);
+            (map, Disc { centre, radius })
+        })
 }
 
 /// The whole, its middle, and its parts: what a camera bends repeats better in a part.
