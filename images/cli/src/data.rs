@@ -54,7 +54,7 @@ impl From<Format> for SampleFormat {
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn bar(length: u64, unit: &str) -> ProgressBar {
+pub(crate) fn bar(length: u64, unit: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {

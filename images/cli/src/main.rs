@@ -5,6 +5,7 @@ mod data;
 mod demo;
 mod doctor;
 mod ledger;
+mod recording;
 mod reference;
 mod release;
 mod tool;
@@ -54,6 +55,9 @@ enum Command {
     /// The ledger: verify, show, export.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Recordings of screens: make the auditors' key, list, verify, export.
+    #[command(subcommand)]
+    Recording(recording::Recording),
     /// Releases: verify.
     #[command(subcommand)]
     Release(release::Release),
@@ -111,6 +115,7 @@ async fn run(command: Command, lang: Lang) -> Outcome {
         Command::Reference(reference) => reference::run(reference, lang).await,
         Command::Status(connect) => admin::status(&connect, lang).await,
         Command::Ledger(ledger) => ledger::run(ledger, lang),
+        Command::Recording(recording) => recording::run(recording, lang),
         Command::Release(release) => release::run(release, lang),
         Command::Tool(tool) => tool::run(tool, lang).await,
         Command::Demo(demo) => demo::run(demo, lang).await,

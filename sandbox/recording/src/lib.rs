@@ -81,6 +81,7 @@ pub use export::{FRAME_MS_MIN, Filmed, film, png};
 pub use header::{FORMAT, HEADER_BYTES_MAX, Header};
 pub use key::{AuditorKey, KeyError, Recipient};
 pub use list::{EXTENSION, Listed, list};
+pub use part::header_of;
 pub use player::Player;
 pub use recorder::{Limits, Reached, Recorder};
 pub use sync::SYNC_INTERVAL;

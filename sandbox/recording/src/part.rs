@@ -142,6 +142,14 @@ impl Part {
     }
 }
 
+/// What a file says of itself.
+///
+/// # Errors
+/// It can't be read, or is none of a recording.
+pub fn header_of(path: &Path) -> Result<Header, Fault> {
+    Part::open(path).map(|part| part.header)
+}
+
 /// The parts of one recording, in order, from the first: as many as were named.
 pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, Fault> {
     let opened: Result<Vec<Part>, Fault> = paths.iter().map(|path| Part::open(path)).collect();

@@ -55,7 +55,7 @@ pub struct Report {
     pub keyframes: u64,
     /// Bytes of all files.
     pub bytes: u64,
-    /// The last link.
+    /// The last chunk's link; before the first, the digest of the line.
     pub head: Digest,
     /// How it ends.
     pub end: End,
@@ -99,7 +99,8 @@ pub fn verify(
             end: End::Unfinished,
             after_ledger: None,
         },
-        screen: key.map(Screen::new).transpose()?,
+        link: first.digest,
+        screen: key.map(Screen::new),
     };
     for (index, part) in parts.iter().enumerate() {
         let is_last = index + 1 == parts.len();
@@ -111,6 +112,8 @@ pub fn verify(
 struct Walk<'a> {
     expected: &'a Expected,
     report: Report,
+    /// The link before the next chunk.
+    link: Digest,
     screen: Option<Screen<'a>>,
 }
 
@@ -131,7 +134,7 @@ impl Walk<'_> {
         if let Some(screen) = &mut self.screen {
             screen.enter(part)?;
         }
-        self.report.head = part.digest;
+        self.link = part.digest;
         let mut offset = part.start();
         loop {
             let number = self.report.chunks;
@@ -169,7 +172,7 @@ impl Walk<'_> {
         if head.at < last {
             return Err(Fault::BackInTime(place()));
         }
-        let before = self.report.head;
+        let before = self.link;
         let (body, stored) = part.body(chunk)?;
         let computed = link(&before, &head, &body);
         if computed != stored {
@@ -179,6 +182,7 @@ impl Walk<'_> {
             screen.show(part, chunk, &before, &body, &place)?;
         }
         self.report.chunks = number.saturating_add(1);
+        self.link = computed;
         self.report.head = computed;
         self.report.span = Some((from, head.at));
         match head.kind {
@@ -222,14 +226,13 @@ struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    #[allow(clippy::unnecessary_wraps, reason = "used with transpose")]
-    fn new(key: &'a AuditorKey) -> Result<Self, Fault> {
-        Ok(Self {
+    fn new(key: &'a AuditorKey) -> Self {
+        Self {
             key,
             cipher: None,
             stream: Decompressor::new(),
             canvas: None,
-        })
+        }
     }
 
     fn enter(&mut self, part: &Part) -> Result<(), Fault> {
