@@ -17,6 +17,20 @@ impl Homography {
         ])
     }
 
+    /// The map that brings four places exactly to four others.
+    pub(crate) fn through(from: [Point; 4], to: [Point; 4]) -> Option<Self> {
+        let mut rows = [[0.0; 9]; 8];
+        let pairs = from.iter().zip(&to);
+        for (two, ((x, y), (u, v))) in rows.chunks_exact_mut(2).zip(pairs) {
+            if let [across, down] = two {
+                *across = [*x, *y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, *u];
+                *down = [0.0, 0.0, 0.0, *x, *y, 1.0, -v * x, -v * y, *v];
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = solve(rows)?;
+        Some(Self([[a, b, c], [d, e, f], [g, h, 1.0]]))
+    }
+
     /// Where a place comes to lie; `None` on or beyond the horizon.
     pub(crate) fn map(&self, (x, y): Point) -> Option<Point> {
         let [u, v, w] = self.0.map(|[a, b, c]| a * x + b * y + c);

@@ -22,6 +22,8 @@ const WORDS_MAX: u32 = 256;
 
 /// Pixels of a picture that is looked at as it is; a larger one is reduced.
 const PIXELS_MAX: usize = 2_600_000;
+/// The longest side of a screen that is straightened, in pixels.
+const SIDE_MAX: f64 = 12_000.0;
 /// The smallest side of a picture, in pixels.
 const SIDE_MIN: usize = 96;
 /// Signals of fewer values than this are not reduced for the search.
@@ -52,6 +54,28 @@ impl Picture {
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Option<Self> {
         let bytes = width.checked_mul(height)?.checked_mul(3)?;
         (rgb.len() == bytes).then_some(Self { width, height, rgb })
+    }
+
+    /// The colour between four pixels; black outside.
+    fn between(&self, x: f64, y: f64) -> [u8; 3] {
+        let (left, top) = (x.floor(), y.floor());
+        let (s, t) = (x - left, y - top);
+        let mut sum = [0.0; 3];
+        for (dx, dy, share) in [
+            (0.0, 0.0, (1.0 - s) * (1.0 - t)),
+            (1.0, 0.0, s * (1.0 - t)),
+            (0.0, 1.0, (1.0 - s) * t),
+            (1.0, 1.0, s * t),
+        ] {
+            let place = plane::nearest(left + dx).zip(plane::nearest(top + dy));
+            let pixel = place
+                .filter(|(x, y)| *x < self.width && *y < self.height)
+                .and_then(|(x, y)| self.rgb.get((y * self.width + x) * 3..)?.first_chunk::<3>());
+            for (sum, value) in sum.iter_mut().zip(pixel.unwrap_or(&[0; 3])) {
+                *sum += share * f64::from(*value);
+            }
+        }
+        sum.map(plane::level)
     }
 }
 
@@ -87,6 +111,9 @@ pub enum NotFound {
         /// In pixels.
         height: usize,
     },
+    /// The hint's corners make no quadrilateral, or a smaller one.
+    #[error("the corners make no quadrilateral of at least {SIDE_MIN} x {SIDE_MIN} pixels")]
+    Corners,
     /// No pattern repeats in it.
     #[error("no repeating pattern was found")]
     NoPattern,
@@ -96,7 +123,48 @@ pub enum NotFound {
 }
 
 /// Looks for a mark.
-pub fn read(picture: &Picture, _hints: &Hints) -> Result<Reading, NotFound> {
+pub fn read(picture: &Picture, hints: &Hints) -> Result<Reading, NotFound> {
+    let flat = match hints.corners {
+        Some(corners) => &straightened(picture, corners).ok_or(NotFound::Corners)?,
+        None => picture,
+    };
+    find(flat)
+}
+
+/// What lies between four corners, as a rectangle about as large. A screen's proportions are not known, so
+/// it may come out stretched: a lattice's steps need not be equally long.
+fn straightened(picture: &Picture, corners: [Point; 4]) -> Option<Picture> {
+    let [a, b, c, d] = corners;
+    let apart = |p: Point, q: Point| (p.0 - q.0).hypot(p.1 - q.1);
+    let (width, height) = (
+        apart(a, b).max(apart(d, c)).round(),
+        apart(a, d).max(apart(b, c)).round(),
+    );
+    // Going around, each corner turns the same way.
+    let turn = |p: Point, q: Point, r: Point| {
+        (q.0 - p.0) * (r.1 - q.1) - (q.1 - p.1) * (r.0 - q.0)
+    };
+    let is_convex = [turn(a, b, c), turn(b, c, d), turn(c, d, a), turn(d, a, b)]
+        .iter()
+        .all(|turn| *turn > 0.0);
+    let sides = SIDE_MIN as f64..=SIDE_MAX;
+    if !is_convex || !sides.contains(&width) || !sides.contains(&height) {
+        return None;
+    }
+    let places = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)];
+    let map = Homography::through(places, corners)?;
+    let (width, height) = (plane::nearest(width)?, plane::nearest(height)?);
+    let mut rgb = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let at = map.map((x as f64 + 0.5, y as f64 + 0.5));
+            rgb.extend(at.map_or([0; 3], |(x, y)| picture.between(x - 0.5, y - 0.5)));
+        }
+    }
+    Picture::new(width, height, rgb)
+}
+
+fn find(picture: &Picture) -> Result<Reading, NotFound> {
     let Picture { width, height, .. } = *picture;
     if width < SIDE_MIN || height < SIDE_MIN {
         return Err(NotFound::TooSmall { width, height });

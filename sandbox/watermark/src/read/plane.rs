@@ -60,6 +60,16 @@ pub(crate) fn floor(x: f64) -> i64 {
     x.floor() as i64
 }
 
+/// A channel's value as a byte.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to a byte"
+)]
+pub(crate) fn level(x: f64) -> u8 {
+    x.round().clamp(0.0, 255.0) as u8
+}
+
 /// The index of the grid's point nearest to `x`, if it is not before the first.
 pub(crate) fn nearest(x: f64) -> Option<usize> {
     usize::try_from(floor(x + 0.5)).ok()
