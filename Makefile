@@ -19,7 +19,8 @@ DEMO_PACKAGES := gcc make pkg-config libtss2-dev libtss2-tcti-swtpm0 swtpm swtpm
 # What the tests need besides: real clients and peers.
 TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-sftp-server chromium chromium-driver \
   libnss3-tools libssl-dev openssl tpm2-tools fonts-ipaexfont-gothic \
-  clang lld wasi-libc libclang-rt-14-dev-wasm32 util-linux
+  clang lld wasi-libc libclang-rt-14-dev-wasm32 util-linux \
+  xvfb xdotool
 # What figures are compared with.
 BENCH_PACKAGES := bubblewrap
 

@@ -220,7 +220,7 @@ impl App {
             self.ask_name();
             return;
         };
-        let found = guard::findings();
+        let found = guard::findings(self.config.kiosk);
         if !found.is_empty() {
             self.stop_for(&found);
             return;
@@ -333,11 +333,11 @@ impl App {
         let Some(line) = self.link.as_ref().map(|link| link.commands.downgrade()) else {
             return;
         };
-        let proxy = self.proxy.clone();
+        let (proxy, is_kiosk) = (self.proxy.clone(), self.config.kiosk);
         self.runtime.spawn(async move {
             loop {
                 tokio::time::sleep(GUARD_INTERVAL).await;
-                let found = tokio::task::spawn_blocking(guard::findings).await;
+                let found = tokio::task::spawn_blocking(move || guard::findings(is_kiosk)).await;
                 if line.upgrade().is_none() {
                     return;
                 }

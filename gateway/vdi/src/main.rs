@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         }
     };
     let lang = config.lang;
-    let found = guard::findings();
+    let found = guard::findings(config.kiosk);
     for finding in &found {
         eprintln!("kekkai-vdi: {}", finding.text(lang));
     }

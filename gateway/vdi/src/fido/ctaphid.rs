@@ -13,6 +13,8 @@ pub const MESSAGE_BYTES_MAX: usize = INITIAL_BYTES + 128 * CONTINUATION_BYTES;
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// From asking to answering, a person's search for the right finger included.
 const ANSWER_MAX: Duration = Duration::from_secs(90);
+/// From giving up to the device's agreement.
+const CANCELLED_MAX: Duration = Duration::from_secs(1);
 /// Reports of other channels and stale messages that are passed over before the device counts as broken.
 const STRAY_REPORTS_MAX: usize = 1024;
 
@@ -255,14 +257,17 @@ impl Channel {
         Err(FidoError::Protocol("it answers on other channels"))
     }
 
-    /// Tells the device that nobody waits for its answer any more.
+    /// Tells the device that nobody waits for its answer any more, and takes the answer that it then gives,
+    /// so that whoever opens the device next doesn't find it.
     pub async fn cancel(&mut self) {
-        if let Ok(all) = reports(self.number, command::CANCEL, &[]) {
-            for report in all {
-                // A device that is gone waits for nobody.
-                let _ = self.reports.write(&report).await;
+        let cancelled = async {
+            for report in reports(self.number, command::CANCEL, &[])? {
+                self.reports.write(&report).await?;
             }
-        }
+            self.answer(|_| {}).await
+        };
+        // A device that is gone waits for nobody.
+        let _ = timeout(CANCELLED_MAX, cancelled).await;
     }
 }
 

@@ -43,6 +43,11 @@ impl Environment {
         }
     }
 
+    /// A Wayland compositor shows the window: winit takes it before X.
+    pub fn has_wayland(&self) -> bool {
+        self.wayland.is_some()
+    }
+
     /// An X server is, or may be, what shows the window.
     pub fn has_x11(&self) -> bool {
         self.display.is_some()

@@ -2,12 +2,14 @@
 //!
 //! It is a deterrent and a help against mistakes, not a boundary: whoever owns the machine can hide a
 //! recorder, and a camera needs none. What it can't know: recorders of other accounts, screen casts through
-//! a Wayland compositor's own protocols or `xdg-desktop-portal`, hypervisors, capture cards. The on-site
+//! `xdg-desktop-portal`, hypervisors, capture cards. The on-site
 //! terminal's image is the display class where there is nobody to look for.
 
 mod environment;
 #[cfg(target_os = "linux")]
 mod processes;
+#[cfg(all(unix, not(target_os = "macos")))]
+mod wayland;
 #[cfg(all(unix, not(target_os = "macos")))]
 mod x11;
 
@@ -28,6 +30,8 @@ pub enum Finding {
     Recording,
     /// A program that records or shares screens runs under this account.
     Recorder(String),
+    /// The compositor of a kiosk offers a capture protocol.
+    CaptureOffered(String),
     /// The display can't be asked.
     Unknown(String),
 }
@@ -70,6 +74,13 @@ impl Finding {
                     "a program that records or shares the screen is running; end it first",
                 )
             ),
+            Self::CaptureOffered(protocol) => format!(
+                "{} ({protocol})",
+                lang.pick(
+                    "この端末の画面は撮影のプロトコルを提供しています。運用担当者に知らせてください。",
+                    "this terminal's compositor offers a capture protocol; tell the operator",
+                )
+            ),
             Self::Unknown(why) => format!(
                 "{} ({why})",
                 lang.pick("画面の状態を確認できません。", "the display can't be asked")
@@ -78,16 +89,23 @@ impl Finding {
     }
 }
 
-/// Everything that was found; nothing: go on.
-pub fn findings() -> Vec<Finding> {
+/// Everything that was found; nothing: go on. A kiosk's compositor is held to what the image promises: on
+/// other desktops the operator accepted what its programs can do to each other.
+pub fn findings(is_kiosk: bool) -> Vec<Finding> {
     let environment = Environment::of_process();
     let mut findings = environment.findings();
     #[cfg(target_os = "linux")]
     findings.extend(processes::findings());
     // A remote display is not even called.
     #[cfg(all(unix, not(target_os = "macos")))]
-    if findings.is_empty() && environment.has_x11() {
-        findings.extend(x11::findings());
+    if findings.is_empty() {
+        if environment.has_wayland() {
+            findings.extend(wayland::findings(is_kiosk));
+        } else if environment.has_x11() {
+            findings.extend(x11::findings());
+        }
     }
+    #[cfg(any(not(unix), target_os = "macos"))]
+    let _ = is_kiosk;
     findings
 }

@@ -215,7 +215,6 @@ impl Handler for Door {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        self.hear(format!("user {user}"));
         if key.public_key.key_data() != self.shared.terminal.key_data() {
             self.hear("another terminal");
             return Ok(Auth::reject());

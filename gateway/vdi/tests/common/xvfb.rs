@@ -9,8 +9,8 @@ use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, Window};
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-pub const WIDTH: u16 = 1000;
-pub const HEIGHT: u16 = 700;
+pub const WIDTH: u16 = 1400;
+pub const HEIGHT: u16 = 900;
 
 pub struct Display {
     server: Child,
