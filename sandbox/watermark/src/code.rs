@@ -2,7 +2,7 @@
 //!
 //! The word is the mark and 32 bits of a hash of it. It is written with the tail-biting convolutional code
 //! of rate 1/3 and constraint length 7 (generators 133, 171, 165 octal, free distance 15), which a Viterbi
-//! decoder reads from measured strengths, so that a fifth of all signs may be wrong.
+//! decoder reads from measured strengths: a seventh of the signs may be unseen, and some others wrong.
 //!
 //! A decoder always finds some word. That an unmarked picture's is not taken for a mark rests on the hash
 //! alone: whatever the picture, the 32 bits fit by chance once in 2^32 words.
@@ -147,4 +147,88 @@ pub(crate) fn likeliest_word(strengths: &[f32; SIGNS]) -> u64 {
         state = state >> 1 | usize::from(better >> state & 1 == 1) << 5;
     }
     word
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn strengths(mark: Mark) -> [f32; SIGNS] {
+        encode(mark).map(|sign| if sign { 1.0 } else { -1.0 })
+    }
+
+    /// Numbers between -1 and 1 that a seed gives.
+    fn noise(seed: u64) -> [f32; SIGNS] {
+        let digest = |i: usize| -> [u8; 32] {
+            Sha256::new()
+                .chain_update(seed.to_be_bytes())
+                .chain_update(i.to_be_bytes())
+                .finalize()
+                .into()
+        };
+        let mut bytes = (0..).flat_map(digest);
+        [0.0; SIGNS].map(|_: f32| f32::from(bytes.next().unwrap_or(0)) / 127.5 - 1.0)
+    }
+
+    proptest! {
+        #[test]
+        fn mark_is_read_with_a_seventh_of_its_signs_unknown_and_some_wrong(number: u32, seed: u64) {
+            let mark = Mark::new(number);
+            let mut seen = strengths(mark);
+            for (sign, chance) in seen.iter_mut().zip(noise(seed)) {
+                if chance < -0.95 {
+                    *sign = -*sign;
+                } else if chance > 0.7 {
+                    *sign = 0.0;
+                }
+            }
+            prop_assert_eq!(decode(&seen).map(|found| found.mark), Some(mark));
+        }
+
+        #[test]
+        fn two_marks_differ_in_at_least_fifteen_signs(a: u32, b: u32, bit in 0..32_u32) {
+            for b in [b, a ^ 1 << bit] {
+                let differing = encode(Mark::new(a))
+                    .iter()
+                    .zip(encode(Mark::new(b)))
+                    .filter(|(x, y)| **x != *y)
+                    .count();
+                prop_assert!(a == b || differing >= 15, "{a:08x} {b:08x}: {differing}");
+            }
+        }
+    }
+
+    /// What the bound on false positives rests on: of words that come from no mark, one in 2^n fits the
+    /// first n bits of its check. Counted for n = 1, 4, 8 and 12; n = 32 follows in the same way.
+    #[test]
+    fn words_of_noise_fit_their_check_as_often_as_chance_says() {
+        const WORDS: u32 = 40_000;
+        let mut fits = [(1, 0_u32), (4, 0), (8, 0), (12, 0), (32, 0)];
+        for seed in 0..WORDS {
+            let found = likeliest_word(&noise(u64::from(seed)));
+            let mark = Mark::new(u32::try_from(found >> CHECK_BITS).unwrap_or(0));
+            let differing = (found ^ word(mark)) << 32;
+            for (bits, count) in &mut fits {
+                *count += u32::from(differing.leading_zeros() >= *bits);
+            }
+        }
+        for (bits, count) in fits {
+            let expected = f64::from(WORDS) / f64::from(bits).exp2();
+            let off = (f64::from(count) - expected).abs();
+            println!("{bits} bits: {count} of {WORDS} words fit, {expected:.2} expected");
+            assert!(
+                off <= 5.0 * expected.sqrt() + 1e-3,
+                "{bits} bits: {count}, {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_seen_is_no_mark() {
+        assert_eq!(decode(&[0.0; SIGNS]), None);
+        assert_eq!(decode(&[1.0; SIGNS]), None);
+        assert_eq!(decode(&[-1.0; SIGNS]), None);
+    }
 }

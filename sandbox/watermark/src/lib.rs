@@ -1,8 +1,5 @@
 //! Marks on every screen: one that people read, one that only the reader finds.
 
-#[cfg(test)]
-use proptest as _;
-
 mod code;
 mod mark;
 mod pattern;
@@ -11,5 +8,5 @@ mod visible;
 mod watermark;
 
 pub use mark::{Mark, MarkError};
-pub use read::{Hints, NotFound, Picture, Reading, read};
+pub use read::{FALSE_POSITIVE_MAX, Hints, NotFound, Picture, Reading, read};
 pub use watermark::{Rect, Watermark};

@@ -90,3 +90,57 @@ pub(crate) fn data(cells: &[f32; CELLS]) -> [f32; SIGNS] {
     }
     data
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cell_belongs_to_the_template_or_to_one_sign() {
+        let mut seen = [0; CELLS];
+        for (cell, _) in LAYOUT.template.iter().chain(&LAYOUT.data) {
+            if let Some(count) = seen.get_mut(*cell) {
+                *count += 1;
+            }
+        }
+        assert_eq!(seen, [1; CELLS]);
+        assert_eq!(LAYOUT.data.len(), SIGNS);
+    }
+
+    #[test]
+    fn signs_come_back_from_their_cells() {
+        for number in [0, 1, 0xdead_beef, u32::MAX] {
+            let mark = Mark::new(number);
+            let strengths = cells(mark).map(|sign| if sign { 1.0 } else { -1.0 });
+            assert_eq!(data(&strengths).map(|sign| sign > 0.0), code::encode(mark));
+        }
+    }
+
+    #[test]
+    fn about_half_of_the_cells_are_plus() {
+        for number in [0, 1, 0x5555_5555, u32::MAX] {
+            let plus = cells(Mark::new(number))
+                .iter()
+                .filter(|sign| **sign)
+                .count();
+            assert!((96..=160).contains(&plus), "{number:08x}: {plus}");
+        }
+    }
+
+    /// Layouts are forever: a picture of years ago is to be read.
+    #[test]
+    fn pattern_of_a_mark_stays_the_same() {
+        let signs: String = cells(Mark::new(0x00c0_ffee))
+            .iter()
+            .map(|sign| if *sign { '+' } else { '-' })
+            .collect();
+        assert_eq!(hex(&Sha256::digest(signs)), PATTERN_OF_00C0FFEE);
+    }
+
+    const PATTERN_OF_00C0FFEE: &str =
+        "671a48e1c551ac42a0911a8087b0a286278e95cfbf6505060b05cd9b4822697f";
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

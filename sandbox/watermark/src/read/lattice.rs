@@ -228,7 +228,16 @@ impl Correlation {
         };
         // Of the lattice's other points, as many as the window shows; none may be missing, and a stripe's
         // strength at one doesn't count for the others.
-        let others = [(1.0, 1.0), (1.0, -1.0), (2.0, 0.0), (0.0, 2.0), (2.0, 1.0), (1.0, 2.0), (2.0, -1.0), (1.0, -2.0)];
+        let others = [
+            (1.0, 1.0),
+            (1.0, -1.0),
+            (2.0, 0.0),
+            (0.0, 2.0),
+            (2.0, 1.0),
+            (1.0, 2.0),
+            (2.0, -1.0),
+            (1.0, -2.0),
+        ];
         let (mut sum, mut count) = (0.0, 0.0);
         let points = [(1.0, 0.0), (0.0, 1.0)].iter().chain(&others);
         for (i, j) in points {
@@ -266,7 +275,9 @@ impl Grid {
         let band = |at: usize| {
             let part = |i: usize, size: usize| i.min(size - i) as f32 * 2.0 / size as f32;
             let high = part(at % width, width).hypot(part(at / width, height));
-            super::plane::nearest(f64::from(high * 0.7) * BANDS as f64).unwrap_or(0).min(BANDS - 1)
+            super::plane::nearest(f64::from(high * 0.7) * BANDS as f64)
+                .unwrap_or(0)
+                .min(BANDS - 1)
         };
         let mut bands = vec![Vec::new(); BANDS];
         for (at, value) in self.values.iter().enumerate() {

@@ -20,6 +20,10 @@ use crate::pattern::{self, PERIOD};
 /// gives a mark.
 const WORDS_MAX: u32 = 256;
 
+/// The probability that a picture without a mark gives one, at most: 6 x 10^-8. Each decoded word's check
+/// fits by chance once in 2^32, whatever the picture, and no more than 256 words are decoded.
+pub const FALSE_POSITIVE_MAX: f64 = WORDS_MAX as f64 / (1_u64 << CHECK_BITS) as f64;
+
 /// Pixels of a picture that is looked at as it is; a larger one is reduced.
 const PIXELS_MAX: usize = 2_600_000;
 /// The longest side of a screen that is straightened, in pixels.
@@ -141,9 +145,7 @@ fn straightened(picture: &Picture, corners: [Point; 4]) -> Option<Picture> {
         apart(a, d).max(apart(b, c)).round(),
     );
     // Going around, each corner turns the same way.
-    let turn = |p: Point, q: Point, r: Point| {
-        (q.0 - p.0) * (r.1 - q.1) - (q.1 - p.1) * (r.0 - q.0)
-    };
+    let turn = |p: Point, q: Point, r: Point| (q.0 - p.0) * (r.1 - q.1) - (q.1 - p.1) * (r.0 - q.0);
     let is_convex = [turn(a, b, c), turn(b, c, d), turn(c, d, a), turn(d, a, b)]
         .iter()
         .all(|turn| *turn > 0.0);
@@ -183,7 +185,7 @@ fn find(picture: &Picture) -> Result<Reading, NotFound> {
             return Ok(Reading {
                 mark: decoded.mark,
                 agreement: f64::from(decoded.agreement),
-                false_positive: false_positive_max(),
+                false_positive: FALSE_POSITIVE_MAX,
             });
         }
     }
@@ -192,12 +194,6 @@ fn find(picture: &Picture) -> Result<Reading, NotFound> {
     } else {
         NotFound::Unreadable
     })
-}
-
-/// The probability that a picture without a mark gives one, at most: each decoded word's check fits by
-/// chance once in 2^32, whatever the picture.
-fn false_positive_max() -> f64 {
-    f64::from(WORDS_MAX) / f64::from(CHECK_BITS).exp2()
 }
 
 /// One picture's search, and what it has used of its bounds.
@@ -217,7 +213,11 @@ struct Start {
 impl Search {
     /// First as screenshots are, then where something repeats, then upright at any scale.
     fn at(&mut self, picture: &Signal, reduced: usize) -> Option<Decoded> {
-        let by = if picture.value.values.len() > VALUES_FEW { 2 } else { 1 };
+        let by = if picture.value.values.len() > VALUES_FEW {
+            2
+        } else {
+            1
+        };
         let signal = &picture.reduced(by);
         let exact = [1.0, 0.5, 2.0].map(|scale| scale / (reduced * by) as f64);
         self.follow(signal, exact.iter().map(|scale| upright(signal, *scale)))
@@ -348,4 +348,3 @@ fn windows(width: usize, height: usize) -> Vec<Window> {
         part(2, 2, 4),
     ]
 }
-

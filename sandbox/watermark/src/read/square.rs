@@ -149,7 +149,10 @@ impl Square {
             if best.len() == count {
                 break;
             }
-            if best.iter().all(|((u, v), _)| apart(at.0, *u) || apart(at.1, *v)) {
+            if best
+                .iter()
+                .all(|((u, v), _)| apart(at.0, *u) || apart(at.1, *v))
+            {
                 best.push((at, score));
             }
         }
@@ -200,7 +203,10 @@ fn bin_of((x, y): Point) -> usize {
 /// The mean of `size` x `size` bins to the right and below, around the square's edges, without that of all.
 fn around(bins: &[f32], size: usize) -> Vec<f32> {
     let mean = bins.iter().sum::<f32>() / bins.len().max(1) as f32;
-    let at = |x: usize, y: usize| bins.get(y % BINS * BINS + x % BINS).map_or(0.0, |bin| bin - mean);
+    let at = |x: usize, y: usize| {
+        bins.get(y % BINS * BINS + x % BINS)
+            .map_or(0.0, |bin| bin - mean)
+    };
     // An odd size is centred.
     let back = if size % 2 == 1 { BINS - size / 2 } else { 0 };
     let mut out = Vec::with_capacity(bins.len());
