@@ -22,13 +22,15 @@ pub(crate) fn rows(plane: &[u8], width: usize) -> impl Iterator<Item = (u8, Vec<
     })
 }
 
-/// How many bits a filtered row needs, roughly: small values, of either sign, need few.
+/// How many bits a filtered row needs, roughly: none where the prediction was right, and else more the
+/// further off it was.
 pub(crate) fn cost(filtered: &[u8]) -> usize {
     filtered
         .iter()
         .map(|value| {
             let size = value.cast_signed().unsigned_abs();
-            (2 * (u8::BITS - size.leading_zeros())) as usize
+            let bits = (u8::BITS - size.leading_zeros()) as usize;
+            if bits == 0 { 0 } else { 4 + bits }
         })
         .sum()
 }

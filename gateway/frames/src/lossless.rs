@@ -59,7 +59,6 @@ pub fn encode_over(
 ) -> Result<(Codec, Bytes), TileError> {
     check_pixels(rgba, width, height)?;
     check_pixels(there, width, height)?;
-    let (plain_cost, plain) = Plan::cheapest(rgba, usize::from(width));
     let change: Zeroizing<Vec<u8>> = Zeroizing::new(
         rgba.iter()
             .zip(there)
@@ -67,8 +66,14 @@ pub fn encode_over(
             .collect(),
     );
     let (change_cost, over) = Plan::cheapest(&change, usize::from(width));
+    let difference = |over: Plan| (Codec::Difference, Bytes::from(over.write()));
+    // Under a bit a pixel there is little to win by looking further, and after a scroll most tiles are so.
+    if change_cost < usize::from(width) * usize::from(height) {
+        return Ok(difference(over));
+    }
+    let (plain_cost, plain) = Plan::cheapest(rgba, usize::from(width));
     Ok(match change_cost < plain_cost {
-        true => (Codec::Difference, Bytes::from(over.write())),
+        true => difference(over),
         false => (Codec::Lossless, Bytes::from(plain.write())),
     })
 }
@@ -91,18 +96,23 @@ enum Plan {
 impl Plan {
     /// The form that deflate is thought to make shortest, and how many bits that is.
     fn cheapest(rgba: &[u8], width: usize) -> (usize, Self) {
-        let palette = match Palette::of(rgba, width) {
-            Some(palette) if palette.colours.len() == 1 => return (24, Self::Solid(palette)),
-            palette => palette.map(|palette| (palette.cost(), palette)),
+        let planes = |rgba| {
+            let planes = Planes::of(rgba, width);
+            (planes.cost(), planes)
         };
-        let planes = Planes::of(rgba, width);
-        let planes_cost = planes.cost();
-        match palette {
-            Some((cost, palette)) if cost <= planes_cost => (cost, Self::Palette(palette)),
-            _ => match planes.filtered_cost() {
-                cost if cost < planes_cost => (cost, Self::Filtered(planes)),
-                _ => (planes_cost, Self::Planes(planes)),
+        match Palette::of(rgba, width) {
+            Some(palette) if palette.colours.len() == 1 => (24, Self::Solid(palette)),
+            Some(palette) => match (palette.cost(), planes(rgba)) {
+                (cost, (planes_cost, _)) if cost <= planes_cost => (cost, Self::Palette(palette)),
+                (_, (cost, planes)) => (cost, Self::Planes(planes)),
             },
+            None => {
+                let (cost, planes) = planes(rgba);
+                match planes.filtered_cost() {
+                    filtered if filtered < cost => (filtered, Self::Filtered(planes)),
+                    _ => (cost, Self::Planes(planes)),
+                }
+            }
         }
     }
 
@@ -211,14 +221,24 @@ fn join(green: &[u8], red: &[u8], blue: &[u8]) -> Vec<u8> {
 /// How much deflate makes of rows of values, in bits, roughly: what is as its left or upper neighbour is
 /// nearly free.
 fn cost_of(values: &[u8], width: usize, bits: u8) -> usize {
-    let above = std::iter::repeat_n(&0, width).chain(values);
-    let left = std::iter::once(&0).chain(values);
-    let new = values
-        .iter()
-        .zip(above)
-        .zip(left)
-        .filter(|((value, above), left)| value != above && value != left)
-        .count();
+    let mut new = 0;
+    let mut above: &[u8] = &[];
+    for row in values.chunks_exact(width) {
+        let is_new = |pair: &[u8], above: u8| match pair {
+            [left, value] => usize::from((value != left) & (*value != above)),
+            _ => 0,
+        };
+        let pairs = row.windows(2);
+        new += match above.split_first() {
+            Some((_, above)) => pairs
+                .zip(above)
+                .map(|(pair, above)| is_new(pair, *above))
+                .sum(),
+            None => pairs.map(|pair| is_new(pair, 0)).sum::<usize>(),
+        };
+        new += usize::from(row.first() != above.first());
+        above = row;
+    }
     new * usize::from(bits)
 }
 
@@ -305,70 +325,36 @@ fn find(
 
 /// A tile as green, red less green, blue less green.
 struct Planes {
-    planes: [Zeroizing<Vec<u8>>; 3],
+    planes: [Plane; 3],
     width: usize,
 }
 
 impl Planes {
     fn of(rgba: &[u8], width: usize) -> Self {
-        let plane = |value: fn(&[u8]) -> u8| {
-            Zeroizing::new(
-                rgba.chunks_exact(PIXEL_BYTES)
-                    .map(value)
-                    .collect::<Vec<u8>>(),
-            )
-        };
-        let green = |pixel: &[u8]| pixel.get(1).copied().unwrap_or(0);
+        let pixels = rgba.len() / PIXEL_BYTES;
+        let mut planes = [(); 3].map(|()| Zeroizing::new(Vec::with_capacity(pixels)));
+        let [greens, reds, blues] = &mut planes;
+        for pixel in rgba.chunks_exact(PIXEL_BYTES) {
+            if let [red, green, blue, _] = pixel {
+                greens.push(*green);
+                reds.push(red.wrapping_sub(*green));
+                blues.push(blue.wrapping_sub(*green));
+            }
+        }
         Self {
-            planes: [
-                plane(green),
-                plane(|pixel| less_green(pixel, 0)),
-                plane(|pixel| less_green(pixel, 2)),
-            ],
+            planes: planes.map(Plane::of),
             width,
         }
     }
 
     fn cost(&self) -> usize {
-        self.planes
-            .iter()
-            .map(|plane| {
-                let values = Values::of(plane);
-                let entries = values.0.len();
-                match entries {
-                    0..=PLANE_PALETTE_MAX => {
-                        entries * 8 + cost_of(plane, self.width, bits_for(entries))
-                    }
-                    _ => cost_of(plane, self.width, 8),
-                }
-            })
-            .sum()
+        self.planes.iter().map(|plane| plane.cost(self.width)).sum()
     }
 
     fn write(&self) -> Vec<u8> {
         let mut data = vec![form::PLANES];
         for plane in &self.planes {
-            let values = Values::of(plane);
-            match values.0.len() {
-                entries @ 1..=PLANE_PALETTE_MAX => {
-                    data.push(u8::try_from(entries).unwrap_or(0));
-                    data.extend(&values.0);
-                    let bits = bits_for(entries);
-                    if bits > 0 {
-                        let indices = Zeroizing::new(
-                            plane
-                                .iter()
-                                .map(|value| values.index(*value))
-                                .collect::<Vec<u8>>(),
-                        );
-                        pack(&mut data, &indices, self.width, bits);
-                    }
-                }
-                _ => {
-                    data.push(0);
-                    data.extend_from_slice(plane);
-                }
-            }
+            plane.write(&mut data, self.width);
         }
         data
     }
@@ -376,7 +362,7 @@ impl Planes {
     fn filtered_cost(&self) -> usize {
         self.planes
             .iter()
-            .flat_map(|plane| filter::rows(plane, self.width))
+            .flat_map(|plane| filter::rows(&plane.values, self.width))
             .map(|(_, row)| filter::cost(&row))
             .sum()
     }
@@ -386,7 +372,7 @@ impl Planes {
         for (kind, row) in self
             .planes
             .iter()
-            .flat_map(|plane| filter::rows(plane, self.width))
+            .flat_map(|plane| filter::rows(&plane.values, self.width))
         {
             data.push(kind);
             data.extend(row);
@@ -395,33 +381,63 @@ impl Planes {
     }
 }
 
-fn less_green(pixel: &[u8], channel: usize) -> u8 {
-    let value = |channel: usize| pixel.get(channel).copied().unwrap_or(0);
-    value(channel).wrapping_sub(value(1))
+/// One of them.
+struct Plane {
+    values: Zeroizing<Vec<u8>>,
+    /// The distinct values, ascending.
+    entries: Vec<u8>,
 }
 
-/// The distinct values of a plane, ascending.
-struct Values(Vec<u8>);
-
-impl Values {
-    fn of(plane: &[u8]) -> Self {
+impl Plane {
+    fn of(values: Zeroizing<Vec<u8>>) -> Self {
         let mut is_there = [false; 256];
-        for value in plane {
+        for value in values.iter() {
             if let Some(seen) = is_there.get_mut(usize::from(*value)) {
                 *seen = true;
             }
         }
-        Self(
-            (0..=u8::MAX)
-                .zip(is_there)
-                .filter_map(|(value, is_there)| is_there.then_some(value))
-                .collect(),
-        )
+        let entries = (0..=u8::MAX)
+            .zip(is_there)
+            .filter_map(|(value, is_there)| is_there.then_some(value))
+            .collect();
+        Self { values, entries }
     }
 
-    fn index(&self, value: u8) -> u8 {
-        let index = self.0.binary_search(&value).unwrap_or(0);
-        u8::try_from(index).unwrap_or(0)
+    fn cost(&self, width: usize) -> usize {
+        match self.entries.len() {
+            1 => 8,
+            entries @ 0..=PLANE_PALETTE_MAX => {
+                entries * 8 + cost_of(&self.values, width, bits_for(entries))
+            }
+            _ => cost_of(&self.values, width, 8),
+        }
+    }
+
+    fn write(&self, data: &mut Vec<u8>, width: usize) {
+        let entries = self.entries.len();
+        let Some(count) = u8::try_from(entries)
+            .ok()
+            .filter(|_| entries <= PLANE_PALETTE_MAX)
+        else {
+            data.push(0);
+            data.extend_from_slice(&self.values);
+            return;
+        };
+        data.push(count);
+        data.extend(&self.entries);
+        let bits = bits_for(entries);
+        if bits == 0 {
+            return;
+        }
+        let mut index_of = [0; 256];
+        for (index, entry) in (0_u8..).zip(&self.entries) {
+            if let Some(place) = index_of.get_mut(usize::from(*entry)) {
+                *place = index;
+            }
+        }
+        let index = |value: &u8| index_of.get(usize::from(*value)).copied().unwrap_or(0);
+        let indices: Zeroizing<Vec<u8>> = Zeroizing::new(self.values.iter().map(index).collect());
+        pack(data, &indices, width, bits);
     }
 }
 

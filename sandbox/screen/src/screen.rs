@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::Marker;
 use crate::picture::{Grid, PIXEL_BYTES, SIDE, Tile, clip, cut, paste};
 use crate::scroll::{HINTS_MAX, Move};
-use crate::step::{Ground, Step};
+use crate::step::{Ground, Moves, Step};
 
 /// A tile's bytes: 64 x 64 pixels of red, green, blue and a fourth that is not looked at.
 pub const TILE_BYTES: usize = SIDE * SIDE * PIXEL_BYTES;
@@ -187,11 +187,10 @@ impl<M: Marker> Screen<M> {
         let hints = std::mem::take(&mut self.hints);
         for place in &mut self.places {
             // A workspace names a tile that it drew again as it was.
-            place
-                .drawn
-                .take_if(|drawn| **drawn == *place.shown.raw());
+            place.drawn.take_if(|drawn| **drawn == *place.shown.raw());
         }
-        if self.places.iter().all(|place| place.drawn.is_none()) {
+        let has_time = self.marker.minute().is_some();
+        if has_time && self.places.iter().all(|place| place.drawn.is_none()) {
             return false;
         }
         let is_marked_anew = self.marker.set_time(now);
@@ -258,10 +257,22 @@ impl<M: Marker> Screen<M> {
             true => self.moves.as_slice(),
             false => &[],
         };
+        let step = self.make_step(ground, Moves::Sought(hints));
+        Step {
+            from: version.unwrap_or(0),
+            to: self.version,
+            ..step
+        }
+    }
+
+    /// The step from what one viewer shows, all of it drawn.
+    pub(crate) fn step_without_moves(&self, ground: &[Ground<'_>]) -> Step {
+        self.make_step(ground, Moves::None)
+    }
+
+    fn make_step(&self, ground: &[Ground<'_>], moves: Moves<'_>) -> Step {
         let places: Vec<&Arc<Tile>> = self.tiles().collect();
-        let mut step = Step::make(self.grid, ground, &places, hints);
-        (step.from, step.to) = (version.unwrap_or(0), self.version);
-        step
+        Step::make(self.grid, ground, &places, moves)
     }
 }
 

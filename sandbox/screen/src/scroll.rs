@@ -173,9 +173,13 @@ impl<'a> Scene<'a> {
         voters.truncate(VOTERS_MAX);
         let mut votes: BTreeMap<i16, usize> = BTreeMap::new();
         for column in voters {
-            let old = lone_rows(column.old.iter().enumerate().filter_map(|(y, hash)| {
-                hash.map(|hash| (hash, y))
-            }));
+            let old = lone_rows(
+                column
+                    .old
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(y, hash)| hash.map(|hash| (hash, y))),
+            );
             let new = lone_rows(column.new.iter().enumerate().map(|(y, hash)| (*hash, y)));
             for (hash, y) in new {
                 let Ok(place) = old.binary_search_by_key(&hash, |(hash, _)| *hash) else {
@@ -193,7 +197,12 @@ impl<'a> Scene<'a> {
             .map(|(dy, count)| (count, dy))
             .collect();
         ranked.sort_unstable();
-        ranked.into_iter().rev().take(DISTANCES_MAX).map(|(_, dy)| dy).collect()
+        ranked
+            .into_iter()
+            .rev()
+            .take(DISTANCES_MAX)
+            .map(|(_, dy)| dy)
+            .collect()
     }
 
     /// The region that a vertical move puts right, and by how many rows of tiles' columns.
@@ -275,9 +284,7 @@ impl<'a> Scene<'a> {
                 );
                 // What doesn't change must stay right; what does must become so.
                 all += usize::from(!self.is_same((x, y), (x, y)) || !self.is_same(before, (x, y)));
-                right += usize::from(
-                    !self.is_same((x, y), (x, y)) && self.is_same(before, (x, y)),
-                );
+                right += usize::from(!self.is_same((x, y), (x, y)) && self.is_same(before, (x, y)));
             }
         }
         all > 0 && right * 100 >= all * RIGHT_PERCENT
@@ -367,9 +374,7 @@ fn places(grid: Grid, rect: &Rect) -> impl Iterator<Item = (usize, Rect)> {
         rect.y / TILE..=last(rect.bottom()),
     );
     rows.flat_map(move |row| columns.clone().map(move |column| (column, row)))
-        .filter_map(move |(column, row)| {
-            Some((grid.index(column, row)?, grid.rect(column, row)))
-        })
+        .filter_map(move |(column, row)| Some((grid.index(column, row)?, grid.rect(column, row))))
 }
 
 /// What a viewer shows after a move, where it moved to: marked pixels, in the order of places.
@@ -398,9 +403,7 @@ pub(crate) fn compose(
                     let wide = (part.x + part.width - x).min(TILE - before_x % TILE);
                     let source = shown(grid.index(before_x / TILE, before_y / TILE)?)?;
                     let row = source.get(row_bytes(before_x, before_y, wide))?;
-                    pixels
-                        .get_mut(row_bytes(x, y, wide))?
-                        .copy_from_slice(row);
+                    pixels.get_mut(row_bytes(x, y, wide))?.copy_from_slice(row);
                     x += wide;
                 }
             }

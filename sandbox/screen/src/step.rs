@@ -18,6 +18,15 @@ pub(crate) enum Ground<'a> {
     Enough,
 }
 
+/// Whether to look for what moved.
+#[derive(Clone, Copy)]
+pub(crate) enum Moves<'a> {
+    /// Yes; these are worth trying.
+    Sought(&'a [Move]),
+    /// No.
+    None,
+}
+
 /// What makes one picture of another.
 pub(crate) struct Step {
     /// The picture before; of meaning only to who keeps steps.
@@ -38,9 +47,12 @@ impl Step {
         grid: Grid,
         ground: &[Ground<'_>],
         target: &[&Arc<Tile>],
-        hints: &[Move],
+        moves: Moves<'_>,
     ) -> Self {
-        let moved = scroll::find(grid, ground, target, hints);
+        let moved = match moves {
+            Moves::Sought(hints) => scroll::find(grid, ground, target, hints),
+            Moves::None => None,
+        };
         let mut composed = match &moved {
             Some(moved) => scroll::compose(grid, ground, moved),
             None => Vec::new(),

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use kekkai_frames::{
-    self as frames, Codec, Cursor, Output, Rect, caret_none, encode_lossy,
-};
+use kekkai_frames::{self as frames, Codec, Cursor, Output, Rect, caret_none, encode_lossy};
 
 use crate::flow::{AcknowledgeError, Flow};
 use crate::picture::{Grid, Tile, cut};
@@ -18,6 +16,8 @@ const QUALITY: u8 = 70;
 const REST_MS: u64 = 300;
 /// Tiles of one message, in bytes of their data: short messages let a carrier send what it has.
 const MESSAGE_BYTES: usize = 48 * 1024;
+/// The longest frame that moves something, in bytes of its tiles' data.
+const MOVE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What deflate makes of data without loss, roughly: one byte of so many.
 const DEFLATED: u64 = 3;
 
@@ -166,9 +166,15 @@ impl View {
             .zip(screen.tiles())
             .map(|(shown, target)| shown.ground(target, now_ms))
             .collect();
-        match self.version {
+        let step = match self.version {
             Some(version) => screen.step_from(version, &ground),
             None => Arc::new(screen.step(None, &ground)),
+        };
+        // A frame with a move can't be cut: where that would let a viewer's bound go, nothing moves.
+        let is_bounded = self.flow.is_none() || step.bytes <= MOVE_BYTES_MAX;
+        match step.moved {
+            Some(_) if !is_bounded => Arc::new(screen.step_without_moves(&ground)),
+            _ => step,
         }
     }
 
