@@ -141,7 +141,9 @@ impl Notebook {
     /// The statement whose result a chart draws: the nearest above.
     pub fn statement_of(&self, chart: usize) -> Option<usize> {
         let above = self.steps.get(..chart)?;
-        above.iter().rposition(|step| matches!(step, Step::Sql { .. }))
+        above
+            .iter()
+            .rposition(|step| matches!(step, Step::Sql { .. }))
     }
 }
 
@@ -180,7 +182,10 @@ mod tests {
     #[test]
     fn notebook_survives_its_json() {
         let json = notebook().to_json().unwrap();
-        assert!(json.starts_with(r#"{"kekkai-notebook":1,"steps":[{"note":"#), "{json}");
+        assert!(
+            json.starts_with(r#"{"kekkai-notebook":1,"steps":[{"note":"#),
+            "{json}"
+        );
         assert_eq!(Notebook::parse(&json), Ok(notebook()));
     }
 
@@ -192,10 +197,20 @@ mod tests {
             parse(r#"{"kekkai-notebook":2,"steps":[],"cells":{}}"#),
             NotebookError::Version(2)
         );
-        for json in ["", "[]", "{}", r#"{"kekkai-notebook":1}"#, r#"{"kekkai-notebook":1,"steps":[{"shell":{}}]}"#] {
+        for json in [
+            "",
+            "[]",
+            "{}",
+            r#"{"kekkai-notebook":1}"#,
+            r#"{"kekkai-notebook":1,"steps":[{"shell":{}}]}"#,
+        ] {
             assert_eq!(parse(json), NotebookError::Malformed, "{json}");
         }
-        let long = format!("{}{}", r#"{"kekkai-notebook":1,"steps":[]}"#, " ".repeat(NOTEBOOK_MAX));
+        let long = format!(
+            "{}{}",
+            r#"{"kekkai-notebook":1,"steps":[]}"#,
+            " ".repeat(NOTEBOOK_MAX)
+        );
         assert_eq!(parse(&long), NotebookError::TooLarge(long.len()));
     }
 
@@ -212,7 +227,10 @@ mod tests {
             error(steps(note(1), STEPS_MAX + 1)),
             NotebookError::TooManySteps(STEPS_MAX + 1)
         );
-        assert_eq!(error(steps(note(NOTE_MAX + 1), 1)), NotebookError::StepTooLong(1));
+        assert_eq!(
+            error(steps(note(NOTE_MAX + 1), 1)),
+            NotebookError::StepTooLong(1)
+        );
         assert!(matches!(
             error(steps(note(NOTE_MAX), 20)),
             NotebookError::TooLarge(_)

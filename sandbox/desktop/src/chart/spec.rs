@@ -127,12 +127,7 @@ pub fn needs_numbers(kind: FigureKind, role: Role) -> bool {
             kind,
             FigureKind::Scatter | FigureKind::Histogram | FigureKind::KaplanMeier
         ),
-        Role::Y
-        | Role::Low
-        | Role::High
-        | Role::Events
-        | Role::AtRisk
-        | Role::Censored => true,
+        Role::Y | Role::Low | Role::High | Role::Events | Role::AtRisk | Role::Censored => true,
     }
 }
 
@@ -142,8 +137,19 @@ const FIRST_QUARTILE: &[&str] = &["q1", "p25", "第1四分位"];
 const MEDIAN: &[&str] = &["median", "q2", "p50", "中央値"];
 const THIRD_QUARTILE: &[&str] = &["q3", "p75", "第3四分位"];
 const TIMES: &[&str] = &[
-    "time", "month", "week", "day", "year", "duration", "followup", "follow_up", "期間", "月",
-    "週", "日", "年",
+    "time",
+    "month",
+    "week",
+    "day",
+    "year",
+    "duration",
+    "followup",
+    "follow_up",
+    "期間",
+    "月",
+    "週",
+    "日",
+    "年",
 ];
 const SURVIVAL: &[&str] = &["surv", "生存"];
 const EVENTS: &[&str] = &["event", "death", "died", "status", "イベント", "死亡"];
@@ -232,6 +238,8 @@ impl Spec {
         if matches!(kind, FigureKind::Scatter | FigureKind::Histogram) {
             numbers.extend(of_which(&outlines, |o| o.is_number && o.is_key));
         }
+        // A number that only names something comes last: nobody looks at its distribution.
+        numbers.sort_by_key(|name| name.to_lowercase().ends_with("id"));
         let (low, high) = (named(&outlines, LOWER), named(&outlines, UPPER));
         let value = numbers
             .iter()
@@ -285,7 +293,9 @@ impl Spec {
             }
             FigureKind::KaplanMeier => {
                 let events = named(&outlines, EVENTS);
-                let time = outlines.iter().filter(|o| o.is_number && Some(o.name) != events);
+                let time = outlines
+                    .iter()
+                    .filter(|o| o.is_number && Some(o.name) != events);
                 let time: Vec<Outline<'_>> = time.copied().collect();
                 spec = spec
                     .with(
@@ -326,9 +336,14 @@ impl Spec {
         if source.is_rows() && self.kind == FigureKind::Scatter {
             return self;
         }
+        let is_rows = source.is_rows();
         let is_free = |key: &&&str| !self.columns.values().any(|used| used == **key);
         let group = keys.iter().filter(is_free).find(|key| {
             source.column(key).is_some_and(|column| {
+                // Days of rows are places, and no names of groups.
+                if is_rows && matches!(column.values, Values::Dates(_)) {
+                    return false;
+                }
                 let (names, _) = column.values.into_names();
                 (2..=SERIES_MAX).contains(&names.len())
             })

@@ -220,7 +220,10 @@ mod tests {
             count.at_risk = None;
         }
         let curve = kaplan_meier(&counts).unwrap();
-        assert_eq!((curve.steps.len(), curve.ends), (0, Some((6.0, Gap::Withheld))));
+        assert_eq!(
+            (curve.steps.len(), curve.ends),
+            (0, Some((6.0, Gap::Withheld)))
+        );
     }
 
     #[test]
@@ -235,8 +238,14 @@ mod tests {
         assert_eq!(error(&[count(1.0, 1.0, None)]), SurvivalError::NobodyAtRisk);
         let twice = [count(1.0, 1.0, Some(9.0)), count(1.0, 0.0, Some(8.0))];
         assert_eq!(error(&twice), SurvivalError::TimeTwice);
-        assert_eq!(error(&[count(1.0, 5.0, Some(4.0))]), SurvivalError::Impossible);
-        assert_eq!(error(&[count(1.0, -1.0, Some(4.0))]), SurvivalError::Impossible);
+        assert_eq!(
+            error(&[count(1.0, 5.0, Some(4.0))]),
+            SurvivalError::Impossible
+        );
+        assert_eq!(
+            error(&[count(1.0, -1.0, Some(4.0))]),
+            SurvivalError::Impossible
+        );
         assert_eq!(kaplan_meier(&[]), Ok(Curve::default()));
     }
 

@@ -222,7 +222,7 @@ mod tests {
             for one in &warnings {
                 let text = warning(one, lang);
                 assert!(!text.contains(['{', '}']), "{text}");
-                assert!(text.contains(['3', '2']) || text.contains("12"), "{text}");
+                assert!(text.contains(|c: char| c.is_ascii_digit()), "{text}");
             }
         }
         let text = warning(&warnings[3], Lang::En);

@@ -9,9 +9,9 @@ use egui::{ComboBox, Panel, RichText, ScrollArea, Ui};
 use kekkai_types::JobId;
 
 use super::{Desk, Go, Section, parts, words as pane_words};
+use crate::chart::build::BuildError;
 use crate::chart::paint::{self, Chosen, Labels};
 use crate::chart::{Plot, Source, Spec, build, words as chart_words};
-use crate::chart::build::BuildError;
 use crate::model::JobView;
 
 /// Results whose settings are kept.
@@ -59,7 +59,11 @@ impl ChartPane {
             return;
         };
         let lang = desk.lang;
-        let mut spec = self.specs.get(&job).cloned().or_else(|| Spec::suggest(&source));
+        let mut spec = self
+            .specs
+            .get(&job)
+            .cloned()
+            .or_else(|| Spec::suggest(&source));
         Panel::left("chart-settings")
             .resizable(false)
             .exact_size(226.0)
@@ -81,8 +85,8 @@ impl ChartPane {
                 });
             });
         match spec {
-            None => parts::said(ui, desk.t(words::NOTHING_CHOSEN)),
-            Some(spec) => self.chart(ui, desk, &job, &source, &spec),
+            None => parts::beside(ui, |ui| parts::said(ui, desk.t(words::NOTHING_CHOSEN))),
+            Some(spec) => parts::beside(ui, |ui| self.chart(ui, desk, &job, &source, &spec)),
         }
     }
 
@@ -98,35 +102,41 @@ impl ChartPane {
         ui.horizontal(|ui| {
             ui.label(RichText::new(desk.t(words::RESULT)).strong())
                 .on_hover_text(desk.t(words::RESULT_TIP));
-            let name = |view: &JobView| {
-                let text = view.job.work.text().split_whitespace();
-                let text: Vec<&str> = text.collect();
-                format!("{}: {}", view.job.job, text.join(" "))
-            };
-            let shown = desk.model.job(job).map(name).unwrap_or_default();
-            ComboBox::from_id_salt("chart-job")
-                .width((ui.available_width() - 330.0).max(160.0))
-                .selected_text(shown)
-                .truncate()
-                .show_ui(ui, |ui| {
-                    for view in desk.model.jobs.iter().rev() {
-                        if settings::source(view).is_some() {
-                            let is_chosen = view.job.job == *job;
-                            if ui.selectable_label(is_chosen, name(view)).clicked() {
-                                self.show(view.job.job.clone());
-                            }
-                        }
-                    }
-                });
-            if ui.button(desk.t(pane_words::SHOW_RESULT)).clicked() {
-                desk.go(Go::Result(job.clone()));
-            }
-            let has_table = desk.model.job(job).is_some_and(|view| view.table.is_some());
-            if has_table && ui.button(desk.t(pane_words::SUBMIT_IT)).clicked() {
-                desk.go(Go::Submit(job.clone()));
-            }
+            parts::at_right(ui, |ui| {
+                let has_table = desk.model.job(job).is_some_and(|view| view.table.is_some());
+                if has_table && ui.button(desk.t(pane_words::SUBMIT_IT)).clicked() {
+                    desk.go(Go::Submit(job.clone()));
+                }
+                if ui.button(desk.t(pane_words::SHOW_RESULT)).clicked() {
+                    desk.go(Go::Result(job.clone()));
+                }
+                self.combo(ui, desk, job);
+            });
         });
         ui.add_space(4.0);
+    }
+
+    fn combo(&mut self, ui: &mut Ui, desk: &Desk<'_>, job: &JobId) {
+        let name = |view: &JobView| {
+            let text = view.job.work.text().split_whitespace();
+            let text: Vec<&str> = text.collect();
+            format!("{}: {}", view.job.job, text.join(" "))
+        };
+        let shown = desk.model.job(job).map(name).unwrap_or_default();
+        ComboBox::from_id_salt("chart-job")
+            .width((ui.available_width() - 8.0).max(120.0))
+            .selected_text(shown)
+            .truncate()
+            .show_ui(ui, |ui| {
+                for view in desk.model.jobs.iter().rev() {
+                    if settings::source(view).is_some() {
+                        let is_chosen = view.job.job == *job;
+                        if ui.selectable_label(is_chosen, name(view)).clicked() {
+                            self.show(view.job.job.clone());
+                        }
+                    }
+                }
+            });
     }
 
     fn chart(
@@ -153,7 +163,10 @@ impl ChartPane {
         let Some(drawn) = &self.drawn else { return };
         match &drawn.plot {
             Err(error) => {
-                parts::said(ui, chart_words::error(error, spec.kind, source.is_rows(), lang));
+                parts::said(
+                    ui,
+                    chart_words::error(error, spec.kind, source.is_rows(), lang),
+                );
             }
             Ok(plot) => {
                 let (x, y) = settings::labels(spec, source, desk.model, lang);

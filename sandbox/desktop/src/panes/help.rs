@@ -2,10 +2,10 @@
 
 pub(crate) mod pages;
 
-use egui::{Frame, Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Frame, Panel, RichText, ScrollArea, Ui};
 use kekkai_types::Lang;
 
-use super::{Desk, words};
+use super::{Desk, parts, words};
 use crate::theme::palette;
 use pages::{PAGES, Page, Part};
 
@@ -39,7 +39,7 @@ impl HelpPane {
             .exact_size(250.0)
             .show_inside(ui, |ui| {
                 ui.add(
-                    TextEdit::singleline(&mut self.search)
+                    parts::field(&mut self.search)
                         .hint_text(desk.t(words::FILTER))
                         .desired_width(228.0),
                 );
@@ -59,12 +59,19 @@ impl HelpPane {
             return;
         }
         if let Some(page) = PAGES.get(self.page) {
-            ScrollArea::vertical()
-                .id_salt(page.name)
-                .auto_shrink(false)
-                .show(ui, |ui| show(ui, page, lang));
+            parts::beside(ui, |ui| {
+                ScrollArea::vertical()
+                    .id_salt(page.name)
+                    .auto_shrink(false)
+                    .show(ui, |ui| show(ui, page, lang));
+            });
         }
     }
+}
+
+/// Text with room between its lines.
+fn running(text: &str) -> RichText {
+    RichText::new(text).line_height(Some(parts::LINE))
 }
 
 fn show(ui: &mut Ui, page: &Page, lang: Lang) {
@@ -76,19 +83,22 @@ fn show(ui: &mut Ui, page: &Page, lang: Lang) {
     for part in page.parts {
         match part {
             Part::Text(words) => {
-                ui.label(words.get(lang));
+                ui.label(running(words.get(lang)));
             }
             Part::Item(words) => {
                 ui.horizontal_top(|ui| {
-                    ui.label(RichText::new("•").color(colors.accent));
-                    ui.add(egui::Label::new(words.get(lang)).wrap());
+                    ui.label(running("•").color(colors.accent));
+                    ui.add(egui::Label::new(running(words.get(lang))).wrap());
                 });
             }
             Part::Key(keys, words) => {
                 ui.horizontal_top(|ui| {
                     let keys = RichText::new(*keys).monospace().strong();
-                    ui.add_sized([170.0, 20.0], egui::Label::new(keys).halign(egui::Align::LEFT));
-                    ui.add(egui::Label::new(words.get(lang)).wrap());
+                    ui.add_sized(
+                        [170.0, 20.0],
+                        egui::Label::new(keys).halign(egui::Align::LEFT),
+                    );
+                    ui.add(egui::Label::new(running(words.get(lang))).wrap());
                 });
             }
             Part::Code(code) => {

@@ -4,7 +4,7 @@ mod open;
 mod steps;
 pub(crate) mod words;
 
-use egui::{Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Panel, RichText, ScrollArea, Ui};
 use kekkai_worker_api::{Answer, Ask};
 
 use super::{Desk, NoticeWeight, parts};
@@ -65,13 +65,21 @@ impl NotebooksPane {
             .resizable(false)
             .exact_size(220.0)
             .show_inside(ui, |ui| self.list(ui, desk));
+        parts::beside(ui, |ui| self.work(ui, desk));
+    }
+
+    fn work(&mut self, ui: &mut Ui, desk: &mut Desk<'_>) {
         if let Some(name) = self.erasing.clone() {
             self.ask_first(ui, desk, name);
         }
         if let Some(refused) = &self.refused {
             parts::failed(ui, refused.as_str());
         }
-        let has_any = desk.model.notebooks.as_ref().is_some_and(|names| !names.is_empty());
+        let has_any = desk
+            .model
+            .notebooks
+            .as_ref()
+            .is_some_and(|names| !names.is_empty());
         match &mut self.open {
             Some(open) => open.ui(ui, desk),
             None if has_any => {
@@ -86,14 +94,15 @@ impl NotebooksPane {
         let name = self.new_name.trim().to_owned();
         let is_taken = names.contains(&name);
         ui.horizontal(|ui| {
-            let edit = TextEdit::singleline(&mut self.new_name)
+            let edit = parts::field(&mut self.new_name)
                 .hint_text(desk.t(words::NAME_HINT))
                 .char_limit(NAME_MAX)
                 .desired_width(132.0);
             let edit = ui.add(edit);
             let is_good = is_name(&name) && !is_taken;
             let button = ui.add_enabled(is_good, egui::Button::new(desk.t(words::CREATE)));
-            let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let entered =
+                edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             if is_good && (button.clicked() || entered) {
                 self.create(desk, name.clone());
             }
@@ -108,8 +117,13 @@ impl NotebooksPane {
             for name in names {
                 let is_open = self.open.as_ref().is_some_and(|open| open.name() == name);
                 ui.horizontal(|ui| {
-                    let row = egui::Button::selectable(is_open, name.as_str()).truncate();
-                    let row = ui.add_sized([168.0, 24.0], row);
+                    let row = egui::Button::selectable(is_open, name.as_str());
+                    let row = row.truncate().min_size(egui::vec2(160.0, 0.0));
+                    let row = ui.scope(|ui| {
+                        ui.set_max_width(160.0);
+                        ui.add(row)
+                    });
+                    let row = row.inner;
                     if row.clicked() && !is_open {
                         self.get(desk, name);
                     }

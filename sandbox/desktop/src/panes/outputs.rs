@@ -8,6 +8,8 @@ pub(crate) mod preview;
 mod timeline;
 pub(crate) mod words;
 
+use std::collections::BTreeMap;
+
 use egui::Ui;
 use kekkai_types::{JobId, OutputId};
 use kekkai_worker_api::Ask;
@@ -18,8 +20,10 @@ use draft::Draft;
 /// What is to leave: collect, describe, submit, follow.
 #[derive(Debug, Default)]
 pub struct OutputsPane {
-    /// What is being written; `None`: the list is shown.
-    draft: Option<Draft>,
+    /// What was begun and not submitted, by the returned output that it is in place of.
+    drafts: BTreeMap<Option<OutputId>, Draft>,
+    /// The one that is being written; `None`: the list is shown.
+    writing: Option<Option<OutputId>>,
     /// The list was asked for; later changes come by themselves.
     is_asked: bool,
     /// The output whose life is shown.
@@ -28,7 +32,7 @@ pub struct OutputsPane {
 
 /// What a pane's part wants of it.
 enum Wish {
-    /// Begin to write.
+    /// To write: to go on with what was begun, or with this.
     Write(Box<Draft>),
     /// Back to the list.
     List,
@@ -37,13 +41,22 @@ enum Wish {
 impl OutputsPane {
     /// Begins to ask for a job's result to be let out; adds it where something is being written.
     pub fn submit(&mut self, job: JobId) {
-        self.draft.get_or_insert_default().add(job);
+        let of = self.writing.get_or_insert_default().clone();
+        self.drafts.entry(of).or_default().add(job);
     }
 
     /// Takes answers, on the screen or not.
     pub fn tick(&mut self, desk: &mut Desk<'_>) {
-        if let Some(draft) = &mut self.draft {
+        for draft in self.drafts.values_mut() {
             draft.tick(desk);
+        }
+        self.drafts.retain(|_, draft| !draft.is_done());
+        if self
+            .writing
+            .as_ref()
+            .is_some_and(|of| !self.drafts.contains_key(of))
+        {
+            self.writing = None;
         }
     }
 
@@ -53,14 +66,20 @@ impl OutputsPane {
             self.is_asked = true;
             desk.asks.tell(Ask::Outputs);
         }
-        let wish = match &mut self.draft {
+        let draft = self.writing.as_ref().and_then(|of| self.drafts.get_mut(of));
+        let wish = match draft {
             Some(draft) => draft.ui(ui, desk),
             None => list::ui(ui, desk, &mut self.open),
         };
         match wish {
-            Some(Wish::Write(draft)) => self.draft = Some(*draft),
-            Some(Wish::List) => self.draft = None,
-            None => {}
+            Some(Wish::Write(draft)) => {
+                let of = draft.replaces().cloned();
+                self.drafts.entry(of.clone()).or_insert(*draft);
+                self.writing = Some(of);
+            }
+            Some(Wish::List) => self.writing = None,
+            None => return,
         }
+        ui.ctx().request_repaint();
     }
 }

@@ -6,6 +6,9 @@ use kekkai_worker_api::Answer;
 
 use crate::theme::palette;
 
+/// Height of a line of running text, in points.
+pub(crate) const LINE: f32 = 20.0;
+
 /// A pane without anything in it yet: what it would show, and what to do.
 pub(crate) fn empty(ui: &mut Ui, title: &str, next: &str) {
     ui.vertical_centered(|ui| {
@@ -13,7 +16,8 @@ pub(crate) fn empty(ui: &mut Ui, title: &str, next: &str) {
         ui.label(RichText::new(title).heading());
         ui.add_space(4.0);
         ui.set_max_width(520.0);
-        ui.label(RichText::new(next).color(palette(ui).weak));
+        let next = RichText::new(next).color(palette(ui).weak);
+        ui.label(next.line_height(Some(LINE)));
         ui.add_space(10.0);
     });
 }
@@ -44,7 +48,8 @@ fn note(ui: &mut Ui, text: impl Into<String>, ink: Color32, ground: Color32) {
         .inner_margin(Margin::symmetric(10, 6))
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
-            ui.label(RichText::new(text.trim_end()).color(ink));
+            let text = RichText::new(text.trim_end()).color(ink);
+            ui.label(text.line_height(Some(LINE)));
         });
 }
 
@@ -55,6 +60,25 @@ pub(crate) fn chip(ui: &mut Ui, text: &str, ink: Color32, ground: Color32) {
         .corner_radius(8)
         .inner_margin(Margin::symmetric(8, 1))
         .show(ui, |ui| ui.label(RichText::new(text).small().color(ink)));
+}
+
+/// What stands beside a panel at the left: not right at its line.
+pub(crate) fn beside<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let margin = Margin {
+        left: 10,
+        ..Margin::ZERO
+    };
+    Frame::new().inner_margin(margin).show(ui, add).inner
+}
+
+/// A text of one line that is edited.
+pub(crate) fn field(text: &mut String) -> egui::TextEdit<'_> {
+    egui::TextEdit::singleline(text).margin(Margin::symmetric(7, 5))
+}
+
+/// A text of several lines that is edited.
+pub(crate) fn area(text: &mut String) -> egui::TextEdit<'_> {
+    egui::TextEdit::multiline(text).margin(Margin::symmetric(7, 5))
 }
 
 /// Buttons at the right end of a row.

@@ -8,7 +8,7 @@ pub(crate) mod words;
 
 pub(crate) use args::parse as parse_args;
 
-use egui::{Id, Key, Modifiers, Panel, RichText, TextEdit, Ui};
+use egui::{Id, Key, Modifiers, Panel, RichText, Ui};
 use kekkai_analysis_api::{JobState, Program, SCRIPT_NAME_MAX, SOURCE_MAX};
 use kekkai_types::JobId;
 use kekkai_worker_api::{Answer, Ask};
@@ -111,7 +111,8 @@ impl ScriptsPane {
                 desk.asks.tell(Ask::Programs);
             }
         }
-        if let Some(((_, name), answer)) = taken(desk, &mut self.waits.removed, |(ticket, _)| *ticket)
+        if let Some(((_, name), answer)) =
+            taken(desk, &mut self.waits.removed, |(ticket, _)| *ticket)
         {
             self.refused = parts::refusal(&answer, desk.lang);
             if self.refused.is_none() {
@@ -138,15 +139,20 @@ impl ScriptsPane {
             return;
         }
         let is_free = self.question.is_none();
-        let pressed = |modifiers, key| {
-            is_free && ui.input_mut(|input| input.consume_key(modifiers, key))
-        };
+        let pressed =
+            |modifiers, key| is_free && ui.input_mut(|input| input.consume_key(modifiers, key));
         let saves = pressed(Modifiers::COMMAND, Key::S);
         let runs = pressed(Modifiers::COMMAND, Key::Enter);
         Panel::left("scripts-list")
             .resizable(false)
             .exact_size(220.0)
             .show_inside(ui, |ui| self.list(ui, desk));
+        parts::beside(ui, |ui| self.work(ui, desk, saves, runs));
+        // What was wished for is asked for now, not with the next input.
+        self.tick(desk);
+    }
+
+    fn work(&mut self, ui: &mut Ui, desk: &mut Desk<'_>, saves: bool, runs: bool) {
         self.ask_first(ui, desk);
         if let Some(refused) = &self.refused {
             parts::failed(ui, refused.as_str());
@@ -238,7 +244,7 @@ impl ScriptsPane {
         ui.horizontal(|ui| {
             ui.label(desk.t(words::NAME));
             ui.add(
-                TextEdit::singleline(&mut self.name)
+                parts::field(&mut self.name)
                     .char_limit(SCRIPT_NAME_MAX)
                     .desired_width(150.0),
             );
@@ -253,7 +259,7 @@ impl ScriptsPane {
             ui.label(desk.t(words::ARGS));
             let room = (ui.available_width() - 8.0).max(80.0);
             ui.add(
-                TextEdit::singleline(&mut self.args)
+                parts::field(&mut self.args)
                     .hint_text(desk.t(words::ARGS_HINT))
                     .desired_width(room),
             );
@@ -280,14 +286,21 @@ impl ScriptsPane {
             .show_inside(ui, |ui| self.console(ui, desk))
             .inner;
         if let Some(line) = wanted {
-            self.editor.set_caret(char_of_line(&self.editor.text, line).start);
+            self.editor
+                .set_caret(char_of_line(&self.editor.text, line).start);
         }
         self.editor
             .ui(ui, Id::new("script-editor"), &python::parts, &squiggles);
     }
 
     fn tool(&mut self, ui: &mut Ui, desk: &mut Desk<'_>, name: &str, runs: bool) {
-        let Some(tool) = desk.model.programs.tools.iter().find(|tool| tool.name == name) else {
+        let Some(tool) = desk
+            .model
+            .programs
+            .tools
+            .iter()
+            .find(|tool| tool.name == name)
+        else {
             self.chosen = None;
             return;
         };
@@ -301,7 +314,7 @@ impl ScriptsPane {
             runs |= run.on_hover_text(desk.t(words::TOOL_RUN_TIP)).clicked();
             ui.label(desk.t(words::ARGS));
             ui.add(
-                TextEdit::singleline(&mut self.args)
+                parts::field(&mut self.args)
                     .hint_text(desk.t(words::ARGS_HINT))
                     .desired_width(ui.available_width() - 8.0),
             );
@@ -342,7 +355,10 @@ impl ScriptsPane {
                 return;
             }
         };
-        if source.as_ref().is_some_and(|source| source.trim().is_empty()) {
+        if source
+            .as_ref()
+            .is_some_and(|source| source.trim().is_empty())
+        {
             self.refused = Some(desk.t(words::NOTHING).to_owned());
             return;
         }

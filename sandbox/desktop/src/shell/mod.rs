@@ -85,6 +85,10 @@ impl Shell {
         });
         self.show_palette(ui, model, asks, &mut go);
         self.show_dialogs(ui, model, asks);
+        if !go.is_empty() {
+            // Where a pane goes and what it says is drawn now, not with the next input.
+            ui.ctx().request_repaint();
+        }
         for step in go {
             self.go(step);
         }

@@ -25,14 +25,6 @@ pub struct Seat {
     pub next: Option<std::time::Duration>,
 }
 
-/// The text font of a Debian package; without it, Japanese letters are boxes in pictures.
-fn font() -> Vec<&'static [u8]> {
-    let file = "/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf";
-    std::fs::read(file)
-        .map(|bytes| vec![&*Box::leak(bytes.into_boxed_slice())])
-        .unwrap_or_default()
-}
-
 impl Seat {
     pub fn new(begin: Begin, lang: Lang) -> Self {
         let begin = Begin { lang, ..begin };
@@ -40,7 +32,7 @@ impl Seat {
         let mut raster = Raster::default();
         raster.resize(width, height);
         let mut seat = Self {
-            workspace: Workspace::new(begin, &font()),
+            workspace: Workspace::new(begin, &[crate::samples::font_bytes()]),
             raster,
             seconds: 1.0,
             texts: Vec::new(),
@@ -70,10 +62,15 @@ impl Seat {
         let screen = &mut self.screen;
         let changed = self
             .raster
-            .draw(&primitives, &drawn.output.textures_delta, scale, |x, y, bytes| {
-                put(screen, x, y, bytes);
-                Ok(())
-            })
+            .draw(
+                &primitives,
+                &drawn.output.textures_delta,
+                scale,
+                |x, y, bytes| {
+                    put(screen, x, y, bytes);
+                    Ok(())
+                },
+            )
             .unwrap();
         self.changed = changed.len();
         self.next = drawn.next;
@@ -100,7 +97,11 @@ impl Seat {
 
     pub fn press(&mut self, key: Key, modifiers: Modifiers) {
         for is_down in [true, false] {
-            self.input(Input::Key { key, is_down, modifiers });
+            self.input(Input::Key {
+                key,
+                is_down,
+                modifiers,
+            });
         }
         self.pass();
     }
@@ -128,7 +129,11 @@ impl Seat {
 
     #[track_caller]
     pub fn assert_shows(&self, text: &str) {
-        assert!(self.shows(text), "{text:?} is not on the screen:\n{}", self.words());
+        assert!(
+            self.shows(text),
+            "{text:?} is not on the screen:\n{}",
+            self.words()
+        );
     }
 
     #[track_caller]
@@ -175,11 +180,18 @@ impl Seat {
         });
     }
 
+    /// All pixels.
+    pub fn picture(&self) -> Vec<u8> {
+        self.screen.as_raw().clone()
+    }
+
     /// The screen as a picture, in the test's folder for temporary files, for people to look at.
     pub fn photograph(&self, name: &str) {
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("workspace");
         std::fs::create_dir_all(&folder).unwrap();
-        self.screen.save(folder.join(format!("{name}.png"))).unwrap();
+        self.screen
+            .save(folder.join(format!("{name}.png")))
+            .unwrap();
     }
 }
 
@@ -197,7 +209,9 @@ fn put(screen: &mut image::RgbaImage, column: u16, row: u16, bytes: &[u8]) {
 /// Words that are in sight.
 fn read(shape: &Shape, clip: Rect, scale: f32, texts: &mut Vec<(String, Rect)>) {
     match shape {
-        Shape::Vec(shapes) => shapes.iter().for_each(|shape| read(shape, clip, scale, texts)),
+        Shape::Vec(shapes) => shapes
+            .iter()
+            .for_each(|shape| read(shape, clip, scale, texts)),
         Shape::Text(text) => {
             let seen = text.visual_bounding_rect().intersect(clip);
             if seen.is_positive() {

@@ -14,6 +14,8 @@ const LINE: f32 = 18.0;
 const ROW_NAMES_MAX: f32 = 220.0;
 /// Room for estimates in words at a forest's right side.
 const ESTIMATES: f32 = 150.0;
+/// Points that a forest's row takes at most.
+const STUDY_MAX: f32 = 44.0;
 /// Points that one name under an axis needs at least; of more names, some are left out.
 const NAME_MIN: f32 = 34.0;
 
@@ -62,7 +64,8 @@ impl Sheet<'_> {
                     self.dot(&self.painter, pos2(at.x + 12.0, middle), pen, 4.0);
                 }
                 _ => {
-                    let swatch = egui::Rect::from_center_size(pos2(at.x + 12.0, middle), vec2(18.0, 10.0));
+                    let swatch =
+                        egui::Rect::from_center_size(pos2(at.x + 12.0, middle), vec2(18.0, 10.0));
                     self.painter.rect_filled(swatch, 2.0, pen.colour);
                 }
             }
@@ -77,7 +80,13 @@ impl Sheet<'_> {
     fn axes(&mut self) {
         // The vertical axis' words stand above it.
         if !self.labels.y.is_empty() {
-            self.words(self.area.min, Align2::LEFT_TOP, self.labels.y, self.ink.weak, self.area.width());
+            self.words(
+                self.area.min,
+                Align2::LEFT_TOP,
+                self.labels.y,
+                self.ink.weak,
+                self.area.width(),
+            );
         }
         let risk = self.risk_rows();
         let under = LINE * (2.0 + risk);
@@ -87,8 +96,17 @@ impl Sheet<'_> {
             .iter()
             .map(|(_, text)| self.width_of(text))
             .fold(0.0, f32::max);
-        let names = if risk > 0.0 { self.widest_series() } else { 0.0 };
-        self.inset((widest + 10.0).max(names + 10.0), LINE + 4.0, 12.0, under + 8.0);
+        let names = if risk > 0.0 {
+            self.widest_series()
+        } else {
+            0.0
+        };
+        self.inset(
+            (widest + 10.0).max(names + 10.0),
+            LINE + 4.0,
+            12.0,
+            under + 8.0,
+        );
         for (value, text) in &ticks {
             let Some(y) = self.at_y(*value).filter(|_| self.y.holds(*value)) else {
                 continue;
@@ -115,9 +133,17 @@ impl Sheet<'_> {
                 let every = floor_to(f64::from((NAME_MIN / slot).ceil()), names.len()).max(1);
                 let room = slot * points(float(every)) - 6.0;
                 for (index, name) in names.iter().enumerate().step_by(every) {
-                    let Some(x) = self.at_x(float(index)) else { continue };
+                    let Some(x) = self.at_x(float(index)) else {
+                        continue;
+                    };
                     let at = pos2(x, bottom + 5.0);
-                    self.words(at, Align2::CENTER_TOP, name, self.ink.weak, room.max(NAME_MIN));
+                    self.words(
+                        at,
+                        Align2::CENTER_TOP,
+                        name,
+                        self.ink.weak,
+                        room.max(NAME_MIN),
+                    );
                 }
             }
             axis => {
@@ -137,7 +163,13 @@ impl Sheet<'_> {
             }
         }
         let at = pos2(self.area.center().x, bottom + LINE + 7.0);
-        self.words(at, Align2::CENTER_TOP, self.labels.x, self.ink.weak, self.area.width());
+        self.words(
+            at,
+            Align2::CENTER_TOP,
+            self.labels.x,
+            self.ink.weak,
+            self.area.width(),
+        );
     }
 
     fn tick(&self, x: f32) {
@@ -147,11 +179,17 @@ impl Sheet<'_> {
     }
 
     fn width_of(&self, text: &str) -> f32 {
-        self.layout(text, &self.ink.small, self.ink.text, f32::INFINITY).size().x
+        self.layout(text, &self.ink.small, self.ink.text, f32::INFINITY)
+            .size()
+            .x
     }
 
     fn widest_series(&self) -> f32 {
-        let names = self.plot.series.iter().map(|series| self.width_of(&series.name));
+        let names = self
+            .plot
+            .series
+            .iter()
+            .map(|series| self.width_of(&series.name));
         names.fold(0.0, f32::max).min(ROW_NAMES_MAX)
     }
 
@@ -176,12 +214,24 @@ impl Sheet<'_> {
         let ticks = self.x.ticks(wanted);
         let mut y = self.area.bottom() + LINE * 2.2;
         let title = words::RISK_TABLE.get(self.labels.lang);
-        self.words(pos2(self.area.left(), y), Align2::LEFT_TOP, title, self.ink.weak, 300.0);
+        self.words(
+            pos2(self.area.left(), y),
+            Align2::LEFT_TOP,
+            title,
+            self.ink.weak,
+            300.0,
+        );
         for (index, series) in self.plot.series.iter().enumerate() {
             y += LINE;
             let pen = self.pen(index);
             let name = pos2(self.area.left() - 12.0, y);
-            self.words(name, Align2::RIGHT_TOP, &series.name, pen.colour, ROW_NAMES_MAX);
+            self.words(
+                name,
+                Align2::RIGHT_TOP,
+                &series.name,
+                pen.colour,
+                ROW_NAMES_MAX,
+            );
             for (value, _) in &ticks {
                 let Some(x) = self.at_x(*value).filter(|_| self.x.holds(*value)) else {
                     continue;
@@ -201,12 +251,25 @@ impl Sheet<'_> {
         let Axis::Names(names) = &self.plot.y else {
             return;
         };
-        let names_wide = names.iter().map(|name| self.width_of(name)).fold(40.0, f32::max);
-        self.inset(names_wide.min(ROW_NAMES_MAX) + 14.0, LINE, ESTIMATES, LINE * 2.0 + 6.0);
+        let names_wide = names
+            .iter()
+            .map(|name| self.width_of(name))
+            .fold(40.0, f32::max);
+        self.inset(
+            names_wide.min(ROW_NAMES_MAX) + 14.0,
+            LINE,
+            ESTIMATES,
+            LINE * 2.0 + 6.0,
+        );
+        // Few rows stay close to each other: the eye goes from name to estimate.
+        let high = STUDY_MAX * points(float(names.len()));
+        self.area.max.y = self.area.max.y.min(self.area.top() + high);
         let slot = self.area.height() / points(float(names.len().max(1)));
         let every = floor_to(f64::from((14.0 / slot).ceil()), names.len()).max(1);
         for (index, name) in names.iter().enumerate().step_by(every) {
-            let Some(y) = self.at_y(float(index)) else { continue };
+            let Some(y) = self.at_y(float(index)) else {
+                continue;
+            };
             let at = pos2(self.area.left() - 14.0, y);
             self.words(at, Align2::RIGHT_CENTER, name, self.ink.text, ROW_NAMES_MAX);
         }
@@ -231,10 +294,22 @@ impl Sheet<'_> {
         let ends: [Pos2; 2] = [self.area.left_bottom(), self.area.right_bottom()];
         self.painter.line_segment(ends, baseline);
         let at = pos2(self.area.center().x, self.area.bottom() + LINE + 7.0);
-        self.words(at, Align2::CENTER_TOP, self.labels.x, self.ink.weak, self.area.width());
+        self.words(
+            at,
+            Align2::CENTER_TOP,
+            self.labels.x,
+            self.ink.weak,
+            self.area.width(),
+        );
         if !self.labels.y.is_empty() {
             let at = pos2(self.area.left() - 14.0, self.area.top() - LINE);
-            self.words(at, Align2::RIGHT_TOP, self.labels.y, self.ink.weak, ROW_NAMES_MAX);
+            self.words(
+                at,
+                Align2::RIGHT_TOP,
+                self.labels.y,
+                self.ink.weak,
+                ROW_NAMES_MAX,
+            );
         }
     }
 }

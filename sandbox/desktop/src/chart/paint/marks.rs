@@ -96,7 +96,13 @@ impl Sheet<'_> {
             self.whisker(painter, f32::midpoint(left, right), ends, self.ink.text);
         } else if right - left >= 30.0 {
             let above = pos2(rect.center().x, y.min(self.floor()) - 2.0);
-            self.words(above, Align2::CENTER_BOTTOM, &value_words(value), self.ink.text, 90.0);
+            self.words(
+                above,
+                Align2::CENTER_BOTTOM,
+                &value_words(value),
+                self.ink.text,
+                90.0,
+            );
         }
         rect
     }
@@ -142,13 +148,21 @@ impl Sheet<'_> {
             Gap::Withheld => "*",
             Gap::Missing => "–",
         };
-        self.words(foot - vec2(0.0, 1.0), Align2::CENTER_BOTTOM, sign, self.ink.text, 20.0)
+        self.words(
+            foot - vec2(0.0, 1.0),
+            Align2::CENTER_BOTTOM,
+            sign,
+            self.ink.text,
+            20.0,
+        )
     }
 
     fn bins(&self, painter: &Painter, index: usize, series: &Series, spots: &mut Vec<Spot>) {
         let pen = self.pen(index);
         let is_alone = self.plot.series.len() == 1;
-        let fill = pen.colour.gamma_multiply(if is_alone { 0.85 } else { 0.35 });
+        let fill = pen
+            .colour
+            .gamma_multiply(if is_alone { 0.85 } else { 0.35 });
         for (at, mark) in series.marks.iter().enumerate() {
             let end = mark.x_end.unwrap_or(mark.x);
             let (Some(left), Some(right)) = (self.at_x(mark.x), self.at_x(end)) else {
@@ -183,7 +197,11 @@ impl Sheet<'_> {
                 continue;
             };
             if is_many {
-                painter.rect_filled(Rect::from_center_size(place, vec2(2.0, 2.0)), 0.0, pen.colour);
+                painter.rect_filled(
+                    Rect::from_center_size(place, vec2(2.0, 2.0)),
+                    0.0,
+                    pen.colour,
+                );
             } else {
                 self.dot(painter, place, faint, 3.5);
             }
@@ -192,9 +210,8 @@ impl Sheet<'_> {
     }
 
     pub(super) fn dot(&self, painter: &Painter, at: Pos2, pen: Pen, radius: f32) {
-        let shape = |corners: Vec<Pos2>| {
-            egui::Shape::convex_polygon(corners, pen.colour, Stroke::NONE)
-        };
+        let shape =
+            |corners: Vec<Pos2>| egui::Shape::convex_polygon(corners, pen.colour, Stroke::NONE);
         match pen.dot {
             Dot::Circle => {
                 painter.circle_filled(at, radius, pen.colour);
@@ -304,7 +321,9 @@ impl Sheet<'_> {
     fn studies(&self, painter: &Painter, index: usize, series: &Series, spots: &mut Vec<Spot>) {
         let pen = self.pen(index);
         for (at, mark) in series.marks.iter().enumerate() {
-            let Some(row) = self.at_y(mark.x) else { continue };
+            let Some(row) = self.at_y(mark.x) else {
+                continue;
+            };
             // Several series of one row stand above each other.
             let count = points(float(self.plot.series.len()));
             let y = row + (points(float(index)) - (count - 1.0) / 2.0) * 9.0;

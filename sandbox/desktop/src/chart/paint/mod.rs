@@ -94,7 +94,9 @@ pub fn show(
     if response.clicked() {
         response.request_focus();
     }
-    let pointer = response.hover_pos().filter(|at| sheet.area.expand(6.0).contains(*at));
+    let pointer = response
+        .hover_pos()
+        .filter(|at| sheet.area.expand(6.0).contains(*at));
     if let Some(at) = pointer {
         *chosen = nearest(&spots, at);
     } else if response.has_focus() {
@@ -167,7 +169,11 @@ fn scales(plot: &Plot) -> (Scale, Scale) {
             let x = names(&plot.x).unwrap_or_else(|| Scale::over(places(), &exact, false));
             // Bars that don't begin at 0 mislead.
             let stands = matches!(kind, FigureKind::Bar | FigureKind::Histogram);
-            let also: &[f64] = if stands && !is_log(&plot.y) { &[0.0] } else { &[] };
+            let also: &[f64] = if stands && !is_log(&plot.y) {
+                &[0.0]
+            } else {
+                &[]
+            };
             (x, Scale::over(values(), also, is_log(&plot.y)))
         }
     }
@@ -220,7 +226,8 @@ impl Sheet<'_> {
         colour: Color32,
         max: f32,
     ) -> std::sync::Arc<egui::Galley> {
-        let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font.clone(), colour);
+        let mut job =
+            egui::text::LayoutJob::simple_singleline(text.to_owned(), font.clone(), colour);
         job.wrap = egui::text::TextWrapping::truncate_at_width(max);
         self.painter.layout_job(job)
     }

@@ -66,7 +66,8 @@ impl Sheet<'_> {
         rect = inside(rect, bounds);
         self.painter.rect_filled(rect, 4.0, self.ink.ground);
         let edge = Stroke::new(1.0, self.ink.weak);
-        self.painter.rect_stroke(rect, 4.0, edge, StrokeKind::Inside);
+        self.painter
+            .rect_stroke(rect, 4.0, edge, StrokeKind::Inside);
         let at = rect.min + vec2(8.0, 6.0);
         self.painter.galley(at, galley, self.ink.text);
     }

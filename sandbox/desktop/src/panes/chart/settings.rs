@@ -1,6 +1,6 @@
 //! Which kind of chart, which column does what: shared by the charts and by notebooks.
 
-use egui::{Button, ComboBox, TextEdit, Ui};
+use egui::{Button, ComboBox, Ui};
 use kekkai_output::FigureKind;
 use kekkai_types::{Lang, Text};
 
@@ -10,6 +10,7 @@ use crate::chart::data::Source;
 use crate::chart::spec::{Need, Role, Spec, WORDS_MAX, needs_numbers, roles};
 use crate::chart::words as chart_words;
 use crate::model::{JobView, Model};
+use crate::panes::parts;
 use crate::words::Words;
 
 /// A job's result as something to draw.
@@ -35,6 +36,7 @@ pub(crate) fn ui(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) 
 
 fn kinds(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) {
     heading(ui, words::KIND.get(lang));
+    ui.spacing_mut().item_spacing.y = 3.0;
     for kind in FigureKind::ALL {
         let name = chart_words::kind(kind).get(lang);
         let fitting = Spec::of(kind, source);
@@ -68,7 +70,9 @@ fn columns(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) {
         let name = chart_words::role(kind, *role, source.is_rows()).get(lang);
         ui.label(egui::RichText::new(name).small());
         let chosen = spec.columns.get(role).cloned();
-        let shown = chosen.clone().unwrap_or_else(|| words::NONE.get(lang).to_owned());
+        let shown = chosen
+            .clone()
+            .unwrap_or_else(|| words::NONE.get(lang).to_owned());
         ComboBox::from_id_salt(("chart-role", *role))
             .width(184.0)
             .selected_text(shown)
@@ -76,7 +80,10 @@ fn columns(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) {
             .show_ui(ui, |ui| {
                 if *need == Need::May {
                     let is_none = chosen.is_none();
-                    if ui.selectable_label(is_none, words::NONE.get(lang)).clicked() {
+                    if ui
+                        .selectable_label(is_none, words::NONE.get(lang))
+                        .clicked()
+                    {
                         spec.columns.remove(role);
                     }
                 }
@@ -124,7 +131,7 @@ fn texts(ui: &mut Ui, spec: &mut Spec, lang: Lang) {
     ui.add_space(6.0);
     heading(ui, words::WORDS.get(lang));
     let mut field = |hint: Words, text: &mut String| {
-        let edit = TextEdit::singleline(text)
+        let edit = parts::field(text)
             .hint_text(hint.get(lang))
             .char_limit(WORDS_MAX)
             .desired_width(184.0);
@@ -176,7 +183,11 @@ const DESCRIPTION_MAX: usize = 40;
 
 /// A column's name; where the catalogue knows it, its meaning and unit follow.
 fn described(name: &str, model: &Model, lang: Lang) -> String {
-    let tables = model.begin.catalogs.iter().flat_map(|catalog| &catalog.tables);
+    let tables = model
+        .begin
+        .catalogs
+        .iter()
+        .flat_map(|catalog| &catalog.tables);
     let columns = tables.flat_map(|table| &table.columns);
     let mut known: Vec<&Text> = columns
         .filter(|column| column.name == name)

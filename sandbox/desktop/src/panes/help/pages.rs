@@ -80,12 +80,18 @@ pub(crate) const PAGES: &[Page] = &[
             Text(words_of::SQL_1),
             Item(words_of::SQL_2),
             Item(words_of::SQL_3),
-            Code("SELECT region, avg(first_sbp) AS mean\nFROM (SELECT patient_id, min(sbp) AS first_sbp FROM visit GROUP BY patient_id) v\nJOIN patient USING (patient_id)\nGROUP BY region"),
+            Code(
+                "SELECT region, avg(first_sbp) AS mean\nFROM (SELECT patient_id, min(sbp) AS first_sbp FROM visit GROUP BY patient_id) v\nJOIN patient USING (patient_id)\nGROUP BY region",
+            ),
             Item(words_of::SQL_4),
             Item(words_of::SQL_5),
-            Code("SELECT ward, count(*) FILTER (WHERE smoker) AS smokers, count(*) AS n\nFROM visit GROUP BY ward ORDER BY ward LIMIT 20"),
+            Code(
+                "SELECT ward, count(*) FILTER (WHERE smoker) AS smokers, count(*) AS n\nFROM visit GROUP BY ward ORDER BY ward LIMIT 20",
+            ),
             Item(words_of::SQL_6),
-            Code("SELECT region, sum(cost) / nullif(count(*), 0) AS cost FROM visit GROUP BY region"),
+            Code(
+                "SELECT region, sum(cost) / nullif(count(*), 0) AS cost FROM visit GROUP BY region",
+            ),
             Item(words_of::SQL_7),
             Item(words_of::SQL_8),
         ],
@@ -97,7 +103,9 @@ pub(crate) const PAGES: &[Page] = &[
             Text(words_of::CHARTS_1),
             Item(words_of::CHARTS_2),
             Item(words_of::CHARTS_3),
-            Code("SELECT arm, week, count(*) FILTER (WHERE died) AS events,\n       count(*) FILTER (WHERE NOT died) AS censored\nFROM follow_up GROUP BY arm, week"),
+            Code(
+                "SELECT arm, week, count(*) FILTER (WHERE died) AS events,\n       count(*) FILTER (WHERE NOT died) AS censored\nFROM follow_up GROUP BY arm, week",
+            ),
             Item(words_of::CHARTS_4),
             Item(words_of::CHARTS_5),
         ],
@@ -107,7 +115,9 @@ pub(crate) const PAGES: &[Page] = &[
         title: words_of::PROGRAMS,
         parts: &[
             Text(words_of::PROGRAMS_1),
-            Code("import kekkai\n\nframe = kekkai.statistic(\"SELECT sex, count(*) AS n FROM patient GROUP BY sex\")\nprint(frame)\nkekkai.submit_table(\"Persons by sex\", \"Table 1\", frame)"),
+            Code(
+                "import kekkai\n\nframe = kekkai.statistic(\"SELECT sex, count(*) AS n FROM patient GROUP BY sex\")\nprint(frame)\nkekkai.submit_table(\"Persons by sex\", \"Table 1\", frame)",
+            ),
             Item(words_of::PROGRAMS_2),
             Item(words_of::PROGRAMS_3),
             Item(words_of::PROGRAMS_4),

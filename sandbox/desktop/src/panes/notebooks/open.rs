@@ -50,7 +50,10 @@ enum Outcome {
 
 impl Open {
     pub(super) fn new(name: String, notebook: &Notebook) -> Self {
-        let steps: Vec<Live> = (1..).zip(&notebook.steps).map(|(id, step)| Live::new(id, step)).collect();
+        let steps: Vec<Live> = (1..)
+            .zip(&notebook.steps)
+            .map(|(id, step)| Live::new(id, step))
+            .collect();
         Self {
             name,
             last_id: steps.last().map_or(0, |step| step.id),
@@ -163,7 +166,12 @@ impl Open {
     }
 
     fn start(&mut self, desk: &mut Desk<'_>, id: u64) {
-        let Some((at, step)) = self.steps.iter_mut().enumerate().find(|(_, step)| step.id == id) else {
+        let Some((at, step)) = self
+            .steps
+            .iter_mut()
+            .enumerate()
+            .find(|(_, step)| step.id == id)
+        else {
             return;
         };
         step.refused = None;
@@ -222,7 +230,7 @@ impl Open {
         if let Some(refused) = &self.refused {
             parts::failed(ui, refused.as_str());
         }
-        let mut changed = self.adders(ui, desk, now);
+        let mut changed = self.adders(ui, desk);
         let mut wish = None;
         let statements: Vec<Option<kekkai_types::JobId>> = (0..self.steps.len())
             .map(|at| self.statement_above(at))
@@ -246,6 +254,8 @@ impl Open {
             self.changed = Some(now);
         }
         self.keep_in_time(ui, desk, now);
+        // What was wished for is asked for now, not with the next input.
+        self.go_on(desk);
     }
 
     fn keep_in_time(&mut self, ui: &Ui, desk: &mut Desk<'_>, now: f64) {
@@ -276,8 +286,6 @@ impl Open {
                 let run = parts::main_button(ui, desk.t(words::RUN_ALL));
                 if run.on_hover_text(desk.t(words::RUN_ALL_TIP)).clicked() {
                     self.run_all();
-                    // The first step is asked for at once, not with the next input.
-                    self.go_on(desk);
                 }
             }
             let state = if self.changed.is_some() {
@@ -292,7 +300,7 @@ impl Open {
     }
 
     /// Buttons that add a step at the end. True when one was pressed.
-    fn adders(&mut self, ui: &mut Ui, desk: &Desk<'_>, _now: f64) -> bool {
+    fn adders(&mut self, ui: &mut Ui, desk: &Desk<'_>) -> bool {
         let mut added = None;
         ui.horizontal(|ui| {
             ui.label(desk.t(words::ADD));

@@ -1,6 +1,6 @@
 //! One step on the screen.
 
-use egui::{Frame, Id, RichText, TextEdit, Ui, vec2};
+use egui::{Frame, Id, RichText, Ui, vec2};
 use kekkai_analysis_api::{JobState, LogLine};
 use kekkai_types::JobId;
 
@@ -183,7 +183,7 @@ impl Live {
         match &mut self.work {
             Work::Note(text) => ui
                 .add(
-                    TextEdit::multiline(text)
+                    parts::area(text)
                         .id(id)
                         .hint_text(desk.t(words::NOTE_HINT))
                         .char_limit(NOTE_MAX)
@@ -196,7 +196,7 @@ impl Live {
                 let changed = edit(ui, id, editor, &scripts::python::parts);
                 let args = ui.horizontal(|ui| {
                     ui.label(RichText::new(desk.t(words::ARGS)).small());
-                    ui.add(TextEdit::singleline(args).desired_width(300.0))
+                    ui.add(parts::field(args).desired_width(300.0))
                 });
                 changed | args.inner.changed()
             }
@@ -311,7 +311,10 @@ fn result(ui: &mut Ui, desk: &mut Desk<'_>, view: &JobView, id: u64) {
     let lang = desk.lang;
     let job = view.job.job.clone();
     match &view.job.state {
-        JobState::Running { rows_read, rows_total } => {
+        JobState::Running {
+            rows_read,
+            rows_total,
+        } => {
             let counts = [rows_read.to_string(), rows_total.to_string()];
             ui.label(desk.t(words::RUNNING));
             ui.label(words::READ.with(lang, &counts.each_ref().map(String::as_str)));
@@ -364,7 +367,11 @@ fn log(ui: &mut Ui, lines: &[LogLine]) {
     let colors = palette(ui);
     let first = lines.len().saturating_sub(LOG_SHOWN);
     for line in lines.get(first..).unwrap_or_default() {
-        let color = if line.is_error { colors.bad } else { colors.text };
+        let color = if line.is_error {
+            colors.bad
+        } else {
+            colors.text
+        };
         let text = RichText::new(&line.text).monospace().color(color);
         ui.add(egui::Label::new(text).truncate());
     }

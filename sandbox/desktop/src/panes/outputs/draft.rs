@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use egui::{Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Panel, RichText, ScrollArea, Ui};
 use kekkai_review_api::{OutputDetail, Said, Weight};
 use kekkai_types::{JobId, Lang, OutputId};
 use kekkai_worker_api::{Answer, Ask};
@@ -132,16 +132,18 @@ impl Draft {
         }
     }
 
+    /// The returned output that it is in place of.
+    pub(super) fn replaces(&self) -> Option<&OutputId> {
+        self.replaces.as_ref().map(|(output, _)| output)
+    }
+
     /// Everything is submitted, and there was something.
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         !self.items.is_empty() && self.items.values().all(|item| item.submitted.is_some())
     }
 
     /// Draws.
     pub(super) fn ui(&mut self, ui: &mut Ui, desk: &mut Desk<'_>) -> Option<Wish> {
-        if self.is_done() {
-            return Some(Wish::List);
-        }
         let mut wish = None;
         ui.horizontal(|ui| {
             if ui.button(format!("← {}", desk.t(words::BACK))).clicked() {
@@ -164,6 +166,8 @@ impl Draft {
             ui.add_space(8.0);
             self.submit(ui, desk);
         });
+        // What was chosen is checked now, not with the next input.
+        self.tick(desk);
         wish
     }
 
@@ -172,7 +176,13 @@ impl Draft {
         ui.label(RichText::new(desk.t(words::RESULTS)).strong())
             .on_hover_text(desk.t(words::RESULTS_TIP));
         let lang = desk.lang;
-        for view in desk.model.jobs.iter().rev().filter(|view| view.table.is_some()) {
+        for view in desk
+            .model
+            .jobs
+            .iter()
+            .rev()
+            .filter(|view| view.table.is_some())
+        {
             let job = &view.job.job;
             let mut is_chosen = self.items.contains_key(job);
             let text: Vec<&str> = view.job.work.text().split_whitespace().collect();
@@ -211,9 +221,9 @@ impl Draft {
         let lang = desk.lang;
         ui.label(RichText::new(desk.t(words::CHECKS)).strong());
         let open = self.open.as_ref();
-        let Some((view, item)) = open.and_then(|job| {
-            Some((desk.model.job(job)?, self.items.get(job)?))
-        }) else {
+        let Some((view, item)) =
+            open.and_then(|job| Some((desk.model.job(job)?, self.items.get(job)?)))
+        else {
             ui.label(RichText::new(desk.t(words::NEEDS_RESULT)).weak());
             return;
         };
@@ -350,7 +360,7 @@ impl Item {
             ui.horizontal(|ui| {
                 ui.label(words::TITLE.get(lang));
                 ui.add(
-                    TextEdit::singleline(&mut self.title)
+                    parts::field(&mut self.title)
                         .id_salt(("draft-title", job.as_str()))
                         .hint_text(words::TITLE_HINT.get(lang))
                         .char_limit(TITLE_MAX)
@@ -367,7 +377,7 @@ impl Item {
 fn long_text(ui: &mut Ui, name: Words, hint: Words, text: &mut String, lang: Lang) {
     ui.label(RichText::new(name.get(lang)).small());
     ui.add(
-        TextEdit::multiline(text)
+        parts::area(text)
             .id_salt(("draft-text", name.1))
             .hint_text(hint.get(lang))
             .char_limit(TEXT_MAX)
@@ -397,7 +407,10 @@ mod tests {
     fn ready() -> Draft {
         let mut draft = Draft::default();
         draft.add(samples::job_id(1));
-        draft.items.values_mut().for_each(|item| item.title = "t".into());
+        draft
+            .items
+            .values_mut()
+            .for_each(|item| item.title = "t".into());
         draft.purpose = "table 1".into();
         draft
     }

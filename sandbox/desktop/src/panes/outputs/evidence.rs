@@ -44,7 +44,8 @@ impl Evidence {
     /// A line for each fact.
     pub(super) fn lines(&self, table: &Table, lang: Lang) -> Vec<String> {
         let mut lines = vec![
-            words::EVIDENCE_CELLS.with(lang, &[&self.shown.to_string(), &self.withheld.to_string()]),
+            words::EVIDENCE_CELLS
+                .with(lang, &[&self.shown.to_string(), &self.withheld.to_string()]),
         ];
         let threshold = table.lineage.threshold.to_string();
         if let Some(least) = self.least {
@@ -89,8 +90,14 @@ mod tests {
             }
         );
         let lines = evidence.lines(&table, Lang::En).join("; ");
-        assert!(lines.contains("the smallest is of 40 persons (threshold 10)"), "{lines}");
+        assert!(
+            lines.contains("the smallest is of 40 persons (threshold 10)"),
+            "{lines}"
+        );
         assert!(lines.contains("2 groups withheld"), "{lines}");
-        assert!(lines.contains("one person makes up 1.2 % at most"), "{lines}");
+        assert!(
+            lines.contains("one person makes up 1.2 % at most"),
+            "{lines}"
+        );
     }
 }

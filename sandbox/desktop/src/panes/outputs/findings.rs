@@ -48,7 +48,10 @@ pub(super) fn ui(ui: &mut Ui, findings: &[Said], lang: Lang, has_table: bool) ->
         ui.label(RichText::new(words::CHECKS_NONE.get(lang)).weak());
     }
     for weight in [Weight::Fail, Weight::Review, Weight::Pass] {
-        let of_this: Vec<&Said> = findings.iter().filter(|said| said.weight == weight).collect();
+        let of_this: Vec<&Said> = findings
+            .iter()
+            .filter(|said| said.weight == weight)
+            .collect();
         if of_this.is_empty() {
             continue;
         }

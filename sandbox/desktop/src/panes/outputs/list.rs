@@ -105,7 +105,8 @@ fn card(
                 let (name, ink, ground) = state(output.summary.state, ui);
                 parts::chip(ui, name.get(lang), ink, ground);
                 let is_open = open.as_ref() == Some(id);
-                let sign = if is_open { "▼" } else { "▶" };
+                let is_shown = is_open || can_be_replaced(output);
+                let sign = if is_shown { "▼" } else { "▶" };
                 let title = RichText::new(format!("{sign} {}", output.summary.title)).strong();
                 let title = egui::Button::new(title).frame(false).truncate();
                 if ui.add(title).clicked() {
@@ -130,12 +131,7 @@ fn card(
     draft
 }
 
-fn details(
-    ui: &mut Ui,
-    output: &OutputDetail,
-    all: &[OutputDetail],
-    lang: Lang,
-) -> Option<Draft> {
+fn details(ui: &mut Ui, output: &OutputDetail, all: &[OutputDetail], lang: Lang) -> Option<Draft> {
     ui.add_space(4.0);
     timeline::ui(ui, output.summary.state, lang);
     if is_veiled(output) {

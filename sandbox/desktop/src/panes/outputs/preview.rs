@@ -58,6 +58,7 @@ pub(crate) fn ui(ui: &mut Ui, id: egui::Id, table: &Table, marked: Marked<'_>, h
                 .max_scroll_height(height)
                 .min_scrolled_height(height.min(120.0))
                 .auto_shrink([false, true])
+                .cell_layout(Layout::left_to_right(Align::Center))
                 .columns(Column::auto().at_least(56.0).clip(true), columns);
             if let Some(row) = shown.and_then(|place| place.row).filter(|_| is_new) {
                 builder = builder.scroll_to_row(row, Some(Align::Center));

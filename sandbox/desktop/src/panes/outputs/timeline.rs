@@ -66,7 +66,11 @@ pub(super) fn ui(ui: &mut Ui, state: OutputState, lang: Lang) {
                 .hline(before + 9.0..=x - 9.0, y, Stroke::new(2.0, line));
         }
         mark(ui, pos2(x, y), step, ink);
-        let text = if step == Step::Later { colors.weak } else { colors.text };
+        let text = if step == Step::Later {
+            colors.weak
+        } else {
+            colors.text
+        };
         let at = pos2(x, y + 12.0);
         let font = FontId::proportional(12.0);
         ui.painter()

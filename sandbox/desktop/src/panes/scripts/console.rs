@@ -103,7 +103,11 @@ fn lines(ui: &mut Ui, log: &[LogLine], job: &str) {
                 .stick_to_bottom(true)
                 .show_rows(ui, height, log.len(), |ui, range| {
                     for line in log.get(range).unwrap_or_default() {
-                        let color = if line.is_error { colors.bad } else { colors.text };
+                        let color = if line.is_error {
+                            colors.bad
+                        } else {
+                            colors.text
+                        };
                         let text = RichText::new(&line.text).monospace().color(color);
                         ui.add(egui::Label::new(text).extend());
                     }

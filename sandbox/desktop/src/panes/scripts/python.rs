@@ -28,7 +28,9 @@ pub(crate) fn parts(text: &str) -> Vec<CodePart> {
             c if is_word(c) => {
                 let length = word(rest);
                 let name = rest.get(..length).unwrap_or_default();
-                let quote = rest.get(length..).is_some_and(|r| r.starts_with(['"', '\'']));
+                let quote = rest
+                    .get(length..)
+                    .is_some_and(|r| r.starts_with(['"', '\'']));
                 let is_prefix = matches!(
                     name.to_ascii_lowercase().as_str(),
                     "r" | "b" | "f" | "u" | "t" | "rb" | "br" | "fr" | "rf"
@@ -137,7 +139,12 @@ mod tests {
         );
         assert_eq!(
             shown("'''a\n'b' ''' if '開\nin"),
-            [("'''a\n'b' '''", String), ("if", Keyword), ("'開", String), ("in", Keyword)]
+            [
+                ("'''a\n'b' '''", String),
+                ("if", Keyword),
+                ("'開", String),
+                ("in", Keyword)
+            ]
         );
         assert_eq!(shown("r'\\' + x"), [("r'\\' + x", String)]);
     }
