@@ -94,7 +94,7 @@ const LIGHT: Palette = Palette {
     function: rgb(0x0075_4a9a),
     string: rgb(0x0026_7347),
     number: rgb(0x009a_4a12),
-    comment: rgb(0x006b_7682),
+    comment: rgb(0x0066_717d),
 };
 
 const HIGH: Palette = Palette {
@@ -230,6 +230,14 @@ fn visuals(contrast: Contrast) -> Visuals {
         widget.expansion = 0.0;
     }
     visuals
+}
+
+/// A place for one line of text, as high as a button.
+pub fn field<'t>(text: &'t mut String, hint: &'static str) -> egui::TextEdit<'t> {
+    egui::TextEdit::singleline(text)
+        .hint_text(hint)
+        .margin(Margin::symmetric(8, 5))
+        .desired_width(f32::INFINITY)
 }
 
 /// Fonts: `text` for everything, egui's own monospaced one for code, `text` where that has no glyph.

@@ -76,6 +76,10 @@ mod tests {
         for (table, words) in tables() {
             for (name, Words(ja, en)) in words {
                 assert!(!ja.trim().is_empty() && !en.trim().is_empty(), "{table} {name}");
+                // A language's name stands in itself.
+                if *name == "LANGUAGE" {
+                    continue;
+                }
                 assert!(!en.chars().any(is_japanese), "{table} {name}: {en}");
                 // A text that is all signs or a proper name is the same in both.
                 let is_name = ja == en;

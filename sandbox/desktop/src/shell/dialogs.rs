@@ -11,6 +11,11 @@ use crate::theme::palette;
 /// Points.
 const DIALOG_WIDTH: f32 = 460.0;
 
+fn dialog(ui: &Ui, name: &str) -> Modal {
+    let frame = egui::Frame::window(ui.style()).inner_margin(20);
+    Modal::new(Id::new(name)).frame(frame)
+}
+
 impl Shell {
     pub(super) fn show_dialogs(&mut self, ui: &mut Ui, model: &Model, asks: &mut Asks) {
         if let Some(held) = model.held {
@@ -22,7 +27,7 @@ impl Shell {
 
     fn show_held(&mut self, ui: &Ui, held: Held, asks: &mut Asks) {
         let lang = self.lang;
-        Modal::new(Id::new("held")).show(ui.ctx(), |ui| {
+        dialog(ui, "held").show(ui.ctx(), |ui| {
             ui.set_width(DIALOG_WIDTH);
             ui.heading(words::HELD_TITLE.get(lang));
             ui.add_space(6.0);
@@ -49,7 +54,7 @@ impl Shell {
     fn show_leave(&mut self, ui: &Ui, model: &Model, asks: &mut Asks) {
         let lang = self.lang;
         let running = model.active_jobs().count();
-        let modal = Modal::new(Id::new("leave")).show(ui.ctx(), |ui| {
+        let modal = dialog(ui, "leave").show(ui.ctx(), |ui| {
             ui.set_width(DIALOG_WIDTH);
             ui.heading(words::LEAVE_TITLE.get(lang));
             ui.add_space(6.0);

@@ -1,13 +1,13 @@
 //! The palette of commands: everything that can be done or looked at, found by typing.
 
-use egui::{Align2, Area, Id, Key, Modifiers, Order, RichText, TextEdit, Ui};
+use egui::{Align2, Area, Id, Key, Modifiers, Order, RichText, Ui};
 use kekkai_types::Lang;
 
 use super::{Dialog, Shell, words};
 use crate::asks::Asks;
 use crate::model::Model;
 use crate::panes::{Go, Section};
-use crate::theme::palette;
+use crate::theme::{field, palette};
 
 /// Entries that are shown at once.
 const SHOWN_MAX: usize = 12;
@@ -73,10 +73,7 @@ impl Shell {
             .show(ui.ctx(), |ui| {
                 egui::Frame::window(ui.style()).show(ui, |ui| {
                     ui.set_width(WIDTH);
-                    let edit = TextEdit::singleline(&mut search.text)
-                        .hint_text(words::PALETTE_HINT.get(lang))
-                        .desired_width(f32::INFINITY);
-                    let edit = ui.add(edit);
+                    let edit = ui.add(field(&mut search.text, words::PALETTE_HINT.get(lang)));
                     edit.request_focus();
                     if edit.changed() {
                         search.chosen = 0;

@@ -26,7 +26,10 @@ pub fn job_id(number: u64) -> JobId {
 }
 
 fn text(ja: &str, en: &str) -> Text {
-    Text { ja: ja.to_owned(), en: en.to_owned() }
+    Text {
+        ja: ja.to_owned(),
+        en: en.to_owned(),
+    }
 }
 
 fn column(name: &str, sql_type: &str, role: ColumnRole, ja: &str, en: &str) -> ColumnCatalog {
@@ -39,7 +42,7 @@ fn column(name: &str, sql_type: &str, role: ColumnRole, ja: &str, en: &str) -> C
 }
 
 pub fn catalog() -> DatasetCatalog {
-    use ColumnRole::{Code, Key, Value as Measure, PersonKey, QuasiIdentifier};
+    use ColumnRole::{Code, Key, PersonKey, QuasiIdentifier, Value as Measure};
     let table = |name: &str, ja: &str, en: &str, key: Option<&str>, columns| TableCatalog {
         name: name.to_owned(),
         description: text(ja, en),
@@ -63,10 +66,28 @@ pub fn catalog() -> DatasetCatalog {
                 "One row for each patient",
                 Some("patient_id"),
                 vec![
-                    column("patient_id", "text", PersonKey, "仮名化した患者", "The patient's pseudonym"),
+                    column(
+                        "patient_id",
+                        "text",
+                        PersonKey,
+                        "仮名化した患者",
+                        "The patient's pseudonym",
+                    ),
                     column("sex", "text", QuasiIdentifier, "性別 (M, F)", "Sex (M, F)"),
-                    column("birth_year", "bigint", QuasiIdentifier, "生年 (西暦)", "Year of birth"),
-                    column("region", "text", QuasiIdentifier, "居住地域", "Region of residence"),
+                    column(
+                        "birth_year",
+                        "bigint",
+                        QuasiIdentifier,
+                        "生年 (西暦)",
+                        "Year of birth",
+                    ),
+                    column(
+                        "region",
+                        "text",
+                        QuasiIdentifier,
+                        "居住地域",
+                        "Region of residence",
+                    ),
                 ],
             ),
             table(
@@ -75,11 +96,41 @@ pub fn catalog() -> DatasetCatalog {
                 "One row for each visit",
                 Some("patient_id"),
                 vec![
-                    column("visit_id", "bigint", Key, "受診の番号", "The visit's number"),
-                    column("patient_id", "text", PersonKey, "仮名化した患者", "The patient's pseudonym"),
-                    column("visit_date", "date", QuasiIdentifier, "受診日", "Date of the visit"),
-                    column("icd10", "text", Code, "傷病名 (ICD-10)", "Diagnosis (ICD-10)"),
-                    column("sbp", "double", Measure, "収縮期血圧 (mmHg)", "Systolic blood pressure (mmHg)"),
+                    column(
+                        "visit_id",
+                        "bigint",
+                        Key,
+                        "受診の番号",
+                        "The visit's number",
+                    ),
+                    column(
+                        "patient_id",
+                        "text",
+                        PersonKey,
+                        "仮名化した患者",
+                        "The patient's pseudonym",
+                    ),
+                    column(
+                        "visit_date",
+                        "date",
+                        QuasiIdentifier,
+                        "受診日",
+                        "Date of the visit",
+                    ),
+                    column(
+                        "icd10",
+                        "text",
+                        Code,
+                        "傷病名 (ICD-10)",
+                        "Diagnosis (ICD-10)",
+                    ),
+                    column(
+                        "sbp",
+                        "double",
+                        Measure,
+                        "収縮期血圧 (mmHg)",
+                        "Systolic blood pressure (mmHg)",
+                    ),
                     column("smoker", "boolean", Measure, "喫煙", "Smokes"),
                 ],
             ),
@@ -112,9 +163,19 @@ pub fn begin() -> Begin {
                 description: "Risk ratios with intervals".to_owned(),
             }],
         },
-        functions: ["avg", "count", "date_trunc", "extract", "max", "median", "min", "stddev", "sum"]
-            .map(str::to_owned)
-            .to_vec(),
+        functions: [
+            "avg",
+            "count",
+            "date_trunc",
+            "extract",
+            "max",
+            "median",
+            "min",
+            "stddev",
+            "sum",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         closes: Timestamp(1_795_338_000_000),
         size: (1280, 800, 100),
         fonts: vec!["ipaexg.ttf".to_owned()],
@@ -149,7 +210,11 @@ pub fn table() -> Table {
     };
     let shown = |value, contributors| Cell::Shown {
         value,
-        evidence: Evidence { contributors, largest_permille: 12, second_permille: 9 },
+        evidence: Evidence {
+            contributors,
+            largest_permille: 12,
+            second_permille: 9,
+        },
     };
     let regions = ["東区", "西区", "南区", "北区", "中央区", "港区"];
     let mut rows = Vec::new();
@@ -186,7 +251,9 @@ pub fn table() -> Table {
 pub fn large_table(cells: usize) -> Table {
     let mut table = table();
     table.columns.truncate(1);
-    table.rows = (0..cells).map(|n| vec![Cell::Key(Value::Int(n as i64))]).collect();
+    table.rows = (0..cells)
+        .map(|n| vec![Cell::Key(Value::Int(n as i64))])
+        .collect();
     table
 }
 
@@ -195,18 +262,33 @@ pub fn batch(first: usize, count: usize) -> RecordBatch {
     let numbers = first..first + count;
     let words = ["東区", "西区", "south", "north"];
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("visit_id", Arc::new(Int64Array::from_iter_values(numbers.clone().map(|n| n as i64)))),
-        ("region", Arc::new(StringArray::from_iter_values(numbers.clone().map(|n| words[n * 7 % 4])))),
         (
-            "sbp",
-            Arc::new(Float64Array::from_iter(
-                numbers.clone().map(|n| (n % 10 != 3).then_some(100.0 + (n * 37 % 800) as f64 / 10.0)),
+            "visit_id",
+            Arc::new(Int64Array::from_iter_values(
+                numbers.clone().map(|n| n as i64),
             )),
         ),
-        ("smoker", Arc::new(BooleanArray::from_iter(numbers.map(|n| Some(n % 3 == 0))))),
+        (
+            "region",
+            Arc::new(StringArray::from_iter_values(
+                numbers.clone().map(|n| words[n * 7 % 4]),
+            )),
+        ),
+        (
+            "sbp",
+            Arc::new(Float64Array::from_iter(numbers.clone().map(|n| {
+                (n % 10 != 3).then_some(100.0 + (n * 37 % 800) as f64 / 10.0)
+            }))),
+        ),
+        (
+            "smoker",
+            Arc::new(BooleanArray::from_iter(numbers.map(|n| Some(n % 3 == 0)))),
+        ),
     ];
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
-        .unwrap()
+    RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )
+    .unwrap()
 }
 
 /// So many rows, in pieces.
@@ -224,7 +306,10 @@ pub fn write_stream(to: impl std::io::Write, count: usize) {
     let mut writer = arrow::ipc::writer::StreamWriter::try_new(to, &batch(0, 1).schema()).unwrap();
     for first in (0..count).step_by(PIECE) {
         // A reader that has enough closes the pipe.
-        if writer.write(&batch(first, PIECE.min(count - first))).is_err() {
+        if writer
+            .write(&batch(first, PIECE.min(count - first)))
+            .is_err()
+        {
             return;
         }
     }
@@ -245,4 +330,17 @@ pub fn job(number: u64, work: Work, elapsed_ms: u64, state: JobState) -> ToDeskt
 pub fn done(number: u64, table: Table) -> ToDesktop {
     let sql = table.lineage.sql.clone();
     job(number, Work::Query(sql), 1_234, JobState::Done(Some(table)))
+}
+
+/// The font of people's texts, as Debian's fonts-ipaexfont-gothic installs it.
+pub const FONT: &str = "/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf";
+
+pub fn font() -> std::fs::File {
+    std::fs::File::open(FONT).expect("install fonts-ipaexfont-gothic")
+}
+
+/// Its bytes, once for all tests.
+pub fn font_bytes() -> &'static [u8] {
+    static BYTES: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    BYTES.get_or_init(|| std::fs::read(FONT).expect("install fonts-ipaexfont-gothic"))
 }
