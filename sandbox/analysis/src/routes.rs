@@ -85,6 +85,11 @@ pub fn routes(server: &Server) -> Routes {
     let routes = on(routes, broker, |broker, call: SubmitOutput| async move {
         submit(&broker, call).await
     });
+    screens(routes, broker)
+}
+
+/// The calls about screens.
+pub fn screens(routes: Routes, broker: &Arc<Broker>) -> Routes {
     let routes = on(routes, broker, |broker, call: WaitScreen| async move {
         let session = broker.session(&call.session)?;
         session.wait_screen(call.seen).await

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use kekkai_frames::{Input, Rect, TILE, caret_none};
+use kekkai_frames::{Input, Key, Rect, TILE, caret_none};
 use kekkai_sys::{JailSpec, ProcessKind, jail, scm};
 use kekkai_worker_api::{
     Answer, Ask, Begin, Frame, FromDesktop, Receiver, Sender, TILE_BYTES, ToDesktop, worker_channel,
@@ -94,9 +94,8 @@ fn main() {
             }
         }
         "asks-too-much" => {
-            for request in 0..100 {
-                let sql = "slow".to_owned();
-                desk.ask(request, Ask::Query { sql });
+            for request in 0..33 {
+                desk.ask(request, Ask::Outputs);
             }
         }
         "asks-twice" => {
@@ -363,6 +362,14 @@ impl Desk {
                 self.requests += 1;
                 let ask = serde_json::from_str(text).unwrap();
                 self.ask(self.requests, ask);
+            }
+            Input::Key {
+                key: key @ (Key::F1 | Key::F2),
+                ..
+            } => {
+                self.requests += 1;
+                let admit = *key == Key::F1;
+                self.ask(self.requests, Ask::Typing { admit });
             }
             Input::Text(text) => self.said.push(format!("typed {text}")),
             Input::Resize { width, height, .. } => {

@@ -235,7 +235,7 @@ impl Picture {
             // The screen's own size is one that screens have. If not, nobody looks any more.
             Err(_) => self.views.clear(),
         }
-        stepped.turned = Some(Err(crate::explain(error)));
+        stepped.turned = Some(Err(error.code().to_owned()));
     }
 
     /// How far the recording is whole.

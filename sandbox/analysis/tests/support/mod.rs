@@ -52,6 +52,8 @@ pub(crate) struct Script {
     pub(crate) lose_answers: Mutex<u32>,
     /// What the review service says of the author's outputs.
     pub(crate) outputs: Mutex<Vec<OutputDetail>>,
+    /// It never says.
+    pub(crate) outputs_hang: AtomicBool,
 }
 
 impl Script {
@@ -116,9 +118,28 @@ pub(crate) struct Stage {
     /// Of our own certificate.
     pub(crate) spki: Digest,
     pub(crate) dir: tempfile::TempDir,
+    pub(crate) recordings: PathBuf,
+    pub(crate) gateway: Gateway,
     /// Who alone can look at recordings.
     pub(crate) auditors: KeyPair,
     parts: Second,
+}
+
+/// The variable that names another folder for recordings.
+pub(crate) const RECORDINGS: &str = "KEKKAI_TEST_RECORDINGS";
+
+/// The certificates of both ends of the analysis server's own calls.
+pub(crate) struct Gateway {
+    files: (TlsFiles, TlsFiles),
+}
+
+impl Gateway {
+    /// The analysis server's calls about screens, as the gateway makes them.
+    pub(crate) async fn screens(&self, broker: &Arc<Broker>) -> Client {
+        let routes = kekkai_analysis::routes::screens(Routes::new(), broker);
+        let address = listen(self.files.0.clone(), routes).await;
+        Client::new(&self.files.1, address, PeerKind::Analysis).unwrap()
+    }
 }
 
 async fn listen(files: TlsFiles, routes: Routes) -> String {
@@ -175,8 +196,14 @@ fn review(script: &Arc<Script>) -> Routes {
     let (script, outputs) = (script.clone(), script.clone());
     let routes = Routes::new()
         .call(move |_, _: SessionOutputs| {
+            let hangs = outputs.outputs_hang.load(Ordering::SeqCst);
             let outputs = outputs.outputs.lock().unwrap().clone();
-            async move { Ok(outputs) }
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok(outputs)
+            }
         })
         .call(|_, _: Preview| async { Ok(Vec::new()) });
     routes.call(move |_, call: Submit| {
@@ -216,6 +243,7 @@ pub(crate) async fn stage_with(
     let policy_at = listen(at("policy", "kekkai://policy"), more(policy(&script))).await;
     let review_at = listen(at("review", "kekkai://review"), review(&script)).await;
     let own = at("analysis", "kekkai://analysis/a1");
+    let gateway = (own.clone(), at("gateway", "kekkai://gateway"));
     let policy = Client::new(&own, policy_at, PeerKind::Policy).unwrap();
     let review = Client::new(&own, review_at, PeerKind::Review).unwrap();
 
@@ -223,10 +251,13 @@ pub(crate) async fn stage_with(
     std::fs::create_dir_all(&table).unwrap();
     std::fs::write(table.join("part-00000.parquet"), "PARE").unwrap();
     let auditors = KeyPair::generate().unwrap();
-    let recordings = dir.path().join("recordings");
-    std::fs::create_dir(&recordings).unwrap();
+    let recordings = match std::env::var_os(RECORDINGS) {
+        Some(place) => PathBuf::from(place),
+        None => dir.path().join("recordings"),
+    };
+    std::fs::create_dir_all(&recordings).unwrap();
     let parts = Second {
-        desktops: desktops(&spawner, recordings, &auditors),
+        desktops: desktops(&spawner, recordings.clone(), &auditors),
         spawner,
         policy: policy.clone(),
         review,
@@ -239,7 +270,9 @@ pub(crate) async fn stage_with(
         policy,
         spki: spki_of_file(&own.certificate).unwrap(),
         dir,
+        recordings,
         auditors,
+        gateway: Gateway { files: gateway },
         parts,
     }
 }
