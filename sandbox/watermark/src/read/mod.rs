@@ -222,12 +222,15 @@ impl Search {
         let exact = [1.0, 0.5, 2.0].map(|scale| scale / (reduced * by) as f64);
         self.follow(signal, exact.iter().map(|scale| upright(signal, *scale)))
             .or_else(|| {
-                let starts = windows(signal.value.width, signal.value.height)
-                    .into_iter()
-                    .flat_map(|window| repeating(signal, window))
-                    .collect::<Vec<_>>();
-                self.lattices += starts.len();
-                self.follow(signal, starts.into_iter())
+                let windows = windows(signal.value.width, signal.value.height);
+                windows.chunks(2).find_map(|windows| {
+                    let starts: Vec<_> = windows
+                        .iter()
+                        .flat_map(|window| repeating(signal, *window))
+                        .collect();
+                    self.lattices += starts.len();
+                    self.follow(signal, starts.into_iter())
+                })
             })
             .or_else(|| {
                 let period = PERIOD as f64;

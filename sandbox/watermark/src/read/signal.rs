@@ -9,6 +9,8 @@ const RADIUS: usize = 24;
 const REACH: f32 = 9.0;
 /// Levels of one step of the histogram.
 const STEP: f32 = 0.5;
+/// Steps in [`REACH`].
+const STEPS_NEAR: usize = 18;
 /// Steps of the histogram.
 const STEPS: usize = 512;
 /// Pixels of a block that share surroundings, along a side.
@@ -65,10 +67,7 @@ fn neutral(mut blue: Plane, light: &Plane) -> Plane {
         .step_by(every)
         .map(|(light, blue)| (f64::from(*light) / 255.0, f64::from(*blue)))
         .collect();
-    let [c0, c1, c2] = curve(&samples).map(|c| {
-        let [value] = [c];
-        value
-    });
+    let [c0, c1, c2] = curve(&samples);
     for (blue, light) in blue.values.iter_mut().zip(&light.values) {
         let x = f64::from(*light) / 255.0;
         let excess = f64::from(*blue) - (c0 + c1 * x + c2 * x * x);
@@ -203,7 +202,6 @@ impl Histogram {
 
     /// The mean of what is within [`REACH`] of a step, if it is enough.
     fn mean_near(&self, step: usize) -> Option<f32> {
-        const STEPS_NEAR: usize = (REACH / STEP) as usize;
         let first = step.saturating_sub(STEPS_NEAR);
         let last = (step + STEPS_NEAR).min(STEPS - 1);
         let (mut count, mut sum) = (0.0, 0.0);

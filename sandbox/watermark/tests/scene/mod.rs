@@ -397,7 +397,7 @@ pub fn scenery(width: u32, height: u32, kind: u32, seed: &mut Seed) -> RgbImage 
                     [
                         k * turn.cos(),
                         k * turn.sin(),
-                        seed.between(0.0, 6.28),
+                        seed.between(0.0, std::f64::consts::TAU),
                         size,
                         seed.between(0.3, 1.0),
                         seed.between(0.0, 1.0),
