@@ -168,7 +168,9 @@ fn keygen(out: &Path, lang: Lang) -> Outcome {
 fn list(dir: &Path, lang: Lang) -> Outcome {
     let (found, others) = kekkai_recording::list(dir).map_err(|fault| said(&fault, lang))?;
     for one in &found {
-        let until = one.until.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        let until = one
+            .until
+            .map_or_else(|| "-".to_owned(), |at| at.to_string());
         println!(
             "{}\t{} → {until}\t{} {}\t{} MB\t{}\t{}",
             one.session,
