@@ -1,5 +1,12 @@
 //! Whatever bytes come: refused or understood, never a panic, and what is understood is written the same way
 //! again. The seed is printed; `KEKKAI_SEED=…` replays it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
 
 use kekkai_frames::{
     Canvas, Compressor, Decompressor, Deframer, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, decode_input,

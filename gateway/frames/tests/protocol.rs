@@ -1,6 +1,13 @@
 //! `PROTOCOL.md` says what the code does: its tables are written from the code
 //! (`KEKKAI_REGENERATE=1 cargo test -p kekkai-frames --test protocol`), and the code's messages are read by
 //! them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,4 +1,11 @@
 //! What is written is read again, exactly, and nothing else is read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
 
 use bytes::Bytes;
 use kekkai_frames::{

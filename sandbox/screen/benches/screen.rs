@@ -2,6 +2,14 @@
 //!
 //! Bytes are those on the wire, after the deflate stream. Time is all that the analysis server and the gateway
 //! do for a picture: taking tiles, marking, comparing, encoding, deflating; drawing it isn't in it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark"
+)]
 
 use std::time::{Duration, Instant};
 

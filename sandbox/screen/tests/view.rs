@@ -1,4 +1,11 @@
 //! Every viewer ends up with the marked picture, whatever was drawn and however slow it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
 
 use kekkai_frames::{Cursor, CursorShape, FRAMES_UNACKNOWLEDGED_MAX, Output, Rect};
 use kekkai_screen::{Screen, View};

@@ -1,4 +1,5 @@
 //! Any message that the protocol allows.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use bytes::Bytes;
 use kekkai_frames::{

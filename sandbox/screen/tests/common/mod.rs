@@ -1,4 +1,5 @@
 //! A screen that is drawn on, and clients that draw what they are sent.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use kekkai_frames::{Canvas, Compressor, Decompressor, Output, Rect, decode_output, encode_output};
 use kekkai_screen::{Marker, Screen, TILE_BYTES};
