@@ -20,7 +20,8 @@ DEMO_PACKAGES := gcc make pkg-config libtss2-dev libtss2-tcti-swtpm0 swtpm swtpm
 TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-sftp-server chromium chromium-driver \
   libnss3-tools libssl-dev openssl tpm2-tools fonts-ipaexfont-gothic \
   clang lld wasi-libc libclang-rt-14-dev-wasm32 util-linux \
-  xvfb xdotool
+  tesseract-ocr tesseract-ocr-eng tesseract-ocr-jpn \
+  xvfb xdotool cage libwayland-dev shellcheck nftables
 # What figures are compared with.
 BENCH_PACKAGES := bubblewrap
 

@@ -364,6 +364,15 @@ key = "terminal_key"
     }
 
     #[test]
+    fn the_example_is_a_configuration() {
+        let example = include_str!("../../../images/etc/kekkai-vdi.example.toml");
+        // On a machine without Japanese fonts it has to name one.
+        let example = example.replace("# font =", "font =");
+        let config = parse(&example).unwrap();
+        assert_eq!(config.origin.as_str(), "https://gateway.kekkai.example");
+    }
+
+    #[test]
     fn no_pin_no_start() {
         for (from, to) in [
             (

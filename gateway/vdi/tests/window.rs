@@ -440,10 +440,8 @@ fn record(display: &Display) -> x11rb::rust_connection::RustConnection {
 fn nothing_starts_beside_a_recorder() {
     let stage = Stage::new("");
     let recorder = record(&stage.display);
-    let refused = xvfb::command(&stage.terminal.config)
-        .env("DISPLAY", &stage.display.name)
-        .output()
-        .unwrap();
+    let refused =
+        xvfb::refused(xvfb::command(&stage.terminal.config).env("DISPLAY", &stage.display.name));
     assert_eq!(refused.status.code(), Some(3));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("records this display"), "{said}");
@@ -478,11 +476,11 @@ fn recorder_that_begins_later_ends_the_view() {
 fn remote_logins_and_unprotected_displays_are_refused() {
     let stage = Stage::new("");
     let run = |config: &std::path::Path, more: &[(&str, &str)]| {
-        let output = xvfb::command(config)
-            .env("DISPLAY", &stage.display.name)
-            .envs(more.iter().copied())
-            .output()
-            .unwrap();
+        let output = xvfb::refused(
+            xvfb::command(config)
+                .env("DISPLAY", &stage.display.name)
+                .envs(more.iter().copied()),
+        );
         (
             output.status.code(),
             String::from_utf8(output.stderr).unwrap(),
@@ -516,10 +514,7 @@ fn bad_configuration_says_what_to_do() {
         ("[terminal]\nkey", "[terminal]\nagent", "public_key"),
     ] {
         std::fs::write(&bad, text.replace(from, to)).unwrap();
-        let output = xvfb::command(&bad)
-            .env("DISPLAY", &stage.display.name)
-            .output()
-            .unwrap();
+        let output = xvfb::refused(xvfb::command(&bad).env("DISPLAY", &stage.display.name));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains(said), "{stderr}");
