@@ -155,8 +155,8 @@ fn chart_is_there_at_once_and_says_what_it_leaves_out() {
         (Lang::Ja, "秘匿のため描いていない値が 1 個", "2 個の群"),
         (
             Lang::En,
-            "1 values are withheld and not drawn",
-            "2 groups with too few persons",
+            "Withheld and not drawn: 1",
+            "not in the result even by name: 2",
         ),
     ] {
         let mut seat = at(lang);
@@ -724,4 +724,76 @@ fn help_is_found_by_a_word() {
         assert!(!seat.shows(lang.pick("キー操作", "Keys")) || lang == Lang::En);
         seat.photograph(&format!("help-{}", lang.as_str()));
     }
+}
+
+#[test]
+fn idle_panes_draw_nothing_and_ask_for_nothing() {
+    use kekkai_desktop::panes::Section;
+    for of in Section::ALL {
+        let mut seat = with_notebook(Lang::Ja);
+        seat.tell(samples::done(1, samples::table()));
+        seat.tell(run_failed());
+        seat.tell(ToDesktop::Outputs(vec![output(
+            "o1",
+            "平均血圧",
+            OutputState::Returned,
+        )]));
+        section(&mut seat, of);
+        seat.point(640, 400, 0);
+        seat.later(1.0);
+        seat.asked();
+        for _ in 0..3 {
+            seat.later(2.0);
+            assert_eq!((seat.changed, seat.next), (0, None), "{of:?}");
+            assert!(seat.asked().is_empty(), "{of:?}");
+        }
+    }
+}
+
+#[test]
+fn draft_waits_while_the_list_is_looked_at() {
+    let mut seat = at(Lang::En);
+    seat.tell(samples::done(1, samples::table()));
+    go(&mut seat, Go::Submit(samples::job_id(1)));
+    seat.click("for instance: table 1 of the paper");
+    seat.type_text("figure 2 of the paper");
+    seat.click("← Back to the list");
+    seat.pass();
+    assert!(!seat.shows("figure 2 of the paper"));
+    seat.click("New submission");
+    seat.pass();
+    seat.assert_shows("figure 2 of the paper");
+}
+
+#[test]
+fn chart_of_a_hundred_thousand_rows_follows_the_pointer() {
+    let mut seat = at(Lang::En);
+    seat.tell(samples::job(
+        1,
+        Work::Query("SELECT * FROM visit".into()),
+        10,
+        JobState::Done(None),
+    ));
+    let job = samples::job_id(1);
+    let schema = samples::batch(0, 1).schema();
+    seat.workspace
+        .take_rows(&job, kekkai_desktop::rows::Piece::Schema(schema));
+    for first in (0..100_000).step_by(10_000) {
+        let piece = kekkai_desktop::rows::Piece::Rows(samples::batch(first, 10_000));
+        seat.workspace.take_rows(&job, piece);
+    }
+    go(&mut seat, Go::Chart(job));
+    seat.assert_shows("The first 20,000 of 100,000 points are drawn.");
+    seat.photograph("chart-rows-many-en");
+    // Choosing another kind reads the columns; a move of the pointer does not.
+    let began = std::time::Instant::now();
+    seat.click("Histogram");
+    let chosen = began.elapsed();
+    let began = std::time::Instant::now();
+    for x in 0..100 {
+        seat.point(500 + x * 4, 400, 0);
+    }
+    let moved = began.elapsed();
+    println!("chosen in {chosen:?}, a hundred moves in {moved:?}");
+    assert!(moved < chosen * 50, "{moved:?} against {chosen:?}");
 }

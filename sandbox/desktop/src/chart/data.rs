@@ -7,6 +7,9 @@ use kekkai_output::{Table, ValueType};
 use crate::grid::{Grid, Shown, float_text};
 use crate::rows::KeptRows;
 
+/// Rows that are looked at to choose a chart.
+const SAMPLE: usize = 2_000;
+
 /// Why there is no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
@@ -119,17 +122,26 @@ impl<'a> Source<'a> {
 
     /// Reads a column; `None` where there is none of this name.
     pub fn column(&self, name: &str) -> Option<Column> {
+        self.head(name, usize::MAX)
+    }
+
+    /// Reads a column's first [`SAMPLE`] rows: enough to choose a chart by.
+    pub fn sample(&self, name: &str) -> Option<Column> {
+        self.head(name, SAMPLE)
+    }
+
+    fn head(&self, name: &str, rows: usize) -> Option<Column> {
         let grid = self.grid();
         let column = (0..grid.columns()).find(|column| grid.name(*column) == name)?;
         Some(Column {
             name: name.to_owned(),
-            values: self.values(column),
+            values: self.values(column, grid.rows().min(rows)),
         })
     }
 
-    fn values(&self, column: usize) -> Values {
+    fn values(&self, column: usize, rows: usize) -> Values {
         let grid = self.grid();
-        let rows = 0..grid.rows();
+        let rows = 0..rows;
         let number = |row| match grid.number(row, column) {
             Some(number) if number.is_finite() => Ok(number),
             Some(_) => Err(Gap::Missing),

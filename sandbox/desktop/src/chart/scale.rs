@@ -5,6 +5,8 @@ use crate::chart::data::date;
 
 /// Larger numbers are drawn at this one: differences of the largest floats are infinite.
 const DRAWN_MAX: f64 = 1e300;
+/// The same on a logarithmic axis, upwards and downwards.
+const LOG_MAX: f64 = 1e250;
 /// Ticks of an axis, at most.
 const TICKS_MAX: usize = 24;
 /// Days of round distances on an axis of dates.
@@ -27,8 +29,13 @@ impl Scale {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         let mut within = |number: f64| {
             if number.is_finite() && !(is_log && number <= 0.0) {
-                low = low.min(number.clamp(-DRAWN_MAX, DRAWN_MAX));
-                high = high.max(number.clamp(-DRAWN_MAX, DRAWN_MAX));
+                let number = if is_log {
+                    number.clamp(1.0 / LOG_MAX, LOG_MAX)
+                } else {
+                    number.clamp(-DRAWN_MAX, DRAWN_MAX)
+                };
+                low = low.min(number);
+                high = high.max(number);
             }
         };
         numbers.into_iter().for_each(&mut within);

@@ -212,7 +212,7 @@ impl Spec {
             order.extend([FigureKind::Scatter, FigureKind::Histogram, FigureKind::Bar]);
         } else {
             let first_key = outlines.iter().find(|outline| outline.is_key);
-            let column = first_key.and_then(|key| source.column(key.name));
+            let column = first_key.and_then(|key| source.sample(key.name));
             let is_ordered = column.is_some_and(|column| match column.values {
                 Values::Numbers(values) | Values::Dates(values) => values.len() >= 3,
                 Values::Names { .. } => false,
@@ -275,7 +275,7 @@ impl Spec {
             FigureKind::Histogram => {
                 let edge = keys.iter().copied().find(|key| {
                     source
-                        .column(key)
+                        .sample(key)
                         .is_some_and(|column| matches!(column.values, Values::Numbers(_)))
                 });
                 let height = numbers.iter().copied().find(|name| Some(*name) != edge);
@@ -339,7 +339,7 @@ impl Spec {
         let is_rows = source.is_rows();
         let is_free = |key: &&&str| !self.columns.values().any(|used| used == **key);
         let group = keys.iter().filter(is_free).find(|key| {
-            source.column(key).is_some_and(|column| {
+            source.sample(key).is_some_and(|column| {
                 // Days of rows are places, and no names of groups.
                 if is_rows && matches!(column.values, Values::Dates(_)) {
                     return false;
@@ -363,7 +363,7 @@ fn of_which<'a>(outlines: &[Outline<'a>], is: impl Fn(&Outline<'a>) -> bool) -> 
 /// Whether its values have an order and distances.
 fn is_place(source: &Source<'_>, name: &str) -> bool {
     source
-        .column(name)
+        .sample(name)
         .is_some_and(|column| column.values.as_numbers().is_some())
 }
 

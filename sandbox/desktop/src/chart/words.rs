@@ -42,16 +42,16 @@ words! {
     STUDY = "行の名前", "Rows";
     ESTIMATE = "推定値", "Estimate";
 
-    WITHHELD = "秘匿のため描いていない値が {} 個あります (0 ではありません)。", "{} values are withheld and not drawn: they are not zero.";
-    MISSING = "値がない (NULL) ため描いていない箇所が {} 個あります。", "{} places have no value (NULL) and are not drawn.";
-    GROUPS_WITHHELD = "人数が基準に満たない {} 個の群は、名前も含めて結果にありません。", "{} groups with too few persons are not in the result, not even by name.";
+    WITHHELD = "秘匿のため描いていない値が {} 個あります (0 ではありません)。", "Withheld and not drawn: {} (which is not to say zero).";
+    MISSING = "値がない (NULL) ため描いていない箇所が {} 個あります。", "Without a value (NULL) and not drawn: {}.";
+    GROUPS_WITHHELD = "人数が基準に満たない {} 個の群は、名前も含めて結果にありません。", "Groups with too few persons, not in the result even by name: {}.";
     POINTS = "{1} 点のうち、はじめの {0} 点を描いています。", "The first {0} of {1} points are drawn.";
     SERIES_CUT = "{1} 系列のうち、はじめの {0} 系列を描いています。WHERE で絞り込めます。", "The first {0} of {1} series are drawn; narrow them with WHERE.";
     NAMES_CUT = "{1} 項目のうち、はじめの {0} 項目を描いています。", "The first {0} of {1} names are drawn.";
     CURVE_WITHHELD = "{0} 曲線は時間 {1} の手前で終わります。その時点の人数が秘匿されているためです。", "{0} The curve ends before time {1}: the counts at that time are withheld.";
     CURVE_MISSING = "{0} 曲線は時間 {1} の手前で終わります。その時点の人数がないためです。", "{0} The curve ends before time {1}: the counts at that time are missing.";
-    NOT_POSITIVE = "0 以下の {} 個の値は、対数の軸には描けません。", "{} values of 0 or less have no place on a logarithmic axis.";
-    SEVERAL = "同じ位置に {} 個の値が重なっています。系列の列を選ぶと分けて描けます。", "{} values share a place with another; choose a column for the series to tell them apart.";
+    NOT_POSITIVE = "0 以下の {} 個の値は、対数の軸には描けません。", "Not drawn, for a logarithmic axis has no place for 0 or less: {}.";
+    SEVERAL = "同じ位置に {} 個の値が重なっています。系列の列を選ぶと分けて描けます。", "Values at a place with another: {}. Choose a column for the series to tell them apart.";
 
     NOT_CHOSEN = "「{}」の列を選んでください。", "Choose a column for \"{}\".";
     NO_COLUMN = "この結果に列 {} はありません。選び直してください。", "This result has no column {}. Choose another.";

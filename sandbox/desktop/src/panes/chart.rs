@@ -13,6 +13,7 @@ use crate::chart::build::BuildError;
 use crate::chart::paint::{self, Chosen, Labels};
 use crate::chart::{Plot, Source, Spec, build, words as chart_words};
 use crate::model::JobView;
+use settings::Fits;
 
 /// Results whose settings are kept.
 const SPECS_MAX: usize = 50;
@@ -23,6 +24,7 @@ pub struct ChartPane {
     job: Option<JobId>,
     /// As the person left them, for each result.
     specs: BTreeMap<JobId, Spec>,
+    fits: Option<Fits>,
     drawn: Option<Drawn>,
     chosen: Option<Chosen>,
 }
@@ -59,31 +61,33 @@ impl ChartPane {
             return;
         };
         let lang = desk.lang;
-        let mut spec = self
-            .specs
-            .get(&job)
-            .cloned()
-            .or_else(|| Spec::suggest(&source));
+        let fits = Fits::of(&mut self.fits, (&job, desk.model.generation), &source);
+        let kept = self.specs.get(&job);
+        let mut spec = kept.or(fits.suggested.as_ref()).cloned();
+        let mut changed = None;
+        let mut is_reset = false;
         Panel::left("chart-settings")
             .resizable(false)
             .exact_size(226.0)
             .show_inside(ui, |ui| {
                 ScrollArea::vertical().show(ui, |ui| {
-                    let mut of = spec
-                        .clone()
-                        .unwrap_or_else(|| Spec::new(kekkai_output::FigureKind::Bar));
-                    if settings::ui(ui, &mut of, &source, lang) {
-                        self.keep(job.clone(), of.clone());
-                        spec = Some(of);
+                    let bars = || Spec::new(kekkai_output::FigureKind::Bar);
+                    let mut of = spec.clone().unwrap_or_else(bars);
+                    if settings::ui(ui, &mut of, &source, fits, lang) {
+                        changed = Some(of);
                     }
                     ui.add_space(8.0);
                     let reset = ui.button(words::RESET.get(lang));
-                    if reset.on_hover_text(words::RESET_TIP.get(lang)).clicked() {
-                        self.specs.remove(&job);
-                        spec = Spec::suggest(&source);
-                    }
+                    is_reset = reset.on_hover_text(words::RESET_TIP.get(lang)).clicked();
                 });
             });
+        if is_reset {
+            spec.clone_from(&fits.suggested);
+            self.specs.remove(&job);
+        } else if let Some(changed) = changed {
+            self.keep(job.clone(), changed.clone());
+            spec = Some(changed);
+        }
         match spec {
             None => parts::beside(ui, |ui| parts::said(ui, desk.t(words::NOTHING_CHOSEN))),
             Some(spec) => parts::beside(ui, |ui| self.chart(ui, desk, &job, &source, &spec)),

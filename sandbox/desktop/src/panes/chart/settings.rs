@@ -2,7 +2,7 @@
 
 use egui::{Button, ComboBox, Ui};
 use kekkai_output::FigureKind;
-use kekkai_types::{Lang, Text};
+use kekkai_types::{JobId, Lang, Text};
 
 use super::words;
 use crate::chart::bins::BINS_MAX;
@@ -22,10 +22,50 @@ pub(crate) fn source(view: &JobView) -> Option<Source<'_>> {
     }
 }
 
+/// What fits a result. Found once for each state of it: a hundred thousand rows are not looked at with each
+/// move of the pointer.
+#[derive(Debug)]
+pub(crate) struct Fits {
+    job: JobId,
+    generation: u64,
+    /// What most would draw.
+    pub(crate) suggested: Option<Spec>,
+    /// For each kind, the columns that fit it.
+    kinds: Vec<(FigureKind, Option<Spec>)>,
+}
+
+impl Fits {
+    /// What fits, from `kept` where that is of this state.
+    pub(crate) fn of<'k>(
+        kept: &'k mut Option<Self>,
+        (job, generation): (&JobId, u64),
+        source: &Source<'_>,
+    ) -> &'k Self {
+        let is_of = |fits: &Self| fits.job == *job && fits.generation == generation;
+        if !kept.as_ref().is_some_and(is_of) {
+            *kept = None;
+        }
+        kept.get_or_insert_with(|| Self {
+            job: job.clone(),
+            generation,
+            suggested: Spec::suggest(source),
+            kinds: FigureKind::ALL
+                .map(|kind| (kind, Spec::of(kind, source)))
+                .to_vec(),
+        })
+    }
+}
+
 /// Draws all settings. True when something changed.
-pub(crate) fn ui(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) -> bool {
+pub(crate) fn ui(
+    ui: &mut Ui,
+    spec: &mut Spec,
+    source: &Source<'_>,
+    fits: &Fits,
+    lang: Lang,
+) -> bool {
     let before = spec.clone();
-    kinds(ui, spec, source, lang);
+    kinds(ui, spec, fits, lang);
     ui.add_space(6.0);
     columns(ui, spec, source, lang);
     ui.add_space(6.0);
@@ -34,13 +74,12 @@ pub(crate) fn ui(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) 
     *spec != before
 }
 
-fn kinds(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) {
+fn kinds(ui: &mut Ui, spec: &mut Spec, fits: &Fits, lang: Lang) {
     heading(ui, words::KIND.get(lang));
     ui.spacing_mut().item_spacing.y = 3.0;
-    for kind in FigureKind::ALL {
-        let name = chart_words::kind(kind).get(lang);
-        let fitting = Spec::of(kind, source);
-        let is_chosen = spec.kind == kind;
+    for (kind, fitting) in &fits.kinds {
+        let name = chart_words::kind(*kind).get(lang);
+        let is_chosen = spec.kind == *kind;
         let button = Button::selectable(is_chosen, name).min_size(egui::vec2(190.0, 0.0));
         let response = ui
             .add_enabled(is_chosen || fitting.is_some(), button)
@@ -56,7 +95,7 @@ fn kinds(ui: &mut Ui, spec: &mut Spec, source: &Source<'_>, lang: Lang) {
                 title,
                 x_label,
                 y_label,
-                ..fitting.unwrap_or_else(|| Spec::new(kind))
+                ..fitting.clone().unwrap_or_else(|| Spec::new(*kind))
             };
         }
     }

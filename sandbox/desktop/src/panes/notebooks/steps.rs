@@ -49,6 +49,7 @@ pub(super) enum Work {
 #[derive(Debug, Default)]
 pub(super) struct Drawing {
     spec: Option<Spec>,
+    fits: Option<settings::Fits>,
     drawn: Option<(JobId, Spec, u64, Result<Plot, BuildError>)>,
     chosen: Option<Chosen>,
     is_open: bool,
@@ -246,20 +247,26 @@ impl Drawing {
         };
         let lang = desk.lang;
         let mut changed = false;
-        let suggested = self.spec.clone().or_else(|| Spec::suggest(&source));
-        let mut spec = suggested.unwrap_or_else(|| Spec::new(kekkai_output::FigureKind::Bar));
+        let of = (&view.job.job, desk.model.generation);
+        // Drawing needs the whole of this beside it.
+        let mut fits = self.fits.take();
+        let known = settings::Fits::of(&mut fits, of, &source);
+        let kept = self.spec.as_ref().or(known.suggested.as_ref());
+        let bars = || Spec::new(kekkai_output::FigureKind::Bar);
+        let mut spec = kept.cloned().unwrap_or_else(bars);
         ui.checkbox(&mut self.is_open, desk.t(words::SETTINGS));
         ui.horizontal_top(|ui| {
             if self.is_open {
                 ui.push_id(id, |ui| {
                     ui.vertical(|ui| {
                         ui.set_width(210.0);
-                        changed = settings::ui(ui, &mut spec, &source, lang);
+                        changed = settings::ui(ui, &mut spec, &source, known, lang);
                     });
                 });
             }
             ui.vertical(|ui| self.chart(ui, desk, view, &source, &spec));
         });
+        self.fits = fits;
         if changed {
             self.spec = Some(spec);
         }

@@ -40,11 +40,11 @@ words! {
     NO_STATEMENT = "上に SQL の手順がありません。図は、すぐ上の SQL の結果を描きます。", "There is no statement above. A chart draws the result of the nearest one.";
     NOT_RUN = "上の SQL を実行すると、ここに図が現れます。", "Run the statement above, and the chart appears here.";
     RUNNING = "実行中", "running";
-    READ = "{} / {} 行を読みました", "{} of {} rows read";
+    READ = "{} / {} 行を読みました", "rows read: {} of {}";
     CANCELLED = "取り消されました。", "It was cancelled.";
     CONSOLE = "出力を見る", "Show console";
     RAN = "正常に終わりました。", "It ended well.";
-    MORE_ROWS = "{} 行", "{} rows";
+    MORE_ROWS = "{} 行", "rows: {}";
 
     BAD_VERSION = "このノートは新しい版 ({}) で保存されています。内容を失わないよう、開きません。", "A later version ({}) wrote this notebook. It is not opened, so that nothing of it is lost.";
     MALFORMED = "ノートを読めません。消去するか、運用担当者に知らせてください。", "This notebook can't be read. Erase it, or tell the operator.";

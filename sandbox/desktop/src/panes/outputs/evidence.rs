@@ -94,7 +94,10 @@ mod tests {
             lines.contains("the smallest is of 40 persons (threshold 10)"),
             "{lines}"
         );
-        assert!(lines.contains("2 groups withheld"), "{lines}");
+        assert!(
+            lines.contains("groups withheld with their names: 2"),
+            "{lines}"
+        );
         assert!(
             lines.contains("one person makes up 1.2 % at most"),
             "{lines}"

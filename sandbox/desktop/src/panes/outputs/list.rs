@@ -38,9 +38,7 @@ fn new_button(ui: &mut Ui, desk: &Desk<'_>, can_write: bool) -> Option<Wish> {
         .add_enabled_ui(can_write, |ui| parts::main_button(ui, desk.t(words::NEW)))
         .inner
         .on_disabled_hover_text(desk.t(words::NEW_NONE));
-    button
-        .clicked()
-        .then(|| Wish::Write(Box::new(Draft::default())))
+    button.clicked().then(|| Wish::Write(Box::default()))
 }
 
 /// A state's name, and its colours: text and ground.

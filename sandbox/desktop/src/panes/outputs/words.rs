@@ -35,10 +35,10 @@ words! {
     CONTROL = "制御文字 (タブなど) は使えません。", "Control characters (tabs, say) can't be used.";
 
     EVIDENCE = "基になる人数 (エンジンが数えたもの)", "Underlying counts, as the engine counted them";
-    EVIDENCE_CELLS = "表示されている値 {} 個、秘匿された値 {} 個", "{} values shown, {} withheld";
+    EVIDENCE_CELLS = "表示されている値 {} 個、秘匿された値 {} 個", "values: {} shown, {} withheld";
     EVIDENCE_LEAST = "最も少ない値で {} 人 (基準 {} 人)", "the smallest is of {} persons (threshold {})";
     EVIDENCE_SHARE = "1人の占める割合は最大 {} %", "one person makes up {} % at most";
-    EVIDENCE_GROUPS = "名前も含めて秘匿された群 {} 個", "{} groups withheld with their names";
+    EVIDENCE_GROUPS = "名前も含めて秘匿された群 {} 個", "groups withheld with their names: {}";
     EVIDENCE_DATA = "データ: {}", "data: {}";
     EVIDENCE_ENGINE = "エンジン: {}", "engine: {}";
 
