@@ -71,6 +71,24 @@ pub fn float_text(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A number with a comma before each three digits.
+pub fn grouped(number: u64) -> String {
+    let text = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in text.chars().enumerate() {
+        if at > 0 && text.len().saturating_sub(at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The same, of things that are counted here.
+pub fn grouped_count(count: usize) -> String {
+    grouped(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
 fn cell(table: &Table, row: usize, column: usize) -> Option<&Cell> {
     table.rows.get(row)?.get(column)
 }

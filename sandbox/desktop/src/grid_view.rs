@@ -108,10 +108,17 @@ impl GridView {
     /// The keyboard moves here when something here is clicked, and away when something else is.
     fn take_keys(&mut self, ui: &Ui, id: Id, clicked: bool) {
         if clicked {
-            self.has_keys = true;
             ui.memory_mut(|memory| memory.request_focus(id));
-        } else if ui.memory(|memory| memory.focused().is_some_and(|focused| focused != id)) {
-            self.has_keys = false;
+        }
+        self.has_keys = ui.memory(|memory| memory.has_focus(id));
+        if self.has_keys {
+            // Arrows move the chosen cell, not the keyboard to the next button; Tab still leaves.
+            let filter = egui::EventFilter {
+                horizontal_arrows: true,
+                vertical_arrows: true,
+                ..egui::EventFilter::default()
+            };
+            ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
         }
     }
 }

@@ -56,6 +56,7 @@ pub use workspace::Workspace;
 extern crate self as kekkai_desktop;
 #[cfg(test)]
 #[path = "../tests/support/samples.rs"]
+#[allow(dead_code, reason = "each test uses what it needs")]
 mod samples;
 
 /// A panic's message may quote data: only its place in the source is written.

@@ -112,7 +112,7 @@ const HIGH: Palette = Palette {
     warn: rgb(0x00ff_c247),
     bad: rgb(0x00ff_8a8a),
     warn_back: rgb(0x003a_2c00),
-    bad_back: rgb(0x0046_1212),
+    bad_back: rgb(0x003a_0e0e),
     keyword: rgb(0x0085_c8ff),
     function: rgb(0x00e2_b6ff),
     string: rgb(0x0095_eeb0),

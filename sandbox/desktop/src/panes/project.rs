@@ -4,6 +4,7 @@ use egui::{Grid as Layout, Panel, RichText, ScrollArea, Ui};
 use kekkai_types::{ColumnCatalog, ColumnRole, DatasetCatalog, DisplayClass, Lang, TableCatalog};
 
 use super::{Desk, Go, words};
+use crate::grid::grouped;
 use crate::sql::words as sql_words;
 use crate::theme::{field, palette};
 use crate::words::Words;
@@ -254,16 +255,7 @@ pub(crate) fn display(class: DisplayClass) -> Words {
 fn rounded(rows: u64) -> String {
     let digits = rows.checked_ilog10().unwrap_or(0);
     let unit = 10_u64.saturating_pow(digits.saturating_sub(1));
-    let rows = rows.saturating_add(unit / 2) / unit * unit;
-    let text = rows.to_string();
-    let mut out = String::new();
-    for (at, digit) in text.chars().enumerate() {
-        if at > 0 && text.len().saturating_sub(at) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    grouped(rows.saturating_add(unit / 2) / unit * unit)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use kekkai_analysis_api::Work;
 use kekkai_types::{JobId, Lang};
 
 use super::{Desk, Go, Section, words};
-use crate::grid::{Grid, float_text};
+use crate::grid::{Grid, float_text, grouped_count};
 use crate::grid_view::{GridView, Sort, Summary, summarize};
 use crate::model::JobView;
 use crate::rows::RowsState;
@@ -125,7 +125,7 @@ impl ResultView {
         let lang = desk.lang;
         let find = ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::F));
         ui.horizontal(|ui| {
-            let (all, shown) = (grid.rows().to_string(), self.grid.order.len().to_string());
+            let (all, shown) = (grouped_count(grid.rows()), grouped_count(self.grid.order.len()));
             // Before it was drawn once, the order knows no rows.
             let is_filtered = !self.grid.order.filters.values().all(|text| text.trim().is_empty());
             let count = if is_filtered {
@@ -180,13 +180,13 @@ impl ResultView {
         let Some((_, summary)) = &self.summary else { return };
         ui.label(RichText::new(grid.name(column)).strong());
         let mut lines = vec![
-            (words::VALUES, summary.values.to_string()),
-            (words::MISSING, summary.missing.to_string()),
+            (words::VALUES, grouped_count(summary.values)),
+            (words::MISSING, grouped_count(summary.missing)),
         ];
         if summary.suppressed > 0 {
-            lines.push((words::SUPPRESSED, summary.suppressed.to_string()));
+            lines.push((words::SUPPRESSED, grouped_count(summary.suppressed)));
         }
-        lines.push((words::DISTINCT, summary.distinct.to_string()));
+        lines.push((words::DISTINCT, grouped_count(summary.distinct)));
         if let Some((low, high)) = summary.range {
             lines.push((words::MINIMUM, float_text(low)));
             lines.push((words::MAXIMUM, float_text(high)));
@@ -238,7 +238,7 @@ fn note_lines(view: &JobView, threshold: u32, lang: Lang) -> Vec<(String, bool)>
             RowsState::Reading => lines.push((words::READING.get(lang).to_owned(), false)),
             RowsState::Whole(_) => {}
             RowsState::Cut => {
-                lines.push((words::ROWS_CUT.with(lang, &[&rows.rows().to_string()]), false));
+                lines.push((words::ROWS_CUT.with(lang, &[&grouped_count(rows.rows())]), false));
             }
             RowsState::Failed(error) => {
                 let said = crate::sql::errors::explain(error, lang);

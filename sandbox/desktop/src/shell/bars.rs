@@ -100,6 +100,10 @@ impl Shell {
                     .with_layout(Layout::top_down_justified(Align::Min), |ui| ui.add(button))
                     .inner
                     .on_hover_text(format!("{}  (Ctrl {number} / Alt {number})", tip.get(lang)));
+                if response.has_focus() {
+                    let stroke = egui::Stroke::new(2.0, colors.text);
+                    ui.painter().rect_stroke(response.rect, 4, stroke, egui::StrokeKind::Inside);
+                }
                 if response.clicked() {
                     self.section = section;
                 }

@@ -5,6 +5,7 @@ use kekkai_worker_api::Ask;
 
 use super::{Dialog, Shell, words};
 use crate::asks::Asks;
+use crate::grid::grouped;
 use crate::model::{Held, Model};
 use crate::theme::palette;
 
@@ -31,7 +32,7 @@ impl Shell {
             ui.set_width(DIALOG_WIDTH);
             ui.heading(words::HELD_TITLE.get(lang));
             ui.add_space(6.0);
-            let numbers = [held.chars.to_string(), held.left.to_string()];
+            let numbers = [held.chars, held.left].map(|number| grouped(number.into()));
             let numbers = numbers.each_ref().map(String::as_str);
             ui.label(words::HELD_TEXT.with(lang, &numbers));
             let fits = held.chars <= held.left;
