@@ -123,7 +123,6 @@ pub(super) struct Desk {
 impl Desk {
     /// From the first message to the recording's end.
     pub(super) async fn live(waiting: Waiting, session: Arc<Session>) {
-        let shared = waiting.shared.clone();
         match Self::sit_down(waiting, &session).await {
             Ok(mut desk) => {
                 if let Err(broken) = desk.work().await {
@@ -136,7 +135,6 @@ impl Desk {
                 end(&session);
             }
         }
-        shared.is_over.send_replace(true);
     }
 
     async fn sit_down(waiting: Waiting, session: &Arc<Session>) -> Result<Self, &'static str> {
@@ -230,6 +228,9 @@ impl Desk {
         let session = self.session.clone();
         let mut changed = session.changes();
         loop {
+            if session.end_reason().is_some() {
+                return Ok(());
+            }
             let now = Instant::now();
             if self.is_step_due(now) {
                 self.step().await?;

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kekkai_analysis_api::{ScreenWish, Viewer};
-use kekkai_policy_api::{DesktopTerms, Event};
+use kekkai_policy_api::{DesktopTerms, EndReason, Event};
 use kekkai_recording::{Recipient, Recorder};
 use kekkai_sys::{JailSpec, Layer, ProcessKind};
 use kekkai_types::{Refusal, SessionId, Timestamp};
@@ -284,6 +284,16 @@ impl Desktop {
 impl Waiting {
     /// Lives as long as the session.
     pub(crate) fn begin(self, session: &Arc<Session>) {
-        tokio::spawn(Desk::live(self, session.clone()));
+        let (session, shared) = (session.clone(), self.shared.clone());
+        let desk = tokio::spawn(Desk::live(self, session.clone()));
+        tokio::spawn(async move {
+            let lived = desk.await;
+            // Its end waits for this.
+            shared.is_over.send_replace(true);
+            if lived.is_err() {
+                tracing::error!(session = %session.id(), "bug: a desk panicked");
+                session.end(EndReason::ServerLost).await;
+            }
+        });
     }
 }
