@@ -80,6 +80,54 @@ async fn without_a_terminals_certificate_there_is_one_page() {
     assert!(foreign.send("GET", "/", &[], Vec::new()).await.is_err());
 }
 
+/// The routes as the code has them: method and path, with `x` for what varies.
+fn routes(code: &str) -> Vec<(&'static str, String)> {
+    let calls = code.split(".route(\"").skip(1);
+    calls
+        .map(|call| {
+            let (path, rest) = call.split_once("\", ").unwrap();
+            let method = match rest.split('(').next().unwrap() {
+                "post" => "POST",
+                _ => "GET",
+            };
+            let mut sample = String::new();
+            for part in path.split_inclusive(['{', '}']) {
+                match part.strip_suffix('}') {
+                    Some(_) => sample.push('x'),
+                    None => sample.push_str(part.trim_end_matches('{')),
+                }
+            }
+            (method, sample)
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_but_static_files_asks_for_a_terminal_first() {
+    let code = include_str!("../src/https/mod.rs");
+    let (pages, files) = code.split_once(".layer(axum::middleware").unwrap();
+    let (pages, files) = (routes(pages), routes(files));
+    assert!(pages.len() > 20, "{pages:?}");
+    assert!(pages.contains(&("POST", "/watch/x/end".to_owned())));
+    let files: Vec<_> = files.iter().map(|(_, path)| path.as_str()).collect();
+    let expected = [
+        "/static/kekkai.js",
+        "/static/kekkai.css",
+        "/static/desktop/x",
+        "/favicon.ico",
+    ];
+    assert_eq!(files, expected);
+    let stage = Stage::new().await;
+    let mut nobody = Browser::new(&stage, None);
+    for (method, path) in pages {
+        let kind = [("content-type", "application/json")];
+        let answer = nobody.send(method, &path, &kind, b"{}".to_vec()).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 403, "{method} {path}");
+        assert!(answer.text.contains("registered terminal"), "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn revoked_terminal_is_out_with_its_next_request() {
     let stage = Stage::new().await;

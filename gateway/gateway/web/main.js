@@ -209,6 +209,10 @@ async function work() {
       const opened = await post("/desktop/open", { agreement: AGREEMENT });
       document.title = opened.title;
     } catch (error) {
+      if (error.code === "sign-in-needed") {
+        await verified(error.message);
+        continue;
+      }
       over(error instanceof Refused && error.message ? error.message : say("next"));
       return;
     }

@@ -18,7 +18,9 @@ export async function post(url, body) {
     redirect: "error",
   });
   const result = await answer.json();
-  if (!answer.ok) throw new Refused(result.text ?? result.message);
+  if (!answer.ok) {
+    throw Object.assign(new Refused(result.text ?? result.message), { code: result.code });
+  }
   return result;
 }
 

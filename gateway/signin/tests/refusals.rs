@@ -793,6 +793,51 @@ fn totp_bytes(base32: &str) -> Vec<u8> {
 }
 
 #[test]
+fn connections_challenge_is_answered_on_that_connection_only() {
+    let mut world = World::new();
+    let mut sato = world.enrol("sato");
+    let place = terminal("v1", &[]);
+    let id = sato.id.clone();
+    let begin = |world: &World| {
+        let proved = TerminalProved::new(id.clone(), &place).unwrap();
+        let options = world.signin.begin_connection(&proved, world.now).unwrap();
+        (proved, serde_json::to_value(options).unwrap())
+    };
+    let (one, options) = begin(&world);
+    let (other, _) = begin(&world);
+    let assertion = sato.authenticator.get(&options, ORIGIN).unwrap();
+    let assertion = serde_json::from_value(assertion).unwrap();
+    let token = code(&sato.token, world.now);
+    let finish = |world: &World, proved, token: &str| {
+        world
+            .signin
+            .finish_connection(proved, &assertion, token, world.now)
+    };
+    assert_eq!(
+        refused(finish(&world, other, &token)).reason,
+        SignInRefusal::AssertionInvalid
+    );
+    // A right code was used up by that.
+    world.wait(STEP);
+    let token = code(&sato.token, world.now);
+    assert!(finish(&world, one, &token).is_ok());
+
+    // A connection that went away leaves nothing to answer.
+    let proved = TerminalProved::new(sato.id.clone(), &place).unwrap();
+    let options = world.signin.begin_connection(&proved, world.now).unwrap();
+    let options = serde_json::to_value(options).unwrap();
+    let assertion = sato.authenticator.get(&options, ORIGIN).unwrap();
+    let assertion = serde_json::from_value(assertion).unwrap();
+    world.signin.forget_connection(&proved);
+    world.wait(STEP);
+    let token = code(&sato.token, world.now);
+    let late = world
+        .signin
+        .finish_connection(proved, &assertion, &token, world.now);
+    assert_eq!(refused(late).reason, SignInRefusal::AssertionInvalid);
+}
+
+#[test]
 fn codes_and_challenges_are_bounded_at_one_terminal() {
     let world = World::new();
     let place = terminal("t1", &[]);

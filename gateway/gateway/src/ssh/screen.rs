@@ -155,7 +155,6 @@ pub(super) async fn run(
                 .await;
         }
     }
-    connection.finished();
     drop(slot);
 }
 
