@@ -11,7 +11,7 @@
 
 mod common;
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -38,34 +38,33 @@ struct Cage {
 
 impl Cage {
     /// Needs the package `cage`.
-    fn start(filter: Option<&Path>, program: &[&str], environment: &[(&str, &str)]) -> Self {
+    fn start(filter: Option<&Path>, program: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
         let mut command = if is_root {
             std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cage"]);
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env"]);
             command
         } else {
-            Command::new("cage")
+            Command::new("env")
         };
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        let own = folder.path().display();
         command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
-            .env("HOME", folder.path())
-            .env("XDG_RUNTIME_DIR", folder.path())
-            .env("WLR_BACKENDS", "headless")
-            .env("WLR_RENDERER", "pixman")
-            .env("WLR_LIBINPUT_NO_DEVICES", "1")
+            .args(["-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin"])
+            .arg(format!("HOME={own}"))
+            .arg(format!("XDG_RUNTIME_DIR={own}"))
+            .args([
+                "WLR_BACKENDS=headless",
+                "WLR_RENDERER=pixman",
+                "WLR_LIBINPUT_NO_DEVICES=1",
+            ])
             // As the image's unit: no X server beside it.
-            .env("WLR_XWAYLAND", "/usr/bin/false")
-            .envs(environment.iter().copied())
-            .arg("--")
-            .args(program);
-        if let Some(filter) = filter {
-            command.env("LD_PRELOAD", filter);
-        }
+            .args(["WLR_XWAYLAND=/usr/bin/false", "LANG=C.UTF-8"]);
+        // For cage alone: whoever is preloaded with the filter takes it from what they start.
+        command.args(filter.map(|filter| format!("LD_PRELOAD={}", filter.display())));
+        command.args(["cage", "--"]).args(program);
         Self {
             process: command.spawn().expect("cage: install the package cage"),
             folder,
@@ -131,7 +130,7 @@ fn filter(folder: &Path) -> PathBuf {
 #[test]
 fn compositor_of_the_terminal_offers_no_capture() {
     // The control: stock cage offers it, and a clipboard besides.
-    let stock = Cage::start(None, &["sleep", "60"], &[]).offers();
+    let stock = Cage::start(None, &["sleep", "60"]).offers();
     for name in [
         "zwlr_screencopy_manager_v1",
         "zwlr_export_dmabuf_manager_v1",
@@ -141,7 +140,7 @@ fn compositor_of_the_terminal_offers_no_capture() {
     }
     let folder = tempfile::tempdir().unwrap();
     let library = filter(folder.path());
-    let offered = Cage::start(Some(&library), &["sleep", "60"], &[]).offers();
+    let offered = Cage::start(Some(&library), &["sleep", "60"]).offers();
     // headless cage has no seat's keyboard; what there is, is this and nothing else.
     assert_eq!(
         offered,
@@ -182,9 +181,7 @@ fn kiosk_shows_nothing_where_capture_is_offered() {
         said.display(),
         said.display(),
     );
-    let run = |filter: Option<&Path>| {
-        Cage::start(filter, &["sh", "-c", &program], &[("LANG", "C.UTF-8")])
-    };
+    let run = |filter: Option<&Path>| Cage::start(filter, &["sh", "-c", &program]);
     let said = || std::fs::read_to_string(&said).unwrap();
 
     let mut cage = run(None);

@@ -41,11 +41,8 @@ fn look() -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
 }
 
 fn holds_record_context(connection: &impl Connection) -> Result<bool, Box<dyn std::error::Error>> {
-    // An atom that was never made names no resource.
-    let atom = connection.intern_atom(true, RECORD_CONTEXT)?.reply()?.atom;
-    if atom == x11rb::NONE {
-        return Ok(false);
-    }
+    // Made where it isn't there yet: the server makes it when it first answers about such a resource.
+    let atom = connection.intern_atom(false, RECORD_CONTEXT)?.reply()?.atom;
     let clients = connection.res_query_clients()?.reply()?.clients;
     for client in clients.into_iter().take(CLIENTS_MAX) {
         // A client that went away meanwhile records nothing.

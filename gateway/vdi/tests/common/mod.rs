@@ -1,7 +1,8 @@
 //! A person with a software authenticator behind CTAPHID reports, a gateway that checks what it is given,
 //! and a display.
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(missing_docs, reason = "tests")]
 
 #[path = "../../examples/ctaphid-authenticator/emulator.rs"]
 pub mod emulator;
