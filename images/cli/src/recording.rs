@@ -384,9 +384,13 @@ fn write(export: &Export, lang: Lang) -> Outcome {
         let filmed = kekkai_recording::film(&mut player, from, to, &mut out, |done, all| {
             bar.set_length(all.unsigned_abs());
             bar.set_position(done.unsigned_abs());
-        })
-        .map_err(fault)?;
+        });
         bar.finish_and_clear();
+        let filmed = filmed.map_err(|found| {
+            // Half a film looks like a whole one.
+            let _ = std::fs::remove_file(path);
+            fault(found)
+        })?;
         finish(out, path)?;
         println!(
             "{from} → {to}\t{} × {}\t{} {}\t{}",
