@@ -119,7 +119,7 @@ impl NotebooksPane {
                 ui.horizontal(|ui| {
                     let row = egui::Button::selectable(is_open, name.as_str());
                     let row = row.truncate().min_size(egui::vec2(160.0, 0.0));
-                    let row = ui.scope(|ui| {
+                    let row = ui.vertical(|ui| {
                         ui.set_max_width(160.0);
                         ui.add(row)
                     });

@@ -35,6 +35,10 @@ pub struct ScriptsPane {
     editor: Editor,
     /// The text as it is kept, or as it began.
     kept: String,
+    /// The name under which it is kept; `None` where it never was.
+    kept_as: Option<String>,
+    /// It is new: a free name is to be found for it.
+    needs_name: bool,
     name: String,
     args: String,
     /// Whose console is shown.
@@ -61,6 +65,8 @@ enum Chosen {
 enum Question {
     /// Erase the script of this name.
     Erase(String),
+    /// Keep this one under a name that another has.
+    Overwrite(String),
     /// Open another, though this one is not saved. `None`: a new one.
     Discard(Option<String>),
 }
@@ -106,6 +112,7 @@ impl ScriptsPane {
             if self.refused.is_none() {
                 if name == self.name {
                     self.kept = text;
+                    self.kept_as = Some(name.clone());
                 }
                 desk.say(NoticeWeight::Good, words::SAVED.with(desk.lang, &[&name]));
                 desk.asks.tell(Ask::Programs);
@@ -186,10 +193,13 @@ impl ScriptsPane {
         self.refused = None;
         match name {
             Some(name) => self.opening = Some(name),
+            // Its name is found where the others' are known.
             None => {
-                self.begin("study.py".to_owned(), EXAMPLE.to_owned());
+                self.begin(String::new(), EXAMPLE.to_owned());
                 // Nobody has kept it: it is not saved until they do.
                 self.kept = String::new();
+                self.kept_as = None;
+                self.needs_name = true;
             }
         }
     }
@@ -198,6 +208,7 @@ impl ScriptsPane {
         self.kept.clone_from(&text);
         self.editor = Editor::new(text);
         self.editor.focus();
+        self.kept_as = Some(name.clone());
         self.name = name;
         self.chosen = Some(Chosen::Script);
         self.refused = None;
@@ -211,6 +222,10 @@ impl ScriptsPane {
         let lang = desk.lang;
         let (text, yes) = match &question {
             Question::Erase(name) => (words::ERASE_ASK.with(lang, &[name]), words::ERASE_YES),
+            Question::Overwrite(name) => (
+                words::OVERWRITE_ASK.with(lang, &[name]),
+                words::OVERWRITE_YES,
+            ),
             Question::Discard(_) => (
                 words::DISCARD_ASK.with(lang, &[&self.name]),
                 words::DISCARD_YES,
@@ -224,6 +239,10 @@ impl ScriptsPane {
                     Question::Erase(name) => {
                         let ask = Ask::RemoveScript { name: name.clone() };
                         self.waits.removed = desk.asks.ask(ask).map(|ticket| (ticket, name));
+                    }
+                    Question::Overwrite(name) => {
+                        self.kept_as = Some(name);
+                        self.save(desk);
                     }
                     Question::Discard(name) => {
                         self.kept.clone_from(&self.editor.text);
@@ -240,6 +259,9 @@ impl ScriptsPane {
 
     fn script(&mut self, ui: &mut Ui, desk: &mut Desk<'_>, saves: bool, runs: bool) {
         let (mut saves, mut runs) = (saves, runs);
+        if std::mem::take(&mut self.needs_name) {
+            self.name = free_name(desk);
+        }
         let is_name = is_name(&self.name);
         ui.horizontal(|ui| {
             ui.label(desk.t(words::NAME));
@@ -334,6 +356,11 @@ impl ScriptsPane {
 
     fn save(&mut self, desk: &mut Desk<'_>) {
         let (name, source) = (self.name.clone(), self.editor.text.clone());
+        let is_taken = is_kept(desk, &name) && self.kept_as.as_ref() != Some(&name);
+        if is_taken {
+            self.question = Some(Question::Overwrite(name));
+            return;
+        }
         if source.len() > SOURCE_MAX {
             let kib = (SOURCE_MAX / 1024).to_string();
             self.refused = Some(words::TOO_LONG.with(desk.lang, &[&kib]));
@@ -392,6 +419,18 @@ fn taken<T>(
 ) -> Option<(T, Answer)> {
     let answer = desk.asks.take(ticket(waits.as_ref()?))?;
     Some((waits.take()?, answer))
+}
+
+fn is_kept(desk: &Desk<'_>, name: &str) -> bool {
+    let scripts = &desk.model.programs.scripts;
+    scripts.iter().any(|(kept, _)| kept == name)
+}
+
+/// A name that no script has.
+fn free_name(desk: &Desk<'_>) -> String {
+    let names = (1..=1000_u32).map(|number| format!("script-{number}.py"));
+    let mut free = names.filter(|name| !is_kept(desk, name));
+    free.next().unwrap_or_default()
 }
 
 /// As the broker takes it.

@@ -40,7 +40,8 @@ impl ScriptsPane {
             } else {
                 words::NO_ROWS
             };
-            ui.label(RichText::new(desk.t(rows)).small().weak());
+            let rows = RichText::new(desk.t(rows)).small().weak();
+            ui.label(rows.line_height(Some(17.0)));
         });
     }
 

@@ -20,6 +20,8 @@ words! {
     ERASE = "消去", "Erase";
     ERASE_ASK = "「{}」を消去しますか。元に戻せません。", "Erase \"{}\"? This can't be undone.";
     ERASE_YES = "消去する", "Erase it";
+    OVERWRITE_ASK = "「{}」は別の内容ですでに保存されています。置き換えますか。", "There is another script \"{}\". Replace it?";
+    OVERWRITE_YES = "置き換える", "Replace it";
     DISCARD_ASK = "「{}」の変更が保存されていません。", "Changes to \"{}\" are not saved.";
     DISCARD_YES = "保存せずに開く", "Open without saving";
     KEEP_EDITING = "編集に戻る", "Go on editing";
