@@ -50,10 +50,17 @@ struct Figures {
 
 impl Desk {
     fn new() -> Self {
-        let begin = Begin { size: (WIDTH, HEIGHT, 100), ..samples::begin() };
+        let begin = Begin {
+            size: (WIDTH, HEIGHT, 100),
+            ..samples::begin()
+        };
         let mut raster = Raster::default();
         raster.resize(WIDTH, HEIGHT);
-        Self { workspace: Workspace::new(begin, &[samples::font_bytes()]), raster, seconds: 0.0 }
+        Self {
+            workspace: Workspace::new(begin, &[samples::font_bytes()]),
+            raster,
+            seconds: 0.0,
+        }
     }
 
     fn frame(&mut self, figures: &mut Figures) {
@@ -65,10 +72,15 @@ impl Desk {
         let shaped = begin.elapsed();
         let tiles = self
             .raster
-            .draw(&primitives, &drawn.output.textures_delta, drawn.output.pixels_per_point, |_, _, bytes| {
-                std::hint::black_box(bytes);
-                Ok(())
-            })
+            .draw(
+                &primitives,
+                &drawn.output.textures_delta,
+                drawn.output.pixels_per_point,
+                |_, _, bytes| {
+                    std::hint::black_box(bytes);
+                    Ok(())
+                },
+            )
             .unwrap();
         let whole = begin.elapsed();
         self.workspace.asks().drain();
@@ -87,12 +99,26 @@ impl Desk {
 }
 
 fn key(key: Key, ctrl: bool) -> [Input; 2] {
-    let modifiers = Modifiers { ctrl, ..Modifiers::default() };
-    [true, false].map(|is_down| Input::Key { key, is_down, modifiers })
+    let modifiers = Modifiers {
+        ctrl,
+        ..Modifiers::default()
+    };
+    [true, false].map(|is_down| Input::Key {
+        key,
+        is_down,
+        modifiers,
+    })
 }
 
 fn pointer(wheel_y: i16) -> Input {
-    Input::Pointer { x: 900, y: 600, buttons: 0, wheel_x: 0, wheel_y, modifiers: Modifiers::default() }
+    Input::Pointer {
+        x: 900,
+        y: 600,
+        buttons: 0,
+        wheel_x: 0,
+        wheel_y,
+        modifiers: Modifiers::default(),
+    }
 }
 
 fn percentile(values: &mut [f64], part: f64) -> f64 {
@@ -112,14 +138,25 @@ fn report(name: &str, mut figures: Figures) {
         let (p50, p99) = (percentile(values, 0.5), percentile(values, 0.99));
         line.push_str(&format!("   {step} {p50:.2}/{p99:.2}"));
     }
-    println!("{line}   tiles a frame {:.1}", figures.changed as f64 / frames as f64);
+    println!(
+        "{line}   tiles a frame {:.1}",
+        figures.changed as f64 / frames as f64
+    );
 }
 
 /// Memory of this process that is its own, in MiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        / 1024
 }
 
 fn main() {
@@ -130,7 +167,9 @@ fn main() {
     println!("first frame {:.1} ms, {} MiB", warm.whole[0], resident());
 
     desk.input(&key(Key::Num2, true), &mut warm);
-    desk.workspace.take(samples::done(1, samples::table())).unwrap();
+    desk.workspace
+        .take(samples::done(1, samples::table()))
+        .unwrap();
     desk.frame(&mut warm);
     let mut typing = Figures::default();
     for _ in 0..8 {
@@ -142,14 +181,26 @@ fn main() {
     report("typing SQL", typing);
 
     let job = samples::job_id(2);
-    let running = JobState::Running { rows_read: 0, rows_total: 0 };
+    let running = JobState::Running {
+        rows_read: 0,
+        rows_total: 0,
+    };
     let work = Work::Query("SELECT * FROM visit".to_owned());
-    desk.workspace.take(samples::job(2, work, 1, running)).unwrap();
-    desk.workspace.take_rows(&job, Piece::Schema(samples::batch(0, 1).schema()));
+    desk.workspace
+        .take(samples::job(2, work, 1, running))
+        .unwrap();
+    desk.workspace
+        .take_rows(&job, Piece::Schema(samples::batch(0, 1).schema()));
     for first in (0..ROWS).step_by(1_000) {
-        desk.workspace.take_rows(&job, Piece::Rows(samples::batch(first, 1_000)));
+        desk.workspace
+            .take_rows(&job, Piece::Rows(samples::batch(first, 1_000)));
     }
-    desk.workspace.take(ToDesktop::RowsEnd { job: job.clone(), outcome: Ok(ROWS as u64) }).unwrap();
+    desk.workspace
+        .take(ToDesktop::RowsEnd {
+            job: job.clone(),
+            outcome: Ok(ROWS as u64),
+        })
+        .unwrap();
     desk.workspace.shell().go(Go::Result(job));
     desk.input(&[pointer(0)], &mut warm);
     let mut scrolling = Figures::default();

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::{CCursor, CCursorRange, LayoutJob, TextFormat};
-use egui::{Align2, Color32, FontId, Galley, Id, Pos2, Rect, Response, Stroke, TextEdit, Ui, pos2, vec2};
+use egui::{
+    Align2, Color32, FontId, Galley, Id, Pos2, Rect, Response, Stroke, TextEdit, Ui, pos2, vec2,
+};
 
 use crate::theme::{Palette, palette};
 
@@ -79,7 +81,10 @@ pub struct EditorOutput {
 impl Editor {
     /// With a text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), ..Self::default() }
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
     }
 
     /// The keyboard comes here.
@@ -106,7 +111,12 @@ impl Editor {
         let lines = self.text.split('\n').count();
         let digits = lines.to_string().len().max(2);
         let gutter = digit_width(ui, &font) * small(digits) + GUTTER_GAP * 2.0;
-        let Self { text, cached, caret_wanted, focus_wanted } = self;
+        let Self {
+            text,
+            cached,
+            caret_wanted,
+            focus_wanted,
+        } = self;
         egui::Frame::new()
             .fill(colors.paper)
             .stroke(ui.visuals().widgets.noninteractive.bg_stroke)
@@ -142,19 +152,28 @@ impl Editor {
                                 output.response.request_focus();
                             }
                             let galley = &output.galley;
-                            paint_numbers(ui, at.x + gutter - GUTTER_GAP, output.galley_pos, galley);
+                            paint_numbers(
+                                ui,
+                                at.x + gutter - GUTTER_GAP,
+                                output.galley_pos,
+                                galley,
+                            );
                             for squiggle in squiggles {
                                 paint_squiggle(ui, squiggle, output.galley_pos, galley, colors.bad);
                             }
-                            let caret = output.cursor_range.map(|range| {
-                                (range.primary.index, range.secondary.index)
-                            });
+                            let caret = output
+                                .cursor_range
+                                .map(|range| (range.primary.index, range.secondary.index));
                             let caret_rect = output.cursor_range.map(|range| {
                                 galley
                                     .pos_from_cursor(range.primary)
                                     .translate(output.galley_pos.to_vec2())
                             });
-                            EditorOutput { response: output.response.response, caret, caret_rect }
+                            EditorOutput {
+                                response: output.response.response,
+                                caret,
+                                caret_rect,
+                            }
                         })
                         .inner
                     })
@@ -204,7 +223,8 @@ fn layout(
     append(at..text.len(), colors.text);
     // An empty text still needs a font, for the caret's height.
     if job.sections.is_empty() {
-        job = LayoutJob::simple_format(String::new(), TextFormat::simple(font.clone(), colors.text));
+        job =
+            LayoutJob::simple_format(String::new(), TextFormat::simple(font.clone(), colors.text));
     }
     job.wrap.max_width = f32::INFINITY;
     *cached = Some((key, job.clone()));
@@ -222,7 +242,8 @@ fn paint_numbers(ui: &Ui, right: f32, at: Pos2, galley: &Arc<Galley>) {
             let y = at.y + row.rect().center().y;
             if clip.y_range().contains(y) {
                 let at = pos2(right, y);
-                ui.painter().text(at, Align2::RIGHT_CENTER, number, font.clone(), color);
+                ui.painter()
+                    .text(at, Align2::RIGHT_CENTER, number, font.clone(), color);
             }
             number = number.saturating_add(1);
         }
@@ -231,10 +252,18 @@ fn paint_numbers(ui: &Ui, right: f32, at: Pos2, galley: &Arc<Galley>) {
 }
 
 fn paint_squiggle(ui: &Ui, squiggle: &Squiggle, at: Pos2, galley: &Arc<Galley>, color: Color32) {
-    let place = |chars| galley.pos_from_cursor(CCursor::new(chars)).translate(at.to_vec2());
+    let place = |chars| {
+        galley
+            .pos_from_cursor(CCursor::new(chars))
+            .translate(at.to_vec2())
+    };
     let (first, last) = (place(squiggle.chars.start), place(squiggle.chars.end));
     // A place that goes over lines is marked on its first.
-    let right = if (last.min.y - first.min.y).abs() < 1.0 { last.min.x } else { first.min.x };
+    let right = if (last.min.y - first.min.y).abs() < 1.0 {
+        last.min.x
+    } else {
+        first.min.x
+    };
     let right = right.max(first.min.x + 2.0 * WAVE);
     let y = first.max.y - 1.0;
     let mut points = Vec::new();
@@ -245,7 +274,8 @@ fn paint_squiggle(ui: &Ui, squiggle: &Squiggle, at: Pos2, galley: &Arc<Galley>, 
         is_up = !is_up;
         x += WAVE / 2.0;
     }
-    ui.painter().add(egui::Shape::line(points, Stroke::new(1.2, color)));
+    ui.painter()
+        .add(egui::Shape::line(points, Stroke::new(1.2, color)));
     let area = Rect::from_min_max(first.min, pos2(right, first.max.y));
     if ui.rect_contains_pointer(area) {
         let id = ui.id().with(("squiggle", squiggle.chars.start));
@@ -257,7 +287,9 @@ fn paint_squiggle(ui: &Ui, squiggle: &Squiggle, at: Pos2, galley: &Arc<Galley>, 
 
 /// The byte at which a character begins; the text's end where it has fewer.
 pub fn byte_of(text: &str, chars: usize) -> usize {
-    text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
+    text.char_indices()
+        .nth(chars)
+        .map_or(text.len(), |(at, _)| at)
 }
 
 /// Characters before a byte.
@@ -272,7 +304,10 @@ mod tests {
     #[test]
     fn characters_and_bytes_are_not_mixed_up() {
         let text = "a年b";
-        assert_eq!([0, 1, 2, 3, 9].map(|chars| byte_of(text, chars)), [0, 1, 4, 5, 5]);
+        assert_eq!(
+            [0, 1, 2, 3, 9].map(|chars| byte_of(text, chars)),
+            [0, 1, 4, 5, 5]
+        );
         assert_eq!([0, 1, 4, 5].map(|byte| char_of(text, byte)), [0, 1, 2, 3]);
     }
 
@@ -294,7 +329,13 @@ mod tests {
     fn parts_that_overlap_lose_no_text() {
         let parts = |_: &str| vec![(0..4, CodeKind::Keyword), (4..6, CodeKind::Number)];
         let colors = crate::theme::Contrast::High.palette();
-        let job = layout(&mut None, "abcdef gh", &FontId::monospace(13.0), colors, &parts);
+        let job = layout(
+            &mut None,
+            "abcdef gh",
+            &FontId::monospace(13.0),
+            colors,
+            &parts,
+        );
         assert_eq!(job.text, "abcdef gh");
     }
 }

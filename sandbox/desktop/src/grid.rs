@@ -118,9 +118,13 @@ impl Grid for Table {
 
     fn shown(&self, row: usize, column: usize) -> Shown<'_> {
         match cell(self, row, column) {
-            None | Some(Cell::Key(Value::Null) | Cell::Shown { value: Value::Null, .. }) => {
-                Shown::Missing
-            }
+            None
+            | Some(
+                Cell::Key(Value::Null)
+                | Cell::Shown {
+                    value: Value::Null, ..
+                },
+            ) => Shown::Missing,
             Some(Cell::Key(value) | Cell::Shown { value, .. }) => Shown::Text(value_text(value)),
             Some(Cell::Suppressed(why)) => Shown::Suppressed(*why),
         }

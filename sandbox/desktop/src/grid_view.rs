@@ -64,7 +64,12 @@ impl GridView {
         if self.identity != Some(identity) {
             // A cell may be chosen before its table is shown.
             let chosen = self.chosen.filter(|_| self.wants_view);
-            *self = Self { identity: Some(identity), chosen, wants_view: chosen.is_some(), ..Self::default() };
+            *self = Self {
+                identity: Some(identity),
+                chosen,
+                wants_view: chosen.is_some(),
+                ..Self::default()
+            };
         }
         if self.widths.len() != grid.columns() {
             self.widths = paint::widths(ui, grid);
@@ -77,13 +82,18 @@ impl GridView {
 
     /// Moves the chosen cell.
     fn keys(&mut self, ui: &Ui, grid: &dyn Grid) {
-        if !self.has_keys || ui.ctx().text_edit_focused() || self.order.len() == 0 || grid.columns() == 0 {
+        if !self.has_keys
+            || ui.ctx().text_edit_focused()
+            || self.order.is_empty()
+            || grid.columns() == 0
+        {
             return;
         }
         let pressed = |key| ui.input_mut(|input| input.count_and_consume_key(Modifiers::NONE, key));
         let page = (ui.available_height() / ROW_HEIGHT).max(1.0);
         let page = order::whole(page);
-        let down = pressed(Key::ArrowDown).saturating_add(pressed(Key::PageDown).saturating_mul(page));
+        let down =
+            pressed(Key::ArrowDown).saturating_add(pressed(Key::PageDown).saturating_mul(page));
         let up = pressed(Key::ArrowUp).saturating_add(pressed(Key::PageUp).saturating_mul(page));
         let (right, left) = (pressed(Key::ArrowRight), pressed(Key::ArrowLeft));
         let (home, end) = (pressed(Key::Home), pressed(Key::End));

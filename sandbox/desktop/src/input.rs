@@ -38,9 +38,19 @@ impl Inputs {
     }
 
     /// Adds an input's events. `is_typing`: the keyboard is in a text, where a blank is a blank.
-    pub fn push(&mut self, input: &Input, pixels_per_point: f32, is_typing: bool, to: &mut Vec<Event>) {
+    pub fn push(
+        &mut self,
+        input: &Input,
+        pixels_per_point: f32,
+        is_typing: bool,
+        to: &mut Vec<Event>,
+    ) {
         match input {
-            Input::Key { key, is_down, modifiers } => self.key(*key, *is_down, *modifiers, to),
+            Input::Key {
+                key,
+                is_down,
+                modifiers,
+            } => self.key(*key, *is_down, *modifiers, to),
             Input::Text(text) => {
                 // Where no text is entered, a blank presses what has the keyboard.
                 if text == " " && !is_typing {
@@ -50,7 +60,14 @@ impl Inputs {
                     to.push(Event::Text(text.clone()));
                 }
             }
-            Input::Pointer { x, y, buttons, wheel_x, wheel_y, modifiers } => {
+            Input::Pointer {
+                x,
+                y,
+                buttons,
+                wheel_x,
+                wheel_y,
+                modifiers,
+            } => {
                 self.modifiers = convert(*modifiers);
                 let at = pos2(f32::from(*x), f32::from(*y)) / pixels_per_point;
                 self.point(at, *buttons, to);
@@ -155,7 +172,14 @@ mod tests {
     }
 
     fn ctrl(key: Key, is_down: bool) -> Input {
-        Input::Key { key, is_down, modifiers: Modifiers { ctrl: true, ..Modifiers::default() } }
+        Input::Key {
+            key,
+            is_down,
+            modifiers: Modifiers {
+                ctrl: true,
+                ..Modifiers::default()
+            },
+        }
     }
 
     #[test]
@@ -179,7 +203,10 @@ mod tests {
         };
         let first = events(&mut inputs, press.clone(), false);
         assert_eq!(first[0], Event::PointerMoved(pos2(100.0, 50.0)));
-        assert!(matches!(first[1], Event::PointerButton { pressed: true, .. }));
+        assert!(matches!(
+            first[1],
+            Event::PointerButton { pressed: true, .. }
+        ));
         assert!(events(&mut inputs, press, false).is_empty());
     }
 
@@ -194,7 +221,9 @@ mod tests {
             modifiers: Modifiers::default(),
         };
         let events = events(&mut Inputs::default(), turn, false);
-        let Some(Event::MouseWheel { delta, .. }) = events.last() else { panic!("{events:?}") };
+        let Some(Event::MouseWheel { delta, .. }) = events.last() else {
+            panic!("{events:?}")
+        };
         assert_eq!(*delta, vec2(0.0, -60.0));
     }
 
@@ -214,7 +243,10 @@ mod tests {
     fn blank_presses_a_button_but_is_text_in_a_text() {
         let mut inputs = Inputs::default();
         let blank = || Input::Text(" ".to_owned());
-        assert_eq!(events(&mut inputs, blank(), true), [Event::Text(" ".to_owned())]);
+        assert_eq!(
+            events(&mut inputs, blank(), true),
+            [Event::Text(" ".to_owned())]
+        );
         assert_eq!(events(&mut inputs, blank(), false).len(), 2);
     }
 }

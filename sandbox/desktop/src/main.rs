@@ -17,7 +17,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let spec = JailSpec::from_args(ProcessKind::Desktop, std::env::args()).map_err(|e| e.to_string())?;
+    let spec =
+        JailSpec::from_args(ProcessKind::Desktop, std::env::args()).map_err(|e| e.to_string())?;
     // First of all: one thread, no secret, nothing read.
     let report = jail::enter(&spec).map_err(|e| e.to_string())?;
     let socket = jail::take_socket().ok_or("there is no socket at descriptor 3")?;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use kekkai_analysis_api::{Job, JobState, LogLine, Programs};
+use kekkai_analysis_api::{Job, JobState, LogLine, LogPart, Programs, SqlError, Work};
 use kekkai_output::Table;
 use kekkai_review_api::OutputDetail;
 use kekkai_types::{JobId, Timestamp};
 use kekkai_worker_api::{Begin, ToDesktop};
 
 use crate::grid::Grid;
-use crate::rows::{KeptRows, Piece};
+use crate::rows::{KeptRows, Piece, RowsState};
 
 /// Jobs that are listed; the oldest that ended go first.
 pub const JOBS_KEPT_MAX: usize = 200;
@@ -78,9 +78,19 @@ impl JobView {
         }
     }
 
+    /// Whoever has enough rows closes their pipe: the writer's failure is none.
+    fn forgive_cut(&mut self) {
+        let is_cut = self.rows.as_ref().is_some_and(|rows| rows.state == RowsState::Cut);
+        if is_cut && matches!(self.job.state, JobState::Failed(_)) {
+            self.job.state = JobState::Done(None);
+        }
+    }
+
     fn cells(&self) -> usize {
         let table = self.table.as_ref();
-        table.map_or(0, |table| table.columns.len().saturating_mul(table.rows.len()))
+        table.map_or(0, |table| {
+            table.columns.len().saturating_mul(table.rows.len())
+        })
     }
 }
 
@@ -144,10 +154,7 @@ impl Model {
         match message {
             ToDesktop::Job(job) => self.take_job(*job),
             ToDesktop::RowsEnd { job, outcome } => {
-                if let Some(rows) = self.job_mut(&job).and_then(|view| view.rows.as_mut()) {
-                    rows.end(outcome);
-                }
-                self.changed();
+                self.end_rows(&job, outcome);
             }
             ToDesktop::Outputs(outputs) => {
                 self.take_outputs(outputs);
@@ -165,10 +172,39 @@ impl Model {
         None
     }
 
-    /// A job whose rows are about to come.
+    /// A job whose rows are about to come: often before the job itself is told of.
     pub fn begin_rows(&mut self, job: &JobId) {
+        if self.job(job).is_none() {
+            self.jobs.push(JobView::new(Job {
+                job: job.clone(),
+                work: Work::Query(String::new()),
+                elapsed_ms: 0,
+                state: JobState::Running {
+                    rows_read: 0,
+                    rows_total: 0,
+                },
+                log: LogPart::default(),
+            }));
+        }
         if let Some(view) = self.job_mut(job) {
             view.rows.get_or_insert_default();
+        }
+        self.keep_within_bounds();
+        self.changed();
+    }
+
+    fn end_rows(&mut self, job: &JobId, outcome: Result<u64, SqlError>) {
+        if let Some(view) = self.job_mut(job) {
+            if view.is_active() {
+                view.job.state = match &outcome {
+                    Ok(_) => JobState::Done(None),
+                    Err(error) => JobState::Failed(error.clone()),
+                };
+            }
+            if let Some(rows) = &mut view.rows {
+                rows.end(outcome);
+            }
+            view.forgive_cut();
         }
         self.changed();
     }
@@ -222,6 +258,7 @@ impl Model {
                 view.table = table;
                 view.let_go = false;
             }
+            view.forgive_cut();
         }
         self.keep_within_bounds();
         self.changed();
@@ -230,12 +267,17 @@ impl Model {
     fn take_outputs(&mut self, outputs: Vec<OutputDetail>) {
         for output in outputs {
             let id = &output.summary.output;
-            match self.outputs.iter_mut().find(|known| known.summary.output == *id) {
+            match self
+                .outputs
+                .iter_mut()
+                .find(|known| known.summary.output == *id)
+            {
                 Some(known) => *known = output,
                 None => self.outputs.push(output),
             }
         }
-        self.outputs.sort_by_key(|output| std::cmp::Reverse(output.summary.submitted));
+        self.outputs
+            .sort_by_key(|output| std::cmp::Reverse(output.summary.submitted));
         self.changed();
     }
 
@@ -264,7 +306,6 @@ impl Model {
 mod tests {
     use super::*;
     use crate::samples;
-    use kekkai_analysis_api::{LogPart, Work};
 
     fn job(number: u64, state: JobState) -> ToDesktop {
         ToDesktop::Job(Box::new(Job {
@@ -277,7 +318,10 @@ mod tests {
     }
 
     fn running() -> JobState {
-        JobState::Running { rows_read: 1, rows_total: 2 }
+        JobState::Running {
+            rows_read: 1,
+            rows_total: 2,
+        }
     }
 
     #[test]
@@ -303,7 +347,10 @@ mod tests {
             let view = model.job(&samples::job_id(number)).unwrap();
             (view.table.is_some(), view.let_go)
         };
-        assert_eq!([kept(1), kept(2), kept(3)], [(false, true), (false, true), (true, false)]);
+        assert_eq!(
+            [kept(1), kept(2), kept(3)],
+            [(false, true), (false, true), (true, false)]
+        );
     }
 
     #[test]
@@ -321,13 +368,23 @@ mod tests {
     fn log_grows_by_what_is_new_and_is_bounded() {
         let mut model = Model::new(samples::begin());
         let lines = |from: usize, count: usize, withheld| {
-            let line = |n| LogLine { is_error: false, text: format!("line {n}") };
+            let line = |n| LogLine {
+                is_error: false,
+                text: format!("line {n}"),
+            };
             ToDesktop::Job(Box::new(Job {
                 job: samples::job_id(1),
                 work: Work::Run("python a.py".to_owned()),
                 elapsed_ms: 1,
-                state: JobState::RunningProgram { permille: 1, note: String::new() },
-                log: LogPart { lines: (from..from + count).map(line).collect(), withheld, ..LogPart::default() },
+                state: JobState::RunningProgram {
+                    permille: 1,
+                    note: String::new(),
+                },
+                log: LogPart {
+                    lines: (from..from + count).map(line).collect(),
+                    withheld,
+                    ..LogPart::default()
+                },
             }))
         };
         model.take(lines(0, 3, true));
@@ -339,10 +396,34 @@ mod tests {
     }
 
     #[test]
+    fn rows_may_come_before_their_job_is_told() {
+        let mut model = Model::new(samples::begin());
+        let id = samples::job_id(1);
+        model.begin_rows(&id);
+        let schema = samples::batch(0, 1).schema();
+        assert!(model.take_rows(&id, Piece::Schema(schema)));
+        assert!(model.take_rows(&id, Piece::Rows(samples::batch(0, 10))));
+        model.take(job(1, running()));
+        let view = model.job(&id).unwrap();
+        assert_eq!((view.grid().unwrap().rows(), view.job.work.text()), (10, "SELECT 1"));
+        model.take(ToDesktop::RowsEnd {
+            job: id.clone(),
+            outcome: Ok(10),
+        });
+        let view = model.job(&id).unwrap();
+        assert!(!view.is_active());
+        assert_eq!(view.rows.as_ref().unwrap().state, RowsState::Whole(10));
+    }
+
+    #[test]
     fn what_is_no_news_comes_back() {
         let mut model = Model::new(samples::begin());
         assert!(model.take(ToDesktop::Taken { frame: 1 }).is_some());
-        assert!(model.take(ToDesktop::TypingHeld { chars: 5, left: 9 }).is_none());
+        assert!(
+            model
+                .take(ToDesktop::TypingHeld { chars: 5, left: 9 })
+                .is_none()
+        );
         assert_eq!(model.held, Some(Held { chars: 5, left: 9 }));
         model.take(ToDesktop::TypingHeld { chars: 0, left: 9 });
         assert_eq!(model.held, None);

@@ -89,7 +89,9 @@ pub fn serve(socket: OwnedFd, layers: BTreeMap<String, String>) -> Result<(), Se
         .spawn(move || {
             loop {
                 let next = match receiver.receive() {
-                    Ok(Some((message, descriptors))) => News::Broker(Box::new(message), descriptors),
+                    Ok(Some((message, descriptors))) => {
+                        News::Broker(Box::new(message), descriptors)
+                    }
                     Ok(None) => News::Gone(Ok(())),
                     Err(error) => News::Gone(Err(error)),
                 };
@@ -148,7 +150,10 @@ impl Process {
         sender: Sender<FromDesktop>,
     ) -> Result<Self, ServeError> {
         let mut descriptors = descriptors.into_iter();
-        let pixels = descriptors.next().map(File::from).ok_or(ServeError::Descriptors)?;
+        let pixels = descriptors
+            .next()
+            .map(File::from)
+            .ok_or(ServeError::Descriptors)?;
         let fonts: Vec<OwnedFd> = descriptors.collect();
         if fonts.len() != begin.fonts.len() {
             return Err(ServeError::Descriptors);
@@ -240,7 +245,11 @@ impl Process {
         message: ToDesktop,
         descriptors: Vec<OwnedFd>,
     ) -> Result<Due, ServeError> {
-        if let ToDesktop::Answer { answer: Answer::Rows(job), .. } = &message {
+        if let ToDesktop::Answer {
+            answer: Answer::Rows(job),
+            ..
+        } = &message
+        {
             let Ok([pipe]) = <[OwnedFd; 1]>::try_from(descriptors) else {
                 return Err(ServeError::Descriptors);
             };
@@ -307,7 +316,9 @@ impl Process {
 
     /// Draws, and says what changed.
     fn draw(&mut self) -> Result<Due, ServeError> {
-        let mut drawn = self.workspace.pass(self.began.elapsed().as_secs_f64(), Timestamp::now());
+        let mut drawn = self
+            .workspace
+            .pass(self.began.elapsed().as_secs_f64(), Timestamp::now());
         for (request, ask) in self.workspace.asks().drain() {
             self.sender.send(&FromDesktop::Ask { request, ask })?;
         }
@@ -337,20 +348,29 @@ impl Process {
                 cursor,
             }))?;
         }
-        let at = drawn.next.and_then(|after| Instant::now().checked_add(after));
+        let at = drawn
+            .next
+            .and_then(|after| Instant::now().checked_add(after));
         Ok(at.map_or(Due::Never, Due::At))
     }
 }
 
 /// Where a tile lies in the memory file, in bytes.
 fn place(column: u16, row: u16, columns: usize) -> u64 {
-    let at = usize::from(row).saturating_mul(columns).saturating_add(usize::from(column));
+    let at = usize::from(row)
+        .saturating_mul(columns)
+        .saturating_add(usize::from(column));
     u64::try_from(at.saturating_mul(TILE_BYTES)).unwrap_or(u64::MAX)
 }
 
 fn check_size(width: u16, height: u16) -> Result<(), ServeError> {
-    let is_known = (SIDE_MIN..=WIDTH_MAX).contains(&width) && (SIDE_MIN..=HEIGHT_MAX).contains(&height);
-    if is_known { Ok(()) } else { Err(ServeError::Size(width, height)) }
+    let is_known =
+        (SIDE_MIN..=WIDTH_MAX).contains(&width) && (SIDE_MIN..=HEIGHT_MAX).contains(&height);
+    if is_known {
+        Ok(())
+    } else {
+        Err(ServeError::Size(width, height))
+    }
 }
 
 /// Reads a font whole. It is used until the process ends.

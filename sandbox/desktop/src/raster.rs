@@ -103,7 +103,9 @@ impl Raster {
         self.sort(primitives, pixels_per_point);
         let mut changed = Vec::new();
         for at in 0..self.tiles.len() {
-            let Some(tile) = self.tiles.get_mut(at) else { break };
+            let Some(tile) = self.tiles.get_mut(at) else {
+                break;
+            };
             if tile.drawn == Some(tile.now) {
                 continue;
             }
@@ -113,7 +115,9 @@ impl Raster {
             self.draw_tile(column, row, &triangles, primitives, pixels_per_point);
             let bytes = self.pixels.as_flattened();
             let sent = self.hash.hash_one(bytes);
-            let Some(tile) = self.tiles.get_mut(at) else { break };
+            let Some(tile) = self.tiles.get_mut(at) else {
+                break;
+            };
             // Its memory is used again for the next frame's triangles.
             tile.triangles = triangles;
             if tile.sent == Some(sent) {
@@ -136,14 +140,20 @@ impl Raster {
         if textures.set.iter().any(|(_, delta)| delta.is_whole()) {
             self.textures = self.textures.wrapping_add(1);
         }
-        let set = TexturesDelta { set: textures.set.clone(), free: Vec::new() };
+        let set = TexturesDelta {
+            set: textures.set.clone(),
+            free: Vec::new(),
+        };
         self.hand_over(&set);
     }
 
     /// What this frame still drew with is let go of after it.
     fn free_textures(&mut self, textures: &TexturesDelta) {
         if !textures.free.is_empty() {
-            let free = TexturesDelta { set: Vec::new(), free: textures.free.clone() };
+            let free = TexturesDelta {
+                set: Vec::new(),
+                free: textures.free.clone(),
+            };
             self.hand_over(&free);
         }
     }
@@ -225,8 +235,12 @@ impl Raster {
         let mut jobs: Vec<ClippedPrimitive> = Vec::new();
         let mut last = None;
         for (number, first) in triangles {
-            let Some(primitive) = index(primitives, *number) else { continue };
-            let Primitive::Mesh(mesh) = &primitive.primitive else { continue };
+            let Some(primitive) = index(primitives, *number) else {
+                continue;
+            };
+            let Primitive::Mesh(mesh) = &primitive.primitive else {
+                continue;
+            };
             if last != Some(*number) {
                 last = Some(*number);
                 let clip = primitive.clip_rect * pixels_per_point;
@@ -236,12 +250,22 @@ impl Raster {
                 });
             }
             let Some(job) = jobs.last_mut() else { continue };
-            let Primitive::Mesh(to) = &mut job.primitive else { continue };
+            let Primitive::Mesh(to) = &mut job.primitive else {
+                continue;
+            };
             let first = usize::try_from(*first).unwrap_or(usize::MAX);
-            let indices = mesh.indices.get(first..first.saturating_add(3)).unwrap_or_default();
-            let Some(mut corners) = corners(mesh, indices) else { continue };
+            let indices = mesh
+                .indices
+                .get(first..first.saturating_add(3))
+                .unwrap_or_default();
+            let Some(mut corners) = corners(mesh, indices) else {
+                continue;
+            };
             for vertex in &mut corners {
-                vertex.pos = pos2(vertex.pos.x * pixels_per_point, vertex.pos.y * pixels_per_point) - corner;
+                vertex.pos = pos2(
+                    vertex.pos.x * pixels_per_point,
+                    vertex.pos.y * pixels_per_point,
+                ) - corner;
             }
             push(to, corners);
         }
@@ -252,7 +276,8 @@ impl Raster {
         }
         self.pixels.fill([0, 0, 0, 255]);
         let mut buffer = BufferMutRef::new(self.pixels.as_mut_slice(), TILE, TILE);
-        self.renderer.render(&mut buffer, &jobs, &TexturesDelta::default(), 1.0);
+        self.renderer
+            .render(&mut buffer, &jobs, &TexturesDelta::default(), 1.0);
     }
 }
 
@@ -281,7 +306,10 @@ fn area(corners: &[Vertex; 3], pixels_per_point: f32) -> Rect {
 
 /// Tiles from one place to another, in pixels: the first, and the one after the last.
 fn span(from: f32, to: f32, tiles: usize) -> (usize, usize) {
-    (tile_of(from).min(tiles), tile_of(to).saturating_add(1).min(tiles))
+    (
+        tile_of(from).min(tiles),
+        tile_of(to).saturating_add(1).min(tiles),
+    )
 }
 
 #[allow(
@@ -309,12 +337,15 @@ fn push(mesh: &mut Mesh, corners: [Vertex; 3]) {
 }
 
 fn push_fan(mesh: &mut Mesh, corners: &[Vertex]) {
-    let Some((first, rest)) = corners.split_first() else { return };
+    let Some((first, rest)) = corners.split_first() else {
+        return;
+    };
     for pair in rest.windows(2) {
         let at = u32::try_from(mesh.vertices.len()).unwrap_or(u32::MAX);
         mesh.vertices.push(*first);
         mesh.vertices.extend_from_slice(pair);
-        mesh.indices.extend([at, at.saturating_add(1), at.saturating_add(2)]);
+        mesh.indices
+            .extend([at, at.saturating_add(1), at.saturating_add(2)]);
     }
 }
 

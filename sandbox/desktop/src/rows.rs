@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -106,7 +104,10 @@ impl KeptRows {
 
     /// A row's batch and its place there.
     fn at(&self, row: usize) -> Option<(&RecordBatch, usize)> {
-        let batch = self.firsts.partition_point(|first| *first <= row).checked_sub(1)?;
+        let batch = self
+            .firsts
+            .partition_point(|first| *first <= row)
+            .checked_sub(1)?;
         let first = *self.firsts.get(batch)?;
         let batch = self.batches.get(batch)?;
         let inside = row.checked_sub(first)?;
@@ -115,13 +116,17 @@ impl KeptRows {
 
     /// Each batch's part of a column, in order.
     pub fn column_parts(&self, column: usize) -> impl Iterator<Item = &ArrayRef> {
-        self.batches.iter().filter_map(move |batch| batch.columns().get(column))
+        self.batches
+            .iter()
+            .filter_map(move |batch| batch.columns().get(column))
     }
 }
 
 impl Grid for KeptRows {
     fn columns(&self) -> usize {
-        self.schema.as_ref().map_or(0, |schema| schema.fields().len())
+        self.schema
+            .as_ref()
+            .map_or(0, |schema| schema.fields().len())
     }
 
     fn rows(&self) -> usize {
@@ -129,12 +134,18 @@ impl Grid for KeptRows {
     }
 
     fn name(&self, column: usize) -> &str {
-        let field = self.schema.as_ref().and_then(|schema| schema.fields().get(column));
+        let field = self
+            .schema
+            .as_ref()
+            .and_then(|schema| schema.fields().get(column));
         field.map_or("", |field| field.name())
     }
 
     fn value_type(&self, column: usize) -> ValueType {
-        let field = self.schema.as_ref().and_then(|schema| schema.fields().get(column));
+        let field = self
+            .schema
+            .as_ref()
+            .and_then(|schema| schema.fields().get(column));
         match field.map(|field| field.data_type()) {
             Some(DataType::Boolean) => ValueType::Bool,
             Some(kind) if kind.is_integer() => ValueType::Int,
@@ -172,9 +183,7 @@ fn text(array: &ArrayRef, row: usize) -> Cow<'_, str> {
         DataType::Utf8 => Cow::Borrowed(array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => Cow::Borrowed(array.as_string::<i64>().value(row)),
         DataType::Utf8View => Cow::Borrowed(array.as_string_view().value(row)),
-        DataType::Float64 => {
-            Cow::Owned(float_text(array.as_primitive::<Float64Type>().value(row)))
-        }
+        DataType::Float64 => Cow::Owned(float_text(array.as_primitive::<Float64Type>().value(row))),
         DataType::Int64 => Cow::Owned(array.as_primitive::<Int64Type>().value(row).to_string()),
         _ => match ArrayFormatter::try_new(array, &FormatOptions::default()) {
             Ok(formatter) => Cow::Owned(formatter.value(row).to_string()),
@@ -258,7 +267,10 @@ mod tests {
         read(reading.into(), |piece| rows.push(piece));
         writer.join().unwrap();
         rows.end(Ok(3_000));
-        assert_eq!((rows.rows(), &rows.state), (3_000, &RowsState::Whole(3_000)));
+        assert_eq!(
+            (rows.rows(), &rows.state),
+            (3_000, &RowsState::Whole(3_000))
+        );
     }
 
     #[test]

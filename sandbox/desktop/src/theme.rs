@@ -160,6 +160,8 @@ pub fn style(contrast: Contrast) -> Style {
     spacing.tooltip_width = 420.0;
     spacing.scroll = egui::style::ScrollStyle::solid();
     spacing.scroll.bar_width = 10.0;
+    // A row that is half faded is hard to read, and costs bytes.
+    spacing.scroll.fade.strength = 0.0;
     style
 }
 
@@ -218,9 +220,19 @@ fn visuals(contrast: Contrast) -> Visuals {
     for (widget, fill, stroke, text) in [
         (&mut w.noninteractive, p.back, line, p.text),
         (&mut w.inactive, p.bar, line, p.text),
-        (&mut w.hovered, p.chosen, Stroke::new(line.width, p.accent), p.text),
+        (
+            &mut w.hovered,
+            p.chosen,
+            Stroke::new(line.width, p.accent),
+            p.text,
+        ),
         (&mut w.active, p.chosen, Stroke::new(2.0, p.accent), p.text),
-        (&mut w.open, p.chosen, Stroke::new(line.width, p.accent), p.text),
+        (
+            &mut w.open,
+            p.chosen,
+            Stroke::new(line.width, p.accent),
+            p.text,
+        ),
     ] {
         widget.bg_fill = fill;
         widget.weak_bg_fill = fill;
@@ -268,7 +280,11 @@ mod tests {
     fn level(color: Color32) -> f64 {
         let channel = |value: u8| {
             let value = f64::from(value) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * channel(color.r()) + 0.7152 * channel(color.g()) + 0.0722 * channel(color.b())
     }
@@ -283,9 +299,15 @@ mod tests {
         // WCAG 2.2: 4.5 for text (AA), 7 for the high contrast (AAA).
         for (contrast, least) in [(Contrast::Normal, 4.5), (Contrast::High, 7.0)] {
             let p = contrast.palette();
-            let texts = [p.text, p.weak, p.keyword, p.function, p.string, p.number, p.comment];
+            let texts = [
+                p.text, p.weak, p.keyword, p.function, p.string, p.number, p.comment,
+            ];
             for text in texts.into_iter().chain([p.good, p.warn, p.bad, p.accent]) {
-                assert!(ratio(text, p.paper) >= least, "{contrast:?} {text:?} {}", ratio(text, p.paper));
+                assert!(
+                    ratio(text, p.paper) >= least,
+                    "{contrast:?} {text:?} {}",
+                    ratio(text, p.paper)
+                );
             }
             for (text, back) in [
                 (p.text, p.chosen),
@@ -295,7 +317,11 @@ mod tests {
                 (p.warn, p.warn_back),
                 (p.bad, p.bad_back),
             ] {
-                assert!(ratio(text, back) >= least, "{contrast:?} {text:?} {back:?} {}", ratio(text, back));
+                assert!(
+                    ratio(text, back) >= least,
+                    "{contrast:?} {text:?} {back:?} {}",
+                    ratio(text, back)
+                );
             }
         }
     }
@@ -304,9 +330,20 @@ mod tests {
     fn grounds_leave_room_for_the_invisible_mark() {
         for contrast in [Contrast::Normal, Contrast::High] {
             let p = contrast.palette();
-            for ground in [p.back, p.paper, p.bar, p.stripe, p.chosen, p.warn_back, p.bad_back] {
+            for ground in [
+                p.back,
+                p.paper,
+                p.bar,
+                p.stripe,
+                p.chosen,
+                p.warn_back,
+                p.bad_back,
+            ] {
                 let green = ground.g();
-                assert!((DARKEST..=BRIGHTEST).contains(&green), "{contrast:?} {ground:?}");
+                assert!(
+                    (DARKEST..=BRIGHTEST).contains(&green),
+                    "{contrast:?} {ground:?}"
+                );
             }
         }
     }

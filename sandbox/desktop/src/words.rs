@@ -75,7 +75,10 @@ mod tests {
     fn every_text_is_there_in_both_languages() {
         for (table, words) in tables() {
             for (name, Words(ja, en)) in words {
-                assert!(!ja.trim().is_empty() && !en.trim().is_empty(), "{table} {name}");
+                assert!(
+                    !ja.trim().is_empty() && !en.trim().is_empty(),
+                    "{table} {name}"
+                );
                 // A language's name stands in itself.
                 if *name == "LANGUAGE" {
                     continue;
@@ -83,7 +86,10 @@ mod tests {
                 assert!(!en.chars().any(is_japanese), "{table} {name}: {en}");
                 // A text that is all signs or a proper name is the same in both.
                 let is_name = ja == en;
-                assert!(is_name || ja.chars().any(is_japanese), "{table} {name}: {ja}");
+                assert!(
+                    is_name || ja.chars().any(is_japanese),
+                    "{table} {name}: {ja}"
+                );
                 let holes = |text: &str| text.matches("{}").count();
                 assert_eq!(holes(ja), holes(en), "{table} {name}");
             }

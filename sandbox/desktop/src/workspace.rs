@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use egui::{Context, CursorIcon, Event, FullOutput, OutputCommand, RawInput, Rect, ViewportId, pos2};
+use egui::{
+    Context, CursorIcon, Event, FullOutput, OutputCommand, RawInput, Rect, ViewportId, pos2,
+};
 use kekkai_frames::{Cursor, CursorShape, Input};
 use kekkai_types::Timestamp;
 use kekkai_worker_api::{Answer, Begin, ToDesktop};
@@ -36,7 +38,9 @@ pub struct Workspace {
 
 impl std::fmt::Debug for Workspace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Workspace").field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Workspace")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +143,12 @@ impl Workspace {
         let mut is_resized = false;
         let is_typing = self.ctx.text_edit_focused();
         for input in inputs {
-            if let Input::Resize { width, height, scale } = input {
+            if let Input::Resize {
+                width,
+                height,
+                scale,
+            } = input
+            {
                 self.size = (*width, *height, *scale);
                 is_resized = true;
             }
@@ -191,7 +200,13 @@ impl Workspace {
         };
         let root = input.viewports.entry(ViewportId::ROOT).or_default();
         root.native_pixels_per_point = Some(scale);
-        let Self { ctx, model, asks, shell, .. } = self;
+        let Self {
+            ctx,
+            model,
+            asks,
+            shell,
+            ..
+        } = self;
         let mut output = ctx.run_ui(input, |ui| shell.ui(ui, model, asks, now));
         for command in std::mem::take(&mut output.platform_output.commands) {
             // There is nothing to open and no clipboard but this process's own.
@@ -221,7 +236,10 @@ impl Workspace {
             };
             caret.is_finite().then_some(rect)
         });
-        Cursor { shape: shape(output.platform_output.cursor_icon), caret }
+        Cursor {
+            shape: shape(output.platform_output.cursor_icon),
+            caret,
+        }
     }
 
     /// Shapes as triangles.
@@ -248,12 +266,14 @@ fn shape(icon: CursorIcon) -> CursorShape {
         CursorIcon::Text | CursorIcon::VerticalText => CursorShape::Text,
         CursorIcon::Wait | CursorIcon::Progress => CursorShape::Wait,
         CursorIcon::NotAllowed | CursorIcon::NoDrop => CursorShape::Forbidden,
-        CursorIcon::ResizeHorizontal | CursorIcon::ResizeColumn | CursorIcon::ResizeEast | CursorIcon::ResizeWest => {
-            CursorShape::ResizeColumn
-        }
-        CursorIcon::ResizeVertical | CursorIcon::ResizeRow | CursorIcon::ResizeNorth | CursorIcon::ResizeSouth => {
-            CursorShape::ResizeRow
-        }
+        CursorIcon::ResizeHorizontal
+        | CursorIcon::ResizeColumn
+        | CursorIcon::ResizeEast
+        | CursorIcon::ResizeWest => CursorShape::ResizeColumn,
+        CursorIcon::ResizeVertical
+        | CursorIcon::ResizeRow
+        | CursorIcon::ResizeNorth
+        | CursorIcon::ResizeSouth => CursorShape::ResizeRow,
         _ => CursorShape::Arrow,
     }
 }

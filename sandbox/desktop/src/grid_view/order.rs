@@ -94,11 +94,18 @@ impl Order {
     /// The next way of sorting by a column: upwards, downwards, as it comes.
     pub fn turn(&mut self, column: usize) {
         self.sort = match self.sort {
-            Some(Sort { column: by, is_descending: false }) if by == column => {
-                Some(Sort { column, is_descending: true })
-            }
+            Some(Sort {
+                column: by,
+                is_descending: false,
+            }) if by == column => Some(Sort {
+                column,
+                is_descending: true,
+            }),
             Some(Sort { column: by, .. }) if by == column => None,
-            _ => Some(Sort { column, is_descending: false }),
+            _ => Some(Sort {
+                column,
+                is_descending: false,
+            }),
         };
     }
 }
@@ -119,15 +126,32 @@ pub(super) fn whole(value: f32) -> usize {
 
 /// Sorts by what is shown: numbers by size, texts by their letters; what is missing or suppressed comes
 /// last, either way. Rows that are equal stay in their order.
-fn sorted(rows: &mut [u32], grid: &dyn Grid, Sort { column, is_descending }: Sort) {
+fn sorted(
+    rows: &mut [u32],
+    grid: &dyn Grid,
+    Sort {
+        column,
+        is_descending,
+    }: Sort,
+) {
     let is_numeric = matches!(
         grid.value_type(column),
-        kekkai_output::ValueType::Int | kekkai_output::ValueType::Float | kekkai_output::ValueType::Bool
+        kekkai_output::ValueType::Int
+            | kekkai_output::ValueType::Float
+            | kekkai_output::ValueType::Bool
     );
-    let turned = |order: Ordering| if is_descending { order.reverse() } else { order };
+    let turned = |order: Ordering| {
+        if is_descending {
+            order.reverse()
+        } else {
+            order
+        }
+    };
     if is_numeric {
-        let mut keyed: Vec<(Option<f64>, u32)> =
-            rows.iter().map(|row| (grid.number(place(*row), column), *row)).collect();
+        let mut keyed: Vec<(Option<f64>, u32)> = rows
+            .iter()
+            .map(|row| (grid.number(place(*row), column), *row))
+            .collect();
         keyed.sort_by(|(a, _), (b, _)| match (a, b) {
             (Some(a), Some(b)) => turned(a.total_cmp(b)),
             (Some(_), None) => Ordering::Less,
@@ -138,18 +162,25 @@ fn sorted(rows: &mut [u32], grid: &dyn Grid, Sort { column, is_descending }: Sor
             *to = row;
         }
     } else {
-        rows.sort_by(|a, b| match (grid.shown(place(*a), column), grid.shown(place(*b), column)) {
-            (Shown::Text(a), Shown::Text(b)) => turned(a.cmp(&b)),
-            (Shown::Text(_), _) => Ordering::Less,
-            (_, Shown::Text(_)) => Ordering::Greater,
-            _ => Ordering::Equal,
-        });
+        rows.sort_by(
+            |a, b| match (grid.shown(place(*a), column), grid.shown(place(*b), column)) {
+                (Shown::Text(a), Shown::Text(b)) => turned(a.cmp(&b)),
+                (Shown::Text(_), _) => Ordering::Less,
+                (_, Shown::Text(_)) => Ordering::Greater,
+                _ => Ordering::Equal,
+            },
+        );
     }
 }
 
 /// Whether a cell passes a filter. What is suppressed passes none but an empty one: it would tell whether
 /// it lies above or below.
-pub fn matches(grid: &dyn Grid, row: usize, column: usize, filter: &str) -> Result<bool, FilterError> {
+pub fn matches(
+    grid: &dyn Grid,
+    row: usize,
+    column: usize,
+    filter: &str,
+) -> Result<bool, FilterError> {
     let filter = filter.trim();
     if filter.is_empty() {
         return Ok(true);
@@ -161,21 +192,30 @@ pub fn matches(grid: &dyn Grid, row: usize, column: usize, filter: &str) -> Resu
         (">", |o| o.is_gt()),
         ("<", |o| o.is_lt()),
     ] {
-        let Some(bound) = filter.strip_prefix(sign) else { continue };
-        let bound: f64 = bound.trim().parse().map_err(|_| FilterError(bound.trim().to_owned()))?;
+        let Some(bound) = filter.strip_prefix(sign) else {
+            continue;
+        };
+        let bound: f64 = bound
+            .trim()
+            .parse()
+            .map_err(|_| FilterError(bound.trim().to_owned()))?;
         let number = grid.number(row, column);
-        return Ok(number.and_then(|number| number.partial_cmp(&bound)).is_some_and(holds));
+        return Ok(number
+            .and_then(|number| number.partial_cmp(&bound))
+            .is_some_and(holds));
     }
     let text = match &shown {
         Shown::Text(text) => text.as_ref(),
         Shown::Missing => "",
         Shown::Suppressed(_) => return Ok(false),
     };
-    Ok(match (filter.strip_prefix("!="), filter.strip_prefix('=')) {
-        (Some(other), _) => text != other.trim(),
-        (None, Some(same)) => text == same.trim(),
-        (None, None) => text.to_lowercase().contains(&filter.to_lowercase()),
-    })
+    Ok(
+        match (filter.strip_prefix("!="), filter.strip_prefix('=')) {
+            (Some(other), _) => text != other.trim(),
+            (None, Some(same)) => text == same.trim(),
+            (None, None) => text.to_lowercase().contains(&filter.to_lowercase()),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -198,7 +238,10 @@ mod tests {
             order.turn(2);
             let rows = ordered(&table, &mut order);
             assert_eq!(rows.last(), Some(&suppressed), "{is_descending}");
-            let values: Vec<f64> = rows.iter().filter_map(|row| table.number(*row, 2)).collect();
+            let values: Vec<f64> = rows
+                .iter()
+                .filter_map(|row| table.number(*row, 2))
+                .collect();
             let is_rising = values.is_sorted();
             assert_eq!(is_rising, !is_descending);
         }
@@ -223,7 +266,10 @@ mod tests {
             order.filters.insert(column, filter.to_owned());
             assert_eq!(ordered(&table, &mut order).len(), rows, "{filter}");
         }
-        assert_eq!(matches(&table, 0, 3, ">x"), Err(FilterError("x".to_owned())));
+        assert_eq!(
+            matches(&table, 0, 3, ">x"),
+            Err(FilterError("x".to_owned()))
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align2, Color32, CornerRadius, CursorIcon, FontId, Galley, Id, Pos2, Rect, Sense, Stroke, TextEdit,
-    TextStyle, Ui, Vec2, pos2, vec2,
+    Align2, Color32, CornerRadius, CursorIcon, FontId, Galley, Id, Pos2, Rect, Sense, Stroke,
+    TextEdit, TextStyle, Ui, Vec2, pos2, vec2,
 };
 use kekkai_output::{Suppression, ValueType};
 use kekkai_types::Lang;
@@ -30,7 +30,12 @@ const SUPPRESSED: &str = "*";
 pub(super) fn widths(ui: &Ui, grid: &dyn Grid) -> Vec<f32> {
     let body = TextStyle::Body.resolve(ui.style());
     let width = |text: String| {
-        ui.fonts_mut(|fonts| fonts.layout_no_wrap(text, body.clone(), Color32::WHITE).size().x)
+        ui.fonts_mut(|fonts| {
+            fonts
+                .layout_no_wrap(text, body.clone(), Color32::WHITE)
+                .size()
+                .x
+        })
     };
     (0..grid.columns())
         .map(|column| {
@@ -59,25 +64,42 @@ impl GridView {
     fn places(&self) -> Vec<Place> {
         let mut left = 0.0;
         let place = |(column, width): (usize, &f32)| {
-            let place = Place { column, left, width: *width };
+            let place = Place {
+                column,
+                left,
+                width: *width,
+            };
             left += width;
             place
         };
         self.widths.iter().enumerate().map(place).collect()
     }
 
-    pub(super) fn paint(&mut self, ui: &mut Ui, id: Id, grid: &dyn Grid, threshold: u32, lang: Lang) {
+    pub(super) fn paint(
+        &mut self,
+        ui: &mut Ui,
+        id: Id,
+        grid: &dyn Grid,
+        threshold: u32,
+        lang: Lang,
+    ) {
         let colors = palette(ui);
         let outer = ui.available_rect_before_wrap();
         let places = self.places();
         let total = places.last().map_or(0.0, |last| last.left + last.width);
-        let head_height = if self.shows_filters { HEAD_HEIGHT + 28.0 } else { HEAD_HEIGHT };
+        let head_height = if self.shows_filters {
+            HEAD_HEIGHT + 28.0
+        } else {
+            HEAD_HEIGHT
+        };
         let head = Rect::from_min_size(outer.min, vec2(outer.width(), head_height));
         let body = Rect::from_min_max(pos2(outer.min.x, head.max.y), outer.max);
         ui.painter().rect_filled(outer, 0.0, colors.paper);
         ui.advance_cursor_after_rect(outer);
         let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(body).id_salt(id));
-        let mut area = egui::ScrollArea::both().id_salt(id.with("rows")).auto_shrink(false);
+        let mut area = egui::ScrollArea::both()
+            .id_salt(id.with("rows"))
+            .auto_shrink(false);
         if std::mem::take(&mut self.wants_view) {
             area = self.bring_into_view(&inner, area, id, body, &places);
         }
@@ -93,7 +115,13 @@ impl GridView {
         if rows == 0 {
             let text = words::NOTHING_FOUND.get(lang);
             let font = TextStyle::Body.resolve(ui.style());
-            ui.painter().text(body.center(), Align2::CENTER_CENTER, text, font, colors.weak);
+            ui.painter().text(
+                body.center(),
+                Align2::CENTER_CENTER,
+                text,
+                font,
+                colors.weak,
+            );
         }
         ui.painter().rect_stroke(
             outer,
@@ -112,7 +140,9 @@ impl GridView {
         body: Rect,
         places: &[Place],
     ) -> egui::ScrollArea {
-        let Some((row, column)) = self.chosen else { return area };
+        let Some((row, column)) = self.chosen else {
+            return area;
+        };
         let (Some(at), Some(place)) = (self.order.position(row), places.get(column)) else {
             return area;
         };
@@ -142,7 +172,10 @@ impl GridView {
         let clip = ui.clip_rect();
         // Offsets far down are too large for exact floats: what is painted counts from the visible corner.
         let first = whole((view.min.y / ROW_HEIGHT).floor().max(0.0));
-        let corner = pos2(clip.min.x.max(ui.max_rect().min.x + view.min.x), ui.min_rect().min.y + view.min.y);
+        let corner = pos2(
+            clip.min.x.max(ui.max_rect().min.x + view.min.x),
+            ui.min_rect().min.y + view.min.y,
+        );
         let corner = pos2(ui.min_rect().min.x.min(corner.x), corner.y);
         let begin = corner.y - (view.min.y - tall(first));
         let count = whole((view.height() / ROW_HEIGHT).ceil()).saturating_add(1);
@@ -153,21 +186,33 @@ impl GridView {
                 left + place.left < clip.max.x && left + place.left + place.width > clip.min.x
             })
             .collect();
-        let pointer = ui.rect_contains_pointer(clip).then(|| ui.input(|input| input.pointer.hover_pos())).flatten();
+        let pointer = ui
+            .rect_contains_pointer(clip)
+            .then(|| ui.input(|input| input.pointer.hover_pos()))
+            .flatten();
         let mut pointed = None;
         for step in 0..count {
             let at = first.saturating_add(step);
             let Some(row) = self.order.row(at) else { break };
             let top = begin + tall(step);
-            let line = Rect::from_min_max(pos2(clip.min.x, top), pos2(clip.max.x, top + ROW_HEIGHT));
+            let line =
+                Rect::from_min_max(pos2(clip.min.x, top), pos2(clip.max.x, top + ROW_HEIGHT));
             if at % 2 == 1 {
                 ui.painter().rect_filled(line, 0.0, colors.stripe);
             }
             for place in &visible {
-                let cell = Rect::from_min_size(pos2(left + place.left, top), vec2(place.width, ROW_HEIGHT));
+                let cell = Rect::from_min_size(
+                    pos2(left + place.left, top),
+                    vec2(place.width, ROW_HEIGHT),
+                );
                 if self.chosen == Some((row, place.column)) {
                     ui.painter().rect_filled(cell, 0.0, colors.chosen);
-                    ui.painter().rect_stroke(cell, 0.0, Stroke::new(1.5, colors.accent), egui::StrokeKind::Inside);
+                    ui.painter().rect_stroke(
+                        cell,
+                        0.0,
+                        Stroke::new(1.5, colors.accent),
+                        egui::StrokeKind::Inside,
+                    );
                 }
                 paint_cell(ui, grid, row, place.column, cell, &font);
                 if pointer.is_some_and(|at| cell.contains(at)) {
@@ -182,7 +227,8 @@ impl GridView {
             }
             if let Some(text) = tip(grid, row, column, threshold, lang) {
                 let id = id.with((row, column));
-                ui.interact(cell.intersect(clip), id, Sense::hover()).on_hover_text(text);
+                ui.interact(cell.intersect(clip), id, Sense::hover())
+                    .on_hover_text(text);
             }
         }
         self.take_keys(ui, id, response.clicked());
@@ -201,7 +247,11 @@ impl GridView {
     ) {
         let colors = palette(ui);
         let font = TextStyle::Body.resolve(ui.style());
-        let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(head).id_salt(id.with("head")));
+        let mut ui = ui.new_child(
+            egui::UiBuilder::new()
+                .max_rect(head)
+                .id_salt(id.with("head")),
+        );
         ui.set_clip_rect(head.intersect(ui.clip_rect()));
         ui.painter().rect_filled(head, 0.0, colors.bar);
         let names = Rect::from_min_size(head.min, vec2(head.width(), HEAD_HEIGHT));
@@ -212,7 +262,11 @@ impl GridView {
                 continue;
             }
             let column = place.column;
-            let name = ui.interact(cell.shrink2(vec2(GRIP, 0.0)), id.with(("name", column)), Sense::click());
+            let name = ui.interact(
+                cell.shrink2(vec2(GRIP, 0.0)),
+                id.with(("name", column)),
+                Sense::click(),
+            );
             if name.hovered() {
                 ui.painter().rect_filled(cell, 0.0, colors.chosen);
                 ui.set_cursor(CursorIcon::PointingHand);
@@ -223,11 +277,22 @@ impl GridView {
                     self.chosen = Some((self.chosen.map_or(0, |(row, _)| row), column));
                 }
             }
-            let text = elided(&ui, grid.name(column), &font, colors.text, place.width - 2.0 * PAD - 12.0);
+            let text = elided(
+                &ui,
+                grid.name(column),
+                &font,
+                colors.text,
+                place.width - 2.0 * PAD - 12.0,
+            );
             let at = pos2(cell.min.x + PAD, cell.center().y - text.size().y / 2.0);
             ui.painter().galley(at, text, colors.text);
             if let Some(sort) = self.order.sort.filter(|sort| sort.column == column) {
-                arrow(&ui, pos2(cell.max.x - PAD - 3.0, cell.center().y), sort.is_descending, colors.accent);
+                arrow(
+                    &ui,
+                    pos2(cell.max.x - PAD - 3.0, cell.center().y),
+                    sort.is_descending,
+                    colors.accent,
+                );
             }
             self.edge(&ui, id, column, pos2(cell.max.x, head.min.y), head.height());
             if self.shows_filters {
@@ -238,13 +303,18 @@ impl GridView {
                 self.filter(&mut ui, grid, column, place, lang);
             }
         }
-        ui.painter().hline(head.x_range(), head.max.y, Stroke::new(1.0, colors.line));
+        ui.painter()
+            .hline(head.x_range(), head.max.y, Stroke::new(1.0, colors.line));
     }
 
     /// A column's right edge: drawn, and held to change the width.
     fn edge(&mut self, ui: &Ui, id: Id, column: usize, at: Pos2, height: f32) {
         let colors = palette(ui);
-        ui.painter().vline(at.x, egui::Rangef::new(at.y + 4.0, at.y + height - 4.0), Stroke::new(1.0, colors.line));
+        ui.painter().vline(
+            at.x,
+            egui::Rangef::new(at.y + 4.0, at.y + height - 4.0),
+            Stroke::new(1.0, colors.line),
+        );
         let area = Rect::from_min_max(pos2(at.x - GRIP, at.y), pos2(at.x + GRIP, at.y + height));
         let edge = ui.interact(area, id.with(("edge", column)), Sense::drag());
         if edge.hovered() || edge.dragged() {
@@ -305,14 +375,26 @@ fn paint_cell(ui: &Ui, grid: &dyn Grid, row: usize, column: usize, cell: Rect, f
         Shown::Text(text) => (text, colors.text),
     };
     let galley = elided(ui, &text, font, color, room);
-    let x = if is_number { cell.max.x - PAD - galley.size().x } else { cell.min.x + PAD };
-    ui.painter().galley(pos2(x, cell.center().y - galley.size().y / 2.0), galley, color);
+    let x = if is_number {
+        cell.max.x - PAD - galley.size().x
+    } else {
+        cell.min.x + PAD
+    };
+    ui.painter().galley(
+        pos2(x, cell.center().y - galley.size().y / 2.0),
+        galley,
+        color,
+    );
 }
 
 /// One line, cut to its room.
 fn elided(ui: &Ui, text: &str, font: &FontId, color: Color32, room: f32) -> Arc<Galley> {
     // A long text is cut before it is laid out.
-    let text: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .take(200)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let mut job = LayoutJob::single_section(text, TextFormat::simple(font.clone(), color));
     job.wrap = TextWrapping::truncate_at_width(room.max(1.0));
     ui.fonts_mut(|fonts| fonts.layout_job(job))
@@ -325,7 +407,8 @@ fn arrow(ui: &Ui, at: Pos2, is_down: bool, color: Color32) {
         at + vec2(4.0, -2.5 * sign),
         at + vec2(0.0, 3.0 * sign),
     ];
-    ui.painter().add(egui::Shape::convex_polygon(points, color, Stroke::NONE));
+    ui.painter()
+        .add(egui::Shape::convex_polygon(points, color, Stroke::NONE));
 }
 
 /// What the pointer tells of a cell.
@@ -334,7 +417,9 @@ fn tip(grid: &dyn Grid, row: usize, column: usize, threshold: u32, lang: Lang) -
         Shown::Suppressed(Suppression::Threshold) => {
             Some(words::SUPPRESSED_THRESHOLD.with(lang, &[&threshold.to_string()]))
         }
-        Shown::Suppressed(Suppression::Dominance) => Some(words::SUPPRESSED_DOMINANCE.get(lang).to_owned()),
+        Shown::Suppressed(Suppression::Dominance) => {
+            Some(words::SUPPRESSED_DOMINANCE.get(lang).to_owned())
+        }
         Shown::Missing => Some("NULL".to_owned()),
         Shown::Text(_) => {
             let persons = grid.contributors(row, column)?;

@@ -64,7 +64,10 @@ mod tests {
         assert_eq!((summary.values, summary.missing), (900, 100));
         let mean = expected.iter().sum::<f64>() / 900.0;
         assert!((summary.mean.unwrap() - mean).abs() < 1e-9);
-        assert_eq!(summary.range, Some((100.0, expected.iter().copied().fold(0.0, f64::max))));
+        assert_eq!(
+            summary.range,
+            Some((100.0, expected.iter().copied().fold(0.0, f64::max)))
+        );
         let words = summarize(&rows, 1, 0..1_000);
         assert_eq!((words.distinct, words.mean, words.range), (4, None, None));
     }
@@ -77,6 +80,9 @@ mod tests {
         let mut without = samples::table();
         without.rows.remove(samples::SUPPRESSED.0);
         let expected = summarize(&without, 2, 0..11);
-        assert_eq!((summary.mean, summary.range), (expected.mean, expected.range));
+        assert_eq!(
+            (summary.mean, summary.range),
+            (expected.mean, expected.range)
+        );
     }
 }

@@ -31,25 +31,33 @@ impl ProjectPane {
             ui.label(desk.t(words::NO_DATA));
             return;
         }
-        Panel::left("tables").default_size(280.0).show_inside(ui, |ui| {
-            let hint = desk.t(words::SEARCH_DATA);
-            ui.add(field(&mut self.search, hint));
-            ui.add_space(4.0);
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                let picked = browse(ui, catalogs, &self.search, desk.lang, self.chosen.as_ref());
-                if let Some(Picked::Table(dataset, table)) = picked {
-                    self.chosen = Some((dataset, table));
+        Panel::left("tables")
+            .default_size(280.0)
+            .show_inside(ui, |ui| {
+                let hint = desk.t(words::SEARCH_DATA);
+                ui.add(field(&mut self.search, hint));
+                ui.add_space(4.0);
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    let picked =
+                        browse(ui, catalogs, &self.search, desk.lang, self.chosen.as_ref());
+                    if let Some(Picked::Table(dataset, table)) = picked {
+                        self.chosen = Some((dataset, table));
+                    }
+                });
+            });
+        let frame = egui::Frame::new().inner_margin(egui::Margin::symmetric(14, 2));
+        egui::CentralPanel::default()
+            .frame(frame)
+            .show_inside(ui, |ui| {
+                let found = self
+                    .chosen
+                    .as_ref()
+                    .and_then(|chosen| find(catalogs, chosen));
+                match found {
+                    Some((catalog, table)) => table_page(ui, desk, catalog, table),
+                    None => self.chosen = overview(ui, desk),
                 }
             });
-        });
-        let frame = egui::Frame::new().inner_margin(egui::Margin::symmetric(14, 2));
-        egui::CentralPanel::default().frame(frame).show_inside(ui, |ui| {
-            let found = self.chosen.as_ref().and_then(|chosen| find(catalogs, chosen));
-            match found {
-                Some((catalog, table)) => table_page(ui, desk, catalog, table),
-                None => self.chosen = overview(ui, desk),
-            }
-        });
     }
 }
 
@@ -74,8 +82,11 @@ pub(crate) fn browse(
     let search = search.to_lowercase();
     let mut is_empty = true;
     for catalog in catalogs {
-        let tables: Vec<&TableCatalog> =
-            catalog.tables.iter().filter(|table| has(table, &search)).collect();
+        let tables: Vec<&TableCatalog> = catalog
+            .tables
+            .iter()
+            .filter(|table| has(table, &search))
+            .collect();
         if tables.is_empty() {
             continue;
         }
@@ -119,9 +130,16 @@ fn column_row(ui: &mut Ui, column: &ColumnCatalog, lang: Lang) -> Option<String>
     let colors = palette(ui);
     ui.horizontal(|ui| {
         let label = ui.selectable_label(false, &column.name);
-        let tip = format!("{} · {}", role(column.role).get(lang), column.description.get(lang));
+        let tip = format!(
+            "{} · {}",
+            role(column.role).get(lang),
+            column.description.get(lang)
+        );
         ui.label(RichText::new(&column.sql_type).small().color(colors.weak));
-        label.on_hover_text(tip).clicked().then(|| column.name.clone())
+        label
+            .on_hover_text(tip)
+            .clicked()
+            .then(|| column.name.clone())
     })
     .inner
 }
@@ -161,27 +179,38 @@ fn overview(ui: &mut Ui, desk: &Desk<'_>) -> Option<(String, String)> {
     ui.label(words::THRESHOLD.with(desk.lang, &[&threshold]));
     ui.add_space(10.0);
     for catalog in &begin.catalogs {
-        egui::Frame::group(ui.style()).fill(colors.paper).show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.horizontal(|ui| {
-                ui.label(RichText::new(catalog.title.get(desk.lang)).strong().size(16.0));
-                let version = words::VERSION.with(desk.lang, &[&catalog.version.to_string()]);
-                ui.label(RichText::new(format!("{}  {version}", catalog.id)).color(colors.weak));
+        egui::Frame::group(ui.style())
+            .fill(colors.paper)
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                ui.horizontal(|ui| {
+                    ui.label(
+                        RichText::new(catalog.title.get(desk.lang))
+                            .strong()
+                            .size(16.0),
+                    );
+                    let version = words::VERSION.with(desk.lang, &[&catalog.version.to_string()]);
+                    ui.label(
+                        RichText::new(format!("{}  {version}", catalog.id)).color(colors.weak),
+                    );
+                });
+                ui.label(catalog.description.get(desk.lang));
+                ui.add_space(6.0);
+                Layout::new(catalog.id.as_str())
+                    .num_columns(3)
+                    .spacing([24.0, 6.0])
+                    .show(ui, |ui| {
+                        for table in &catalog.tables {
+                            if ui.link(&table.name).clicked() {
+                                chosen = Some((catalog.id.to_string(), table.name.clone()));
+                            }
+                            ui.label(table.description.get(desk.lang));
+                            let rows = words::ROWS_ABOUT.with(desk.lang, &[&rounded(table.rows)]);
+                            ui.label(RichText::new(rows).color(colors.weak));
+                            ui.end_row();
+                        }
+                    });
             });
-            ui.label(catalog.description.get(desk.lang));
-            ui.add_space(6.0);
-            Layout::new(catalog.id.as_str()).num_columns(3).spacing([24.0, 6.0]).show(ui, |ui| {
-                for table in &catalog.tables {
-                    if ui.link(&table.name).clicked() {
-                        chosen = Some((catalog.id.to_string(), table.name.clone()));
-                    }
-                    ui.label(table.description.get(desk.lang));
-                    let rows = words::ROWS_ABOUT.with(desk.lang, &[&rounded(table.rows)]);
-                    ui.label(RichText::new(rows).color(colors.weak));
-                    ui.end_row();
-                }
-            });
-        });
         ui.add_space(6.0);
     }
     chosen
@@ -199,7 +228,11 @@ fn table_page(ui: &mut Ui, desk: &mut Desk<'_>, catalog: &DatasetCatalog, table:
     });
     ui.label(table.description.get(lang));
     let rows = words::ROWS_ABOUT.with(lang, &[&rounded(table.rows)]);
-    let need = desk.model.begin.rows_need.get(&format!("{}.{}", catalog.id, table.name));
+    let need = desk
+        .model
+        .begin
+        .rows_need
+        .get(&format!("{}.{}", catalog.id, table.name));
     let shown = match need {
         None => words::ROWS_NEVER.get(lang).to_owned(),
         Some(need) if *need <= desk.model.begin.display => {
@@ -209,23 +242,29 @@ fn table_page(ui: &mut Ui, desk: &mut Desk<'_>, catalog: &DatasetCatalog, table:
     };
     ui.label(RichText::new(format!("{rows}   ·   {shown}")).color(colors.weak));
     ui.add_space(8.0);
-    egui::Frame::group(ui.style()).fill(colors.paper).show(ui, |ui| {
-        ScrollArea::both().auto_shrink(false).show(ui, |ui| {
-            Layout::new("columns").num_columns(4).striped(true).spacing([24.0, 8.0]).show(ui, |ui| {
-                for head in [words::COLUMN, words::TYPE, words::ROLE, words::MEANING] {
-                    ui.label(RichText::new(desk.t(head)).strong());
-                }
-                ui.end_row();
-                for column in &table.columns {
-                    ui.label(RichText::new(&column.name).monospace());
-                    ui.label(RichText::new(&column.sql_type).color(colors.weak));
-                    ui.label(desk.t(role(column.role)));
-                    ui.label(column.description.get(lang));
-                    ui.end_row();
-                }
+    egui::Frame::group(ui.style())
+        .fill(colors.paper)
+        .show(ui, |ui| {
+            ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+                Layout::new("columns")
+                    .num_columns(4)
+                    .striped(true)
+                    .spacing([24.0, 8.0])
+                    .show(ui, |ui| {
+                        for head in [words::COLUMN, words::TYPE, words::ROLE, words::MEANING] {
+                            ui.label(RichText::new(desk.t(head)).strong());
+                        }
+                        ui.end_row();
+                        for column in &table.columns {
+                            ui.label(RichText::new(&column.name).monospace());
+                            ui.label(RichText::new(&column.sql_type).color(colors.weak));
+                            ui.label(desk.t(role(column.role)));
+                            ui.label(column.description.get(lang));
+                            ui.end_row();
+                        }
+                    });
             });
         });
-    });
 }
 
 /// What a column is to a person's privacy.

@@ -34,7 +34,13 @@ impl ResultsPane {
     /// Draws.
     pub fn ui(&mut self, ui: &mut Ui, desk: &mut Desk<'_>) {
         let model = desk.model;
-        let with_result = || model.jobs.iter().rev().filter(|view| view.grid().is_some() || view.let_go);
+        let with_result = || {
+            model
+                .jobs
+                .iter()
+                .rev()
+                .filter(|view| view.grid().is_some() || view.let_go)
+        };
         if self.job.as_ref().is_none_or(|job| model.job(job).is_none()) {
             self.job = with_result().next().map(|view| view.job.job.clone());
         }
@@ -51,18 +57,22 @@ impl ResultsPane {
         };
         ui.horizontal(|ui| {
             let name = words::RESULT_OF.with(desk.lang, &[job.as_str()]);
-            ComboBox::from_id_salt("result").selected_text(name).width(160.0).show_ui(ui, |ui| {
-                for view in with_result() {
-                    let number = &view.job.job;
-                    let text = format!("{number}: {}", one_line(view.job.work.text(), 60));
-                    if ui.selectable_label(*number == job, text).clicked() {
-                        self.job = Some(number.clone());
+            ComboBox::from_id_salt("result")
+                .selected_text(name)
+                .width(160.0)
+                .show_ui(ui, |ui| {
+                    for view in with_result() {
+                        let number = &view.job.job;
+                        let text = format!("{number}: {}", one_line(view.job.work.text(), 60));
+                        if ui.selectable_label(*number == job, text).clicked() {
+                            self.job = Some(number.clone());
+                        }
                     }
-                }
-            });
+                });
             if let Some(view) = model.job(&job) {
                 let text = RichText::new(one_line(view.job.work.text(), 160)).monospace();
-                ui.add(egui::Label::new(text).truncate()).on_hover_text(view.job.work.text());
+                ui.add(egui::Label::new(text).truncate())
+                    .on_hover_text(view.job.work.text());
             }
         });
         self.view.ui(ui, desk, &job);
@@ -91,7 +101,9 @@ type SummaryKey = (JobId, u64, usize, usize, Option<Sort>);
 
 impl ResultView {
     pub(crate) fn ui(&mut self, ui: &mut Ui, desk: &mut Desk<'_>, job: &JobId) {
-        let Some(view) = desk.model.job(job) else { return };
+        let Some(view) = desk.model.job(job) else {
+            return;
+        };
         if view.let_go && view.grid().is_none() {
             let colors = palette(ui);
             ui.label(RichText::new(desk.t(words::LET_GO)).color(colors.warn));
@@ -111,23 +123,36 @@ impl ResultView {
         (job, view.table.is_some()).hash(&mut hasher);
         let identity = hasher.finish();
         if self.shows_summary {
-            Panel::right(ui.id().with("summary")).default_size(210.0).show_inside(ui, |ui| {
-                self.column(ui, desk, job, generation, grid, view.table.is_some());
-            });
+            Panel::right(ui.id().with("summary"))
+                .default_size(210.0)
+                .show_inside(ui, |ui| {
+                    self.column(ui, desk, job, generation, grid, view.table.is_some());
+                });
         }
         let threshold = desk.model.begin.threshold;
-        egui::CentralPanel::default().frame(egui::Frame::new()).show_inside(ui, |ui| {
-            self.grid.ui(ui, grid, (identity, generation), threshold, desk.lang);
-        });
+        egui::CentralPanel::default()
+            .frame(egui::Frame::new())
+            .show_inside(ui, |ui| {
+                self.grid
+                    .ui(ui, grid, (identity, generation), threshold, desk.lang);
+            });
     }
 
     fn tools(&mut self, ui: &mut Ui, desk: &mut Desk<'_>, view: &JobView, grid: &dyn Grid) {
         let lang = desk.lang;
         let find = ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::F));
         ui.horizontal(|ui| {
-            let (all, shown) = (grouped_count(grid.rows()), grouped_count(self.grid.order.len()));
+            let (all, shown) = (
+                grouped_count(grid.rows()),
+                grouped_count(self.grid.order.len()),
+            );
             // Before it was drawn once, the order knows no rows.
-            let is_filtered = !self.grid.order.filters.values().all(|text| text.trim().is_empty());
+            let is_filtered = !self
+                .grid
+                .order
+                .filters
+                .values()
+                .all(|text| text.trim().is_empty());
             let count = if is_filtered {
                 words::COUNT_SHOWN.with(lang, &[&all, &shown])
             } else {
@@ -135,7 +160,9 @@ impl ResultView {
             };
             ui.label(count);
             let filters = Button::new(desk.t(words::FILTERS)).selected(self.grid.shows_filters);
-            let filters = ui.add(filters).on_hover_text(format!("{}  (Ctrl F)", desk.t(words::FILTERS_TIP)));
+            let filters = ui
+                .add(filters)
+                .on_hover_text(format!("{}  (Ctrl F)", desk.t(words::FILTERS_TIP)));
             if filters.clicked() || find {
                 self.grid.shows_filters = !self.grid.shows_filters;
                 if !self.grid.shows_filters {
@@ -177,7 +204,9 @@ impl ResultView {
             let rows = (0..order.len()).filter_map(|at| order.row(at));
             self.summary = Some((key, summarize(grid, column, rows)));
         }
-        let Some((_, summary)) = &self.summary else { return };
+        let Some((_, summary)) = &self.summary else {
+            return;
+        };
         ui.label(RichText::new(grid.name(column)).strong());
         let mut lines = vec![
             (words::VALUES, grouped_count(summary.values)),
@@ -194,16 +223,23 @@ impl ResultView {
         if let Some(mean) = summary.mean {
             lines.push((words::MEAN, float_text(mean)));
         }
-        egui::Grid::new("numbers").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
-            for (name, value) in lines {
-                ui.label(RichText::new(desk.t(name)).color(colors.weak));
-                ui.label(value);
-                ui.end_row();
-            }
-        });
+        egui::Grid::new("numbers")
+            .num_columns(2)
+            .spacing([16.0, 4.0])
+            .show(ui, |ui| {
+                for (name, value) in lines {
+                    ui.label(RichText::new(desk.t(name)).color(colors.weak));
+                    ui.label(value);
+                    ui.end_row();
+                }
+            });
         if is_statistic {
             ui.add_space(4.0);
-            ui.label(RichText::new(desk.t(words::SUMMARY_SHOWN)).small().color(colors.weak));
+            ui.label(
+                RichText::new(desk.t(words::SUMMARY_SHOWN))
+                    .small()
+                    .color(colors.weak),
+            );
         }
     }
 }
@@ -222,10 +258,14 @@ fn note_lines(view: &JobView, threshold: u32, lang: Lang) -> Vec<(String, bool)>
     let mut lines = Vec::new();
     if let Some(table) = &view.table {
         let cells = table.rows.iter().flatten();
-        let suppressed =
-            cells.filter(|cell| matches!(cell, kekkai_output::Cell::Suppressed(_))).count();
+        let suppressed = cells
+            .filter(|cell| matches!(cell, kekkai_output::Cell::Suppressed(_)))
+            .count();
         if suppressed > 0 {
-            lines.push((words::SUPPRESSED_NOTE.with(lang, &[&suppressed.to_string()]), false));
+            lines.push((
+                words::SUPPRESSED_NOTE.with(lang, &[&suppressed.to_string()]),
+                false,
+            ));
         }
         if table.groups_withheld > 0 {
             let numbers = [threshold.to_string(), table.groups_withheld.to_string()];
@@ -238,7 +278,10 @@ fn note_lines(view: &JobView, threshold: u32, lang: Lang) -> Vec<(String, bool)>
             RowsState::Reading => lines.push((words::READING.get(lang).to_owned(), false)),
             RowsState::Whole(_) => {}
             RowsState::Cut => {
-                lines.push((words::ROWS_CUT.with(lang, &[&grouped_count(rows.rows())]), false));
+                lines.push((
+                    words::ROWS_CUT.with(lang, &[&grouped_count(rows.rows())]),
+                    false,
+                ));
             }
             RowsState::Failed(error) => {
                 let said = crate::sql::errors::explain(error, lang);

@@ -96,29 +96,44 @@ impl SqlPane {
                 None => Some(String::new()),
             };
         }
-        Panel::left("schema").default_size(210.0).show_inside(ui, |ui| self.schema(ui, desk));
-        let frame = egui::Frame::new().inner_margin(egui::Margin { left: 10, ..egui::Margin::ZERO });
-        egui::CentralPanel::default().frame(frame).show_inside(ui, |ui| {
-            self.tab_row(ui, desk);
-            self.tools(ui, desk, runs, shows_rows);
-            self.show_history(ui, desk);
-            if let Some(tab) = self.tabs.get_mut(self.chosen) {
-                let height = ui.available_height();
-                Panel::bottom("result")
-                    .resizable(true)
-                    .default_size((height * 0.55).max(120.0))
-                    .size_range(80.0..=(height - 90.0).max(81.0))
-                    .frame(egui::Frame::new().inner_margin(egui::Margin { top: 6, ..egui::Margin::ZERO }))
-                    .show_inside(ui, |ui| {
-                        // The height is the person's, whatever is in it.
-                        let room = ui.available_size();
-                        tab.result(ui, desk);
-                        ui.expand_to_include_rect(egui::Rect::from_min_size(ui.min_rect().min, room));
-                    });
-                let frame = egui::Frame::new();
-                egui::CentralPanel::default().frame(frame).show_inside(ui, |ui| tab.editor(ui, desk));
-            }
+        Panel::left("schema")
+            .default_size(210.0)
+            .show_inside(ui, |ui| self.schema(ui, desk));
+        let frame = egui::Frame::new().inner_margin(egui::Margin {
+            left: 10,
+            ..egui::Margin::ZERO
         });
+        egui::CentralPanel::default()
+            .frame(frame)
+            .show_inside(ui, |ui| {
+                self.tab_row(ui, desk);
+                self.tools(ui, desk, runs, shows_rows);
+                self.show_history(ui, desk);
+                if let Some(tab) = self.tabs.get_mut(self.chosen) {
+                    let height = ui.available_height();
+                    Panel::bottom("result")
+                        .resizable(true)
+                        .default_size((height * 0.55).max(120.0))
+                        .size_range(80.0..=(height - 90.0).max(81.0))
+                        .frame(egui::Frame::new().inner_margin(egui::Margin {
+                            top: 6,
+                            ..egui::Margin::ZERO
+                        }))
+                        .show_inside(ui, |ui| {
+                            // The height is the person's, whatever is in it.
+                            let room = ui.available_size();
+                            tab.result(ui, desk);
+                            ui.expand_to_include_rect(egui::Rect::from_min_size(
+                                ui.min_rect().min,
+                                room,
+                            ));
+                        });
+                    let frame = egui::Frame::new();
+                    egui::CentralPanel::default()
+                        .frame(frame)
+                        .show_inside(ui, |ui| tab.editor(ui, desk));
+                }
+            });
     }
 
     fn schema(&mut self, ui: &mut Ui, desk: &Desk<'_>) {
@@ -130,7 +145,9 @@ impl SqlPane {
             .auto_shrink(false)
             .show(ui, |ui| browse(ui, catalogs, &self.search, desk.lang, None))
             .inner;
-        let Some(tab) = self.tabs.get_mut(self.chosen) else { return };
+        let Some(tab) = self.tabs.get_mut(self.chosen) else {
+            return;
+        };
         match picked {
             Some(Picked::Table(_, name) | Picked::Column(name)) => tab.insert(&name),
             None => {}
@@ -169,16 +186,26 @@ impl SqlPane {
         ui.horizontal(|ui| {
             let run = RichText::new(desk.t(words::RUN)).color(colors.on_accent);
             let run = ui.add(Button::new(run).fill(colors.accent));
-            let tip = |words: crate::words::Words, keys: &str| format!("{}  ({keys})", words.get(desk.lang));
-            runs |= run.on_hover_text(tip(sql_words::RUN_TIP, "Ctrl Enter")).clicked();
+            let tip = |words: crate::words::Words, keys: &str| {
+                format!("{}  ({keys})", words.get(desk.lang))
+            };
+            runs |= run
+                .on_hover_text(tip(sql_words::RUN_TIP, "Ctrl Enter"))
+                .clicked();
             let rows = ui.button(sql_words::RUN_ROWS.get(desk.lang));
             let keys = "Ctrl Shift Enter";
-            shows_rows |= rows.on_hover_text(tip(sql_words::RUN_ROWS_TIP, keys)).clicked();
+            shows_rows |= rows
+                .on_hover_text(tip(sql_words::RUN_ROWS_TIP, keys))
+                .clicked();
             let format = ui.button(sql_words::FORMAT.get(desk.lang));
-            let format = format.on_hover_text(sql_words::FORMAT_TIP.get(desk.lang)).clicked();
+            let format = format
+                .on_hover_text(sql_words::FORMAT_TIP.get(desk.lang))
+                .clicked();
             let is_open = self.history_search.is_some();
             let history = Button::new(sql_words::HISTORY.get(desk.lang)).selected(is_open);
-            let history = ui.add(history).on_hover_text(tip(sql_words::HISTORY_TIP, "Ctrl H"));
+            let history = ui
+                .add(history)
+                .on_hover_text(tip(sql_words::HISTORY_TIP, "Ctrl H"));
             if history.clicked() {
                 self.history_search = if is_open { None } else { Some(String::new()) };
             }
@@ -200,27 +227,40 @@ impl SqlPane {
     }
 
     fn show_history(&mut self, ui: &mut Ui, desk: &mut Desk<'_>) {
-        let Some(search) = &mut self.history_search else { return };
+        let Some(search) = &mut self.history_search else {
+            return;
+        };
         let colors = palette(ui);
         let mut picked = None;
-        egui::Frame::group(ui.style()).fill(colors.paper).show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            let hint = desk.t(sql_words::HISTORY_HINT);
-            ui.add(field(search, hint));
-            ScrollArea::vertical().max_height(150.0).auto_shrink([false, true]).show(ui, |ui| {
-                let mut is_empty = true;
-                for sql in self.history.find(search) {
-                    is_empty = false;
-                    let text = RichText::new(one_line(sql, 140)).monospace();
-                    if ui.selectable_label(false, text).on_hover_text(sql).clicked() {
-                        picked = Some(sql.to_owned());
-                    }
-                }
-                if is_empty {
-                    ui.label(RichText::new(desk.t(sql_words::HISTORY_EMPTY)).color(colors.weak));
-                }
+        egui::Frame::group(ui.style())
+            .fill(colors.paper)
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                let hint = desk.t(sql_words::HISTORY_HINT);
+                ui.add(field(search, hint));
+                ScrollArea::vertical()
+                    .max_height(150.0)
+                    .auto_shrink([false, true])
+                    .show(ui, |ui| {
+                        let mut is_empty = true;
+                        for sql in self.history.find(search) {
+                            is_empty = false;
+                            let text = RichText::new(one_line(sql, 140)).monospace();
+                            if ui
+                                .selectable_label(false, text)
+                                .on_hover_text(sql)
+                                .clicked()
+                            {
+                                picked = Some(sql.to_owned());
+                            }
+                        }
+                        if is_empty {
+                            ui.label(
+                                RichText::new(desk.t(sql_words::HISTORY_EMPTY)).color(colors.weak),
+                            );
+                        }
+                    });
             });
-        });
         if let Some(sql) = picked {
             self.history_search = None;
             self.open(sql);

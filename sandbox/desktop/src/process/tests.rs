@@ -41,8 +41,17 @@ impl Broker {
         let dup = ours.try_clone().unwrap();
         let (_, receiver) = worker_channel::<FromDesktop, FromDesktop>(dup);
         let pixels = tempfile::tempfile().unwrap();
-        let fonts: Vec<OwnedFd> = begin.fonts.iter().map(|_| OwnedFd::from(samples::font())).collect();
-        let mut broker = Self { socket: Arc::new(ours), receiver, pixels, thread };
+        let fonts: Vec<OwnedFd> = begin
+            .fonts
+            .iter()
+            .map(|_| OwnedFd::from(samples::font()))
+            .collect();
+        let mut broker = Self {
+            socket: Arc::new(ours),
+            receiver,
+            pixels,
+            thread,
+        };
         assert!(matches!(broker.receive(), FromDesktop::Jailed { .. }));
         let given: OwnedFd = broker.pixels.try_clone().unwrap().into();
         let fds: Vec<&OwnedFd> = std::iter::once(&given).chain(&fonts).collect();
@@ -51,7 +60,11 @@ impl Broker {
     }
 
     fn receive(&mut self) -> FromDesktop {
-        self.receiver.receive().unwrap().expect("the workspace ended").0
+        self.receiver
+            .receive()
+            .unwrap()
+            .expect("the workspace ended")
+            .0
     }
 
     fn send(&self, message: &ToDesktop) {
@@ -63,7 +76,9 @@ impl Broker {
         loop {
             match self.receive() {
                 FromDesktop::Frame(frame) => {
-                    self.send(&ToDesktop::Taken { frame: frame.number });
+                    self.send(&ToDesktop::Taken {
+                        frame: frame.number,
+                    });
                     return frame;
                 }
                 FromDesktop::Ask { request, ask } => asks.push((request, ask)),
@@ -77,14 +92,26 @@ impl Broker {
     fn is_silent(&self, seconds: u64) -> bool {
         use std::io::Read as _;
         let socket = std::os::unix::net::UnixStream::from(self.socket.try_clone().unwrap());
-        socket.set_read_timeout(Some(Duration::from_secs(seconds))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(seconds)))
+            .unwrap();
         let read = (&socket).read(&mut [0; 1]);
         socket.set_read_timeout(None).unwrap();
-        read.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+        read.is_err_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            )
+        })
     }
 
     fn end(self) -> Result<(), ServeError> {
-        let Self { socket, receiver, thread, .. } = self;
+        let Self {
+            socket,
+            receiver,
+            thread,
+            ..
+        } = self;
         let stream = std::os::unix::net::UnixStream::from(socket.try_clone().unwrap());
         stream.shutdown(std::net::Shutdown::Both).unwrap();
         drop((socket, receiver));
@@ -103,7 +130,14 @@ fn settle(broker: &mut Broker) -> (Vec<Frame>, Vec<(u32, Ask)>) {
 }
 
 fn key(key: Key) -> ToDesktop {
-    let press = |is_down| Input::Key { key, is_down, modifiers: Modifiers { ctrl: true, ..Modifiers::default() } };
+    let press = |is_down| Input::Key {
+        key,
+        is_down,
+        modifiers: Modifiers {
+            ctrl: true,
+            ..Modifiers::default()
+        },
+    };
     ToDesktop::Input(vec![press(true), press(false)])
 }
 
@@ -114,7 +148,10 @@ fn first_frame_names_every_tile_and_its_pixels_are_in_the_file() {
     assert_eq!((frame.number, frame.width, frame.height), (1, 1280, 800));
     assert_eq!(frame.tiles.len(), 20 * 13);
     let mut tile = vec![0; TILE_BYTES];
-    broker.pixels.read_exact_at(&mut tile, place(0, 1, 20)).unwrap();
+    broker
+        .pixels
+        .read_exact_at(&mut tile, place(0, 1, 20))
+        .unwrap();
     // The side bar's colour.
     let bar = crate::theme::Contrast::Normal.palette().bar.to_array();
     assert_eq!(tile[..3], bar[..3]);
@@ -137,7 +174,9 @@ fn idle_editor_with_a_caret_draws_no_frame_either() {
     let (frames, _) = settle(&mut broker);
     // The input method opens where the caret is.
     assert!(frames.last().unwrap().cursor.caret.is_some());
-    broker.send(&ToDesktop::Input(vec![Input::Text("SELECT 東京".to_owned())]));
+    broker.send(&ToDesktop::Input(vec![Input::Text(
+        "SELECT 東京".to_owned(),
+    )]));
     let (frames, _) = settle(&mut broker);
     let tiles: usize = frames.iter().map(|frame| frame.tiles.len()).sum();
     assert!((1..80).contains(&tiles), "{tiles}");
@@ -149,9 +188,16 @@ fn idle_editor_with_a_caret_draws_no_frame_either() {
 fn resize_names_every_tile_of_the_new_size() {
     let mut broker = Broker::start(samples::begin());
     settle(&mut broker);
-    broker.send(&ToDesktop::Input(vec![Input::Resize { width: 640, height: 480, scale: 100 }]));
+    broker.send(&ToDesktop::Input(vec![Input::Resize {
+        width: 640,
+        height: 480,
+        scale: 100,
+    }]));
     let frame = broker.frame(&mut Vec::new());
-    assert_eq!((frame.width, frame.height, frame.tiles.len()), (640, 480, 80));
+    assert_eq!(
+        (frame.width, frame.height, frame.tiles.len()),
+        (640, 480, 80)
+    );
     broker.end().unwrap();
 }
 
@@ -179,13 +225,24 @@ fn broker_that_speaks_out_of_turn_ends_the_workspace() {
     let odd: [fn() -> ToDesktop; 4] = [
         || ToDesktop::Begin(Box::new(samples::begin())),
         || ToDesktop::Taken { frame: 9 },
-        || ToDesktop::Answer { request: 77, answer: Answer::Done },
-        || ToDesktop::Input(vec![Input::Resize { width: 1, height: 1, scale: 100 }]),
+        || ToDesktop::Answer {
+            request: 77,
+            answer: Answer::Done,
+        },
+        || {
+            ToDesktop::Input(vec![Input::Resize {
+                width: 1,
+                height: 1,
+                scale: 100,
+            }])
+        },
     ];
     for message in odd {
         let broker = Broker::start(samples::begin());
         broker.send(&message());
-        let Broker { thread, receiver, .. } = broker;
+        let Broker {
+            thread, receiver, ..
+        } = broker;
         assert!(thread.join().unwrap().is_err(), "{:?}", message());
         drop(receiver);
     }

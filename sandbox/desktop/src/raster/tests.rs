@@ -9,7 +9,10 @@ struct Screen {
 
 impl Screen {
     fn new(width: usize, height: usize) -> Self {
-        Self { width, pixels: vec![[0; 4]; width * height] }
+        Self {
+            width,
+            pixels: vec![[0; 4]; width * height],
+        }
     }
 
     fn put(&mut self, column: u16, row: u16, bytes: &[u8]) {
@@ -24,15 +27,21 @@ impl Screen {
     }
 }
 
-fn scene(ctx: &Context, points: egui::Vec2, extra: &[Shape]) -> (Vec<ClippedPrimitive>, TexturesDelta) {
+fn scene(
+    ctx: &Context,
+    points: egui::Vec2,
+    extra: &[Shape],
+) -> (Vec<ClippedPrimitive>, TexturesDelta) {
     let input = RawInput {
         screen_rect: Some(Rect::from_min_size(Pos2::ZERO, points)),
         ..RawInput::default()
     };
     let output = ctx.run_ui(input, |ui| {
-        ui.painter().rect_filled(ui.max_rect(), 0.0, Color32::from_gray(240));
+        ui.painter()
+            .rect_filled(ui.max_rect(), 0.0, Color32::from_gray(240));
         ui.label("Mean blood pressure by region and sex: 128.25 (n = 143)");
-        ui.painter().circle_filled(pos2(130.0, 70.0), 40.0, Color32::from_rgb(20, 90, 200));
+        ui.painter()
+            .circle_filled(pos2(130.0, 70.0), 40.0, Color32::from_rgb(20, 90, 200));
         ui.painter().extend(extra.to_vec());
     });
     let primitives = ctx.tessellate(output.shapes, output.pixels_per_point);
@@ -57,9 +66,11 @@ fn tiles_together_are_the_picture_drawn_whole() {
     let mut renderer = EguiSoftwareRender::new(ColorFieldOrder::Rgba).with_caching(false);
     let mut buffer = BufferMutRef::new(&mut whole, width, height);
     renderer.render(&mut buffer, &primitives, &textures, 1.0);
-    let differ = screen.pixels.iter().zip(&whole).filter(|(a, b)| {
-        a.iter().zip(b.iter()).any(|(a, b)| a.abs_diff(*b) > 2)
-    });
+    let differ = screen
+        .pixels
+        .iter()
+        .zip(&whole)
+        .filter(|(a, b)| a.iter().zip(b.iter()).any(|(a, b)| a.abs_diff(*b) > 2));
     assert_eq!(differ.count(), 0);
     // It is a picture at all.
     let dark = whole.iter().filter(|pixel| pixel[0] < 100).count();
@@ -74,11 +85,17 @@ fn only_tiles_that_look_another_are_sent() {
     let size = vec2(640.0, 480.0);
     let draw = |raster: &mut Raster, extra: &[Shape]| {
         let (primitives, textures) = scene(&ctx, size, extra);
-        raster.draw(&primitives, &textures, 1.0, |_, _, _| Ok(())).unwrap()
+        raster
+            .draw(&primitives, &textures, 1.0, |_, _, _| Ok(()))
+            .unwrap()
     };
     assert_eq!(draw(&mut raster, &[]).len(), 80);
     assert!(draw(&mut raster, &[]).is_empty());
-    let dot = Shape::rect_filled(Rect::from_min_size(pos2(400.0, 300.0), vec2(4.0, 4.0)), 0.0, Color32::RED);
+    let dot = Shape::rect_filled(
+        Rect::from_min_size(pos2(400.0, 300.0), vec2(4.0, 4.0)),
+        0.0,
+        Color32::RED,
+    );
     assert_eq!(draw(&mut raster, std::slice::from_ref(&dot)), [(6, 4)]);
     // What is drawn in the colour that is there already changes nothing.
     let same = Rect::from_min_size(pos2(100.0, 400.0), vec2(4.0, 4.0));

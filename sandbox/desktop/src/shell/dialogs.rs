@@ -41,7 +41,10 @@ impl Shell {
             }
             ui.add_space(10.0);
             ui.horizontal(|ui| {
-                if ui.add_enabled(fits, Button::new(words::HELD_YES.get(lang))).clicked() {
+                if ui
+                    .add_enabled(fits, Button::new(words::HELD_YES.get(lang)))
+                    .clicked()
+                {
                     asks.tell(Ask::Typing { admit: true });
                 }
                 // Enter or a letter would be the very text that is held.

@@ -78,11 +78,18 @@ impl Shell {
         self.bottom(ui, model);
         self.side(ui, model);
         let frame = egui::Frame::central_panel(ui.style()).inner_margin(10);
-        egui::CentralPanel::default().frame(frame).show_inside(ui, |ui| {
-            let mut desk = Desk { model, asks, lang, go: &mut go };
-            self.panes.tick(&mut desk);
-            self.panes.ui(self.section, ui, &mut desk);
-        });
+        egui::CentralPanel::default()
+            .frame(frame)
+            .show_inside(ui, |ui| {
+                let mut desk = Desk {
+                    model,
+                    asks,
+                    lang,
+                    go: &mut go,
+                };
+                self.panes.tick(&mut desk);
+                self.panes.ui(self.section, ui, &mut desk);
+            });
         self.show_palette(ui, model, asks, &mut go);
         self.show_dialogs(ui, model, asks);
         if !go.is_empty() {
@@ -136,10 +143,16 @@ impl Shell {
             if is_good {
                 self.say(NoticeWeight::Good, words::JOB_DONE.with(self.lang, &number));
             } else {
-                self.say(NoticeWeight::Bad, words::JOB_FAILED.with(self.lang, &number));
+                self.say(
+                    NoticeWeight::Bad,
+                    words::JOB_FAILED.with(self.lang, &number),
+                );
             }
         }
-        self.under_way = model.active_jobs().map(|view| view.job.job.clone()).collect();
+        self.under_way = model
+            .active_jobs()
+            .map(|view| view.job.job.clone())
+            .collect();
     }
 
     fn shortcuts(&mut self, ui: &Ui, go: &mut Vec<Go>) {

@@ -80,17 +80,24 @@ impl Shell {
                     }
                     for (at, entry) in found.iter().take(SHOWN_MAX).enumerate() {
                         let is_chosen = at == search.chosen;
-                        let fill = if is_chosen { colors.chosen } else { colors.paper };
-                        let row = egui::Frame::new().fill(fill).inner_margin(5).show(ui, |ui| {
-                            ui.set_width(ui.available_width());
-                            ui.horizontal(|ui| {
-                                ui.label(&entry.text);
-                                let layout = egui::Layout::right_to_left(egui::Align::Center);
-                                ui.with_layout(layout, |ui| {
-                                    ui.label(RichText::new(&entry.keys).color(colors.weak));
+                        let fill = if is_chosen {
+                            colors.chosen
+                        } else {
+                            colors.paper
+                        };
+                        let row = egui::Frame::new()
+                            .fill(fill)
+                            .inner_margin(5)
+                            .show(ui, |ui| {
+                                ui.set_width(ui.available_width());
+                                ui.horizontal(|ui| {
+                                    ui.label(&entry.text);
+                                    let layout = egui::Layout::right_to_left(egui::Align::Center);
+                                    ui.with_layout(layout, |ui| {
+                                        ui.label(RichText::new(&entry.keys).color(colors.weak));
+                                    });
                                 });
                             });
-                        });
                         if row.response.interact(egui::Sense::click()).clicked() {
                             picked = Some(at);
                         }
@@ -98,10 +105,16 @@ impl Shell {
                     if found.is_empty() {
                         ui.label(crate::panes::words::NOTHING_FOUND.get(lang));
                     }
-                    ui.label(RichText::new(words::PALETTE_KEYS.get(lang)).small().color(colors.weak));
+                    ui.label(
+                        RichText::new(words::PALETTE_KEYS.get(lang))
+                            .small()
+                            .color(colors.weak),
+                    );
                 });
             });
-        let command = picked.and_then(|at| found.into_iter().nth(at)).map(|entry| entry.command);
+        let command = picked
+            .and_then(|at| found.into_iter().nth(at))
+            .map(|entry| entry.command);
         if escape || command.is_some() {
             self.palette = None;
         }
@@ -125,12 +138,20 @@ impl Shell {
 fn entries(model: &Model, lang: Lang) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut add = |text: String, keys: &str, command| {
-        entries.push(Entry { text, keys: keys.to_owned(), command });
+        entries.push(Entry {
+            text,
+            keys: keys.to_owned(),
+            command,
+        });
     };
     for (number, section) in (1..).zip(Section::ALL) {
         let name = section.words().0.get(lang);
         let keys = format!("Ctrl {number}");
-        add(words::GO_TO.with(lang, &[name]), &keys, Command::Go(Go::To(section)));
+        add(
+            words::GO_TO.with(lang, &[name]),
+            &keys,
+            Command::Go(Go::To(section)),
+        );
     }
     let t = |words: crate::words::Words| words.get(lang).to_owned();
     add(t(words::NEW_QUERY), "", Command::Go(Go::Sql(String::new())));
@@ -143,12 +164,22 @@ fn entries(model: &Model, lang: Lang) -> Vec<Entry> {
     for catalog in &model.begin.catalogs {
         for table in &catalog.tables {
             let text = words::TABLE_COLUMNS.with(lang, &[&table.name]);
-            add(text, catalog.title.get(lang), Command::Table(table.name.clone()));
+            add(
+                text,
+                catalog.title.get(lang),
+                Command::Table(table.name.clone()),
+            );
         }
     }
     for view in model.jobs.iter().rev().filter(|view| view.grid().is_some()) {
         let job = view.job.job.clone();
-        let text = view.job.work.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = view
+            .job
+            .work
+            .text()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let text: String = text.chars().take(60).collect();
         add(format!("{job}: {text}"), "", Command::Go(Go::Result(job)));
     }
@@ -180,10 +211,18 @@ mod tests {
             (Lang::En, "high CONTRAST", Command::Contrast),
             (Lang::Ja, "コントラスト", Command::Contrast),
             (Lang::En, "visit", Command::Table("visit".to_owned())),
-            (Lang::En, "study", Command::Go(Go::Script("study.py".to_owned()))),
+            (
+                Lang::En,
+                "study",
+                Command::Go(Go::Script("study.py".to_owned())),
+            ),
         ] {
             let found = find(entries(&model, lang), text);
-            assert_eq!(found.first().map(|entry| &entry.command), Some(&expected), "{text}");
+            assert_eq!(
+                found.first().map(|entry| &entry.command),
+                Some(&expected),
+                "{text}"
+            );
         }
         assert!(find(entries(&model, Lang::En), "xyzzy").is_empty());
     }

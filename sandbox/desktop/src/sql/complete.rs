@@ -12,11 +12,58 @@ pub const ENTRIES_MAX: usize = 100;
 
 /// Words that statements here are made of, the usual ones first.
 const KEYWORDS: [&str; 52] = [
-    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "LEFT JOIN", "INNER JOIN",
-    "FULL JOIN", "CROSS JOIN", "ON", "USING", "AS", "AND", "OR", "NOT", "IN", "IS NULL", "IS NOT NULL",
-    "BETWEEN", "LIKE", "ILIKE", "CASE", "WHEN", "THEN", "ELSE", "END", "DISTINCT", "WITH", "UNION ALL",
-    "UNION", "EXCEPT", "INTERSECT", "EXISTS", "FILTER", "OVER", "PARTITION BY", "CAST", "TRY_CAST", "EXTRACT",
-    "DATE", "INTERVAL", "TRUE", "FALSE", "NULL", "ASC", "DESC", "NULLS LAST", "OFFSET", "ALL",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP BY",
+    "ORDER BY",
+    "HAVING",
+    "LIMIT",
+    "JOIN",
+    "LEFT JOIN",
+    "INNER JOIN",
+    "FULL JOIN",
+    "CROSS JOIN",
+    "ON",
+    "USING",
+    "AS",
+    "AND",
+    "OR",
+    "NOT",
+    "IN",
+    "IS NULL",
+    "IS NOT NULL",
+    "BETWEEN",
+    "LIKE",
+    "ILIKE",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "DISTINCT",
+    "WITH",
+    "UNION ALL",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "EXISTS",
+    "FILTER",
+    "OVER",
+    "PARTITION BY",
+    "CAST",
+    "TRY_CAST",
+    "EXTRACT",
+    "DATE",
+    "INTERVAL",
+    "TRUE",
+    "FALSE",
+    "NULL",
+    "ASC",
+    "DESC",
+    "NULLS LAST",
+    "OFFSET",
+    "ALL",
 ];
 
 /// What an entry is.
@@ -64,8 +111,10 @@ pub fn complete(
     let before = sql.get(..at)?;
     let tokens = tokens(sql);
     let is_inside = |token: &Token| {
-        matches!(token.kind, TokenKind::Text | TokenKind::Comment | TokenKind::Number)
-            && token.bytes.start < at
+        matches!(
+            token.kind,
+            TokenKind::Text | TokenKind::Comment | TokenKind::Number
+        ) && token.bytes.start < at
             && at <= token.bytes.end
     };
     if tokens.iter().any(is_inside) {
@@ -84,7 +133,11 @@ pub fn complete(
         return None;
     }
     // What is being written is no alias yet.
-    let others: Vec<Token> = tokens.iter().filter(|token| token.bytes.end != at || word.is_empty()).cloned().collect();
+    let others: Vec<Token> = tokens
+        .iter()
+        .filter(|token| token.bytes.end != at || word.is_empty())
+        .cloned()
+        .collect();
     let used = Used::of(sql, &others, catalogs);
     let candidates = match &qualifier {
         Some(name) => columns_of(name, &used, catalogs),
@@ -92,8 +145,13 @@ pub fn complete(
     };
     let entries = best(candidates, &word);
     // What is written out needs no help.
-    let is_done = entries.iter().any(|entry| entry.text.to_lowercase() == word);
-    (!entries.is_empty() && !is_done).then_some(Completion { bytes: begin..at, entries })
+    let is_done = entries
+        .iter()
+        .any(|entry| entry.text.to_lowercase() == word);
+    (!entries.is_empty() && !is_done).then_some(Completion {
+        bytes: begin..at,
+        entries,
+    })
 }
 
 /// The name before a full stop that the text ends with.
@@ -121,7 +179,10 @@ struct Used<'a> {
 impl<'a> Used<'a> {
     fn of(sql: &str, tokens: &[Token], catalogs: &'a [DatasetCatalog]) -> Self {
         let mut used = Self::default();
-        let mut rest = tokens.iter().filter(|token| token.kind != TokenKind::Comment).peekable();
+        let mut rest = tokens
+            .iter()
+            .filter(|token| token.kind != TokenKind::Comment)
+            .peekable();
         let mut is_source = false;
         while let Some(token) = rest.next() {
             let word = token.word(sql).to_lowercase();
@@ -172,11 +233,19 @@ fn find<'a>(catalogs: &'a [DatasetCatalog], name: &str) -> Option<&'a TableCatal
 
 /// What follows `name.`: columns of a table, or tables of a dataset.
 fn columns_of(name: &str, used: &Used<'_>, catalogs: &[DatasetCatalog]) -> Vec<Entry> {
-    if let Some(table) = used.tables.get(name).copied().or_else(|| find(catalogs, name)) {
+    if let Some(table) = used
+        .tables
+        .get(name)
+        .copied()
+        .or_else(|| find(catalogs, name))
+    {
         return columns(table).collect();
     }
     let dataset = catalogs.iter().find(|catalog| catalog.id.as_str() == name);
-    dataset.into_iter().flat_map(|catalog| catalog.tables.iter().map(table_entry)).collect()
+    dataset
+        .into_iter()
+        .flat_map(|catalog| catalog.tables.iter().map(table_entry))
+        .collect()
 }
 
 fn columns(table: &TableCatalog) -> impl Iterator<Item = Entry> {
@@ -187,7 +256,10 @@ fn columns(table: &TableCatalog) -> impl Iterator<Item = Entry> {
 }
 
 fn table_entry(table: &TableCatalog) -> Entry {
-    Entry { text: table.name.clone(), kind: EntryKind::Table(table.description.clone()) }
+    Entry {
+        text: table.name.clone(),
+        kind: EntryKind::Table(table.description.clone()),
+    }
 }
 
 /// What follows anything but a full stop.
@@ -199,18 +271,33 @@ fn anything(
     catalogs: &[DatasetCatalog],
     functions: &[String],
 ) -> Vec<Entry> {
-    let before = || tokens.iter().rev().filter(|token| token.bytes.end <= at && token.kind != TokenKind::Comment);
+    let before = || {
+        tokens
+            .iter()
+            .rev()
+            .filter(|token| token.bytes.end <= at && token.kind != TokenKind::Comment)
+    };
     let last = before().next();
     let clause = before().find(|token| {
         token.kind == TokenKind::Keyword
-            && ["select", "from", "join", "where", "on", "by", "having", "using"]
-                .iter()
-                .any(|word| token.is(sql, word))
+            && [
+                "select", "from", "join", "where", "on", "by", "having", "using",
+            ]
+            .iter()
+            .any(|word| token.is(sql, word))
     });
     let is_source = last.is_some_and(|last| last.is(sql, "from") || last.is(sql, "join"))
-        || (last.is_some_and(|last| last.is(sql, ",")) && clause.is_some_and(|clause| clause.is(sql, "from")));
-    let tables = || catalogs.iter().flat_map(|catalog| catalog.tables.iter().map(table_entry));
-    let parts = used.parts.iter().map(|part| Entry { text: part.clone(), kind: EntryKind::Alias("WITH".to_owned()) });
+        || (last.is_some_and(|last| last.is(sql, ","))
+            && clause.is_some_and(|clause| clause.is(sql, "from")));
+    let tables = || {
+        catalogs
+            .iter()
+            .flat_map(|catalog| catalog.tables.iter().map(table_entry))
+    };
+    let parts = used.parts.iter().map(|part| Entry {
+        text: part.clone(),
+        kind: EntryKind::Alias("WITH".to_owned()),
+    });
     if is_source {
         return tables().chain(parts).collect();
     }
@@ -224,13 +311,22 @@ fn anything(
         }
         for (alias, table) in &used.tables {
             if *alias != table.name {
-                entries.push(Entry { text: alias.clone(), kind: EntryKind::Alias(table.name.clone()) });
+                entries.push(Entry {
+                    text: alias.clone(),
+                    kind: EntryKind::Alias(table.name.clone()),
+                });
             }
         }
-        let function = |name: &String| Entry { text: format!("{name}("), kind: EntryKind::Function };
+        let function = |name: &String| Entry {
+            text: format!("{name}("),
+            kind: EntryKind::Function,
+        };
         entries.extend(functions.iter().map(function));
     }
-    let keyword = |word: &&str| Entry { text: (*word).to_owned(), kind: EntryKind::Keyword };
+    let keyword = |word: &&str| Entry {
+        text: (*word).to_owned(),
+        kind: EntryKind::Keyword,
+    };
     entries.extend(KEYWORDS.iter().map(keyword));
     if clause.is_some() {
         entries.extend(tables());
@@ -274,8 +370,16 @@ mod tests {
     fn offered(sql: &str) -> Vec<String> {
         let at = sql.find('|').unwrap();
         let begin = samples::begin();
-        let completion = complete(&sql.replace('|', ""), at, &begin.catalogs, &begin.functions, false);
-        let entries = completion.map(|completion| completion.entries).unwrap_or_default();
+        let completion = complete(
+            &sql.replace('|', ""),
+            at,
+            &begin.catalogs,
+            &begin.functions,
+            false,
+        );
+        let entries = completion
+            .map(|completion| completion.entries)
+            .unwrap_or_default();
         entries.into_iter().map(|entry| entry.text).collect()
     }
 
@@ -295,7 +399,10 @@ mod tests {
     fn columns_come_from_the_tables_that_are_named_even_later() {
         assert_eq!(first("SELECT sb| FROM visit"), "sbp");
         assert!(!offered("SELECT b| FROM visit").contains(&"birth_year".to_owned()));
-        assert_eq!(first("SELECT bi| FROM visit JOIN patient USING (patient_id)"), "birth_year");
+        assert_eq!(
+            first("SELECT bi| FROM visit JOIN patient USING (patient_id)"),
+            "birth_year"
+        );
         assert_eq!(first("SELECT 1 FROM visit GROUP BY sm|"), "smoker");
         // Nothing is named yet: every column is.
         assert_eq!(first("SELECT birth|"), "birth_year");
@@ -303,11 +410,24 @@ mod tests {
 
     #[test]
     fn name_before_a_full_stop_decides_whose_columns() {
-        let visit = ["visit_id", "patient_id", "visit_date", "icd10", "sbp", "smoker"];
+        let visit = [
+            "visit_id",
+            "patient_id",
+            "visit_date",
+            "icd10",
+            "sbp",
+            "smoker",
+        ];
         assert_eq!(offered("SELECT v.| FROM visit AS v"), visit);
-        assert_eq!(offered("SELECT v.| FROM visit v JOIN patient p USING (patient_id)"), visit);
+        assert_eq!(
+            offered("SELECT v.| FROM visit v JOIN patient p USING (patient_id)"),
+            visit
+        );
         assert_eq!(offered("SELECT visit.| FROM visit"), visit);
-        assert_eq!(offered("SELECT p.re| FROM visit v JOIN patient p ON true"), ["region"]);
+        assert_eq!(
+            offered("SELECT p.re| FROM visit v JOIN patient p ON true"),
+            ["region"]
+        );
         assert!(offered("SELECT q.| FROM visit v").is_empty());
     }
 
@@ -321,7 +441,16 @@ mod tests {
 
     #[test]
     fn nothing_is_offered_in_texts_comments_numbers_or_unasked() {
-        for sql in ["SELECT sbp AS m|", "SELECT sex|", "SELECT 'sb|'", "SELECT 1 -- sb|", "SELECT 12|", "SELECT |", "SELECT xyzzy|", "SELECT 'sb|"] {
+        for sql in [
+            "SELECT sbp AS m|",
+            "SELECT sex|",
+            "SELECT 'sb|'",
+            "SELECT 1 -- sb|",
+            "SELECT 12|",
+            "SELECT |",
+            "SELECT xyzzy|",
+            "SELECT 'sb|",
+        ] {
             assert!(offered(sql).is_empty(), "{sql}");
         }
         let begin = samples::begin();
@@ -331,7 +460,10 @@ mod tests {
 
     #[test]
     fn part_of_a_with_is_a_table_here() {
-        assert_eq!(offered("WITH young AS (SELECT 1 FROM patient) SELECT * FROM you|"), ["young"]);
+        assert_eq!(
+            offered("WITH young AS (SELECT 1 FROM patient) SELECT * FROM you|"),
+            ["young"]
+        );
     }
 
     proptest::proptest! {

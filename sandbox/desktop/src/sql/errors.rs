@@ -26,11 +26,18 @@ pub fn explain(error: &SqlError, lang: Lang) -> Explained {
     }
     text.push_str(what.get(lang));
     if !error.candidates.is_empty() {
-        let names: Vec<String> = error.candidates.iter().map(|name| kekkai_console::clean(name)).collect();
+        let names: Vec<String> = error
+            .candidates
+            .iter()
+            .map(|name| kekkai_console::clean(name))
+            .collect();
         text.push(' ');
         text.push_str(&words::PERHAPS.with(lang, &[&names.join(", ")]));
     }
-    Explained { what: text, next: next.get(lang).to_owned() }
+    Explained {
+        what: text,
+        next: next.get(lang).to_owned(),
+    }
 }
 
 fn texts(code: SqlErrorCode) -> (Words, Words) {
@@ -70,7 +77,10 @@ mod tests {
             candidates: vec!["sbp".to_owned()],
         };
         let en = explain(&error, Lang::En).what;
-        assert!(en.contains("sbq\\u{1b}") && en.contains("sbp") && !en.contains('\u{1b}'), "{en}");
+        assert!(
+            en.contains("sbq\\u{1b}") && en.contains("sbp") && !en.contains('\u{1b}'),
+            "{en}"
+        );
         assert!(explain(&error, Lang::Ja).what.contains("「sbq"));
     }
 }

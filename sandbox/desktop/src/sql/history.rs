@@ -22,7 +22,8 @@ impl History {
         }
         self.statements.retain(|known| known != sql);
         self.statements.push_front(sql.to_owned());
-        let bytes = |statements: &VecDeque<String>| -> usize { statements.iter().map(String::len).sum() };
+        let bytes =
+            |statements: &VecDeque<String>| -> usize { statements.iter().map(String::len).sum() };
         while self.statements.len() > HISTORY_MAX || bytes(&self.statements) > HISTORY_BYTES_MAX {
             self.statements.pop_back();
         }
@@ -30,11 +31,18 @@ impl History {
 
     /// Those with all of the words, newest first.
     pub fn find<'a>(&'a self, words: &str) -> impl Iterator<Item = &'a str> {
-        let words: Vec<String> = words.to_lowercase().split_whitespace().map(str::to_owned).collect();
-        self.statements.iter().map(String::as_str).filter(move |sql| {
-            let sql = sql.to_lowercase();
-            words.iter().all(|word| sql.contains(word))
-        })
+        let words: Vec<String> = words
+            .to_lowercase()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        self.statements
+            .iter()
+            .map(String::as_str)
+            .filter(move |sql| {
+                let sql = sql.to_lowercase();
+                words.iter().all(|word| sql.contains(word))
+            })
     }
 }
 
@@ -48,7 +56,10 @@ mod tests {
         for sql in ["SELECT 1", "SELECT 2", " SELECT 1 ", ""] {
             history.add(sql);
         }
-        assert_eq!(history.find("").collect::<Vec<_>>(), ["SELECT 1", "SELECT 2"]);
+        assert_eq!(
+            history.find("").collect::<Vec<_>>(),
+            ["SELECT 1", "SELECT 2"]
+        );
         assert_eq!(history.find("select 2").collect::<Vec<_>>(), ["SELECT 2"]);
         assert_eq!(history.find("3").count(), 0);
     }

@@ -39,7 +39,9 @@ fn char_at(sql: &str, (line, column): (u32, u32)) -> Option<usize> {
     let mut lines = sql.split('\n');
     let mut before: usize = 0;
     for _ in 0..line {
-        before = before.saturating_add(lines.next()?.chars().count()).saturating_add(1);
+        before = before
+            .saturating_add(lines.next()?.chars().count())
+            .saturating_add(1);
     }
     let length = lines.next()?.chars().count();
     (column <= length).then(|| before.saturating_add(column))
@@ -55,10 +57,16 @@ pub fn format(sql: &str) -> String {
     let laid_out = sqlformat::format(sql, &sqlformat::QueryParams::None, &options);
     let bare = |text: &str| -> Vec<String> {
         let tokens = tokens::tokens(text);
-        let parts = tokens.iter().filter_map(|token| text.get(token.bytes.clone()));
+        let parts = tokens
+            .iter()
+            .filter_map(|token| text.get(token.bytes.clone()));
         parts.map(str::to_lowercase).collect()
     };
-    if bare(sql) == bare(&laid_out) { laid_out } else { sql.to_owned() }
+    if bare(sql) == bare(&laid_out) {
+        laid_out
+    } else {
+        sql.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +75,12 @@ mod tests {
     use kekkai_analysis_api::SqlErrorCode;
 
     fn error(name: &str, at: Option<(u32, u32)>) -> SqlError {
-        SqlError { code: SqlErrorCode::ColumnUnknown, name: name.to_owned(), at, candidates: Vec::new() }
+        SqlError {
+            code: SqlErrorCode::ColumnUnknown,
+            name: name.to_owned(),
+            at,
+            candidates: Vec::new(),
+        }
     }
 
     fn marked(sql: &str, error: &SqlError) -> Option<String> {
@@ -90,7 +103,11 @@ mod tests {
             ("x", Some((9, 1)), None),
             ("x", Some((0, 0)), None),
         ] {
-            assert_eq!(marked(sql, &error(name, at)).as_deref(), expected, "{name} {at:?}");
+            assert_eq!(
+                marked(sql, &error(name, at)).as_deref(),
+                expected,
+                "{name} {at:?}"
+            );
         }
         // The end of the text, where something is missing.
         assert_eq!(place("SELECT", &error("", Some((1, 7)))), Some(6..7));

@@ -56,7 +56,9 @@ pub fn tokens(sql: &str) -> Vec<Token> {
     let mut found: Vec<TokenWithSpan> = Vec::new();
     let dialect = PostgreSqlDialect {};
     // The error's place is where the last part that was read ends.
-    let is_whole = Tokenizer::new(&dialect, sql).tokenize_with_location_into_buf(&mut found).is_ok();
+    let is_whole = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location_into_buf(&mut found)
+        .is_ok();
     let mut places = Places::new(sql);
     let mut tokens = Vec::new();
     let mut end = 0;
@@ -64,11 +66,17 @@ pub fn tokens(sql: &str) -> Vec<Token> {
         let start = places.byte_of(span.start);
         end = places.byte_of(span.end);
         if let Some(kind) = kind(&token) {
-            tokens.push(Token { bytes: start..end, kind });
+            tokens.push(Token {
+                bytes: start..end,
+                kind,
+            });
         }
     }
     if !is_whole && end < sql.len() {
-        tokens.push(Token { bytes: end..sql.len(), kind: TokenKind::Text });
+        tokens.push(Token {
+            bytes: end..sql.len(),
+            kind: TokenKind::Text,
+        });
     }
     tokens
 }
@@ -79,7 +87,9 @@ fn kind(token: &SqlToken) -> Option<TokenKind> {
             Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
         ) => TokenKind::Comment,
         SqlToken::Whitespace(_) | SqlToken::EOF => return None,
-        SqlToken::Word(word) if word.keyword != Keyword::NoKeyword && word.quote_style.is_none() => {
+        SqlToken::Word(word)
+            if word.keyword != Keyword::NoKeyword && word.quote_style.is_none() =>
+        {
             TokenKind::Keyword
         }
         SqlToken::Word(_) => TokenKind::Name,
@@ -104,13 +114,20 @@ struct Places<'a> {
 
 impl<'a> Places<'a> {
     fn new(sql: &'a str) -> Self {
-        Self { chars: sql.char_indices(), at: 0, line: 1, column: 1 }
+        Self {
+            chars: sql.char_indices(),
+            at: 0,
+            line: 1,
+            column: 1,
+        }
     }
 
     /// Places must be asked for in order.
     fn byte_of(&mut self, place: Location) -> usize {
         while (self.line, self.column) < (place.line, place.column) {
-            let Some((_, c)) = self.chars.next() else { break };
+            let Some((_, c)) = self.chars.next() else {
+                break;
+            };
             self.at = self.chars.offset();
             if c == '\n' {
                 self.line = self.line.saturating_add(1);
@@ -131,7 +148,8 @@ pub fn highlight(sql: &str) -> Vec<CodePart> {
     let mut followers = tokens.iter().skip(1);
     for token in &tokens {
         let next = followers.next();
-        let calls = next.is_some_and(|next| next.is(sql, "(") && next.bytes.start == token.bytes.end);
+        let calls =
+            next.is_some_and(|next| next.is(sql, "(") && next.bytes.start == token.bytes.end);
         let kind = match token.kind {
             TokenKind::Keyword | TokenKind::Name if calls => CodeKind::Function,
             TokenKind::Keyword if is_plain(token.word(sql)) => continue,
@@ -149,9 +167,12 @@ pub fn highlight(sql: &str) -> Vec<CodePart> {
 /// Words that some dialect knows and that are mostly columns here.
 fn is_plain(word: &str) -> bool {
     const COLUMNS: [&str; 12] = [
-        "n", "name", "region", "type", "value", "key", "year", "month", "day", "date", "count", "id",
+        "n", "name", "region", "type", "value", "key", "year", "month", "day", "date", "count",
+        "id",
     ];
-    COLUMNS.iter().any(|column| word.eq_ignore_ascii_case(column))
+    COLUMNS
+        .iter()
+        .any(|column| word.eq_ignore_ascii_case(column))
 }
 
 #[cfg(test)]
@@ -161,22 +182,41 @@ mod tests {
     #[test]
     fn parts_are_where_they_stand_also_behind_japanese() {
         let sql = "SELECT \"年齢\", 'あ''い' -- 注\nFROM visit";
-        let words: Vec<&str> = tokens(sql).iter().map(|token| &sql[token.bytes.clone()]).collect();
-        assert_eq!(words, ["SELECT", "\"年齢\"", ",", "'あ''い'", "-- 注\n", "FROM", "visit"]);
+        let words: Vec<&str> = tokens(sql)
+            .iter()
+            .map(|token| &sql[token.bytes.clone()])
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "SELECT",
+                "\"年齢\"",
+                ",",
+                "'あ''い'",
+                "-- 注\n",
+                "FROM",
+                "visit"
+            ]
+        );
     }
 
     #[test]
     fn text_without_an_end_reaches_to_the_end() {
         let sql = "SELECT 'abc, 1";
         let last = tokens(sql).pop().unwrap();
-        assert_eq!((&sql[last.bytes], last.kind), (" 'abc, 1".trim_start(), TokenKind::Text));
+        assert_eq!(
+            (&sql[last.bytes], last.kind),
+            (" 'abc, 1".trim_start(), TokenKind::Text)
+        );
     }
 
     #[test]
     fn functions_words_and_columns_have_their_colours() {
         let sql = "SELECT count(*) AS n, 'x', 12 FROM visit";
-        let parts: Vec<(&str, CodeKind)> =
-            highlight(sql).into_iter().map(|(bytes, kind)| (&sql[bytes], kind)).collect();
+        let parts: Vec<(&str, CodeKind)> = highlight(sql)
+            .into_iter()
+            .map(|(bytes, kind)| (&sql[bytes], kind))
+            .collect();
         assert_eq!(
             parts,
             [

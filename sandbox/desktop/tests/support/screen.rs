@@ -47,9 +47,18 @@ pub fn texts_on_screen(output: &FullOutput) -> Vec<Seen> {
                 let at = text.visual_bounding_rect();
                 let is_there = at.is_finite() && clip.intersects(at);
                 // What is elided is read as it is drawn.
-                let drawn: String = text.galley.rows.iter().map(|row| row.text()).collect::<Vec<_>>().join("\n");
+                let drawn: String = text
+                    .galley
+                    .rows
+                    .iter()
+                    .map(|row| row.text())
+                    .collect::<Vec<_>>()
+                    .join("\n");
                 if is_there && !drawn.trim().is_empty() {
-                    seen.push(Seen { text: drawn, at: at.intersect(clip) });
+                    seen.push(Seen {
+                        text: drawn,
+                        at: at.intersect(clip),
+                    });
                 }
             }
             _ => {}
@@ -93,18 +102,29 @@ impl Screen {
         self.seen = texts_on_screen(&drawn.output);
         self.asked.extend(self.workspace.asks().drain());
         let primitives = self.workspace.tessellate(&mut drawn.output);
-        let Self { raster, pixels, width, height, .. } = self;
+        let Self {
+            raster,
+            pixels,
+            width,
+            height,
+            ..
+        } = self;
         let tiles = raster
-            .draw(&primitives, &drawn.output.textures_delta, drawn.output.pixels_per_point, |x, y, bytes| {
-                for (dy, line) in bytes.chunks(TILE * 4).enumerate() {
-                    let (x, y) = (usize::from(x) * TILE, usize::from(y) * TILE + dy);
-                    if y < *height {
-                        let count = TILE.min(*width - x) * 4;
-                        pixels[(y * *width + x) * 4..][..count].copy_from_slice(&line[..count]);
+            .draw(
+                &primitives,
+                &drawn.output.textures_delta,
+                drawn.output.pixels_per_point,
+                |x, y, bytes| {
+                    for (dy, line) in bytes.chunks(TILE * 4).enumerate() {
+                        let (x, y) = (usize::from(x) * TILE, usize::from(y) * TILE + dy);
+                        if y < *height {
+                            let count = TILE.min(*width - x) * 4;
+                            pixels[(y * *width + x) * 4..][..count].copy_from_slice(&line[..count]);
+                        }
                     }
-                }
-                Ok(())
-            })
+                    Ok(())
+                },
+            )
             .unwrap();
         self.tiles = tiles.len();
     }
@@ -133,11 +153,21 @@ impl Screen {
     }
 
     pub fn ctrl(&mut self, key: Key) {
-        self.press(key, Modifiers { ctrl: true, ..Modifiers::default() });
+        self.press(
+            key,
+            Modifiers {
+                ctrl: true,
+                ..Modifiers::default()
+            },
+        );
     }
 
     pub fn press(&mut self, key: Key, modifiers: Modifiers) {
-        let input = |is_down| Input::Key { key, is_down, modifiers };
+        let input = |is_down| Input::Key {
+            key,
+            is_down,
+            modifiers,
+        };
         self.input(vec![input(true), input(false)]);
     }
 
@@ -168,15 +198,33 @@ impl Screen {
     }
 
     pub fn wheel(&mut self, down: i16) {
-        let Input::Pointer { x, y, buttons, modifiers, .. } = self.point(0) else { unreachable!() };
-        self.input(vec![Input::Pointer { x, y, buttons, wheel_x: 0, wheel_y: down, modifiers }]);
+        let Input::Pointer {
+            x,
+            y,
+            buttons,
+            modifiers,
+            ..
+        } = self.point(0)
+        else {
+            unreachable!()
+        };
+        self.input(vec![Input::Pointer {
+            x,
+            y,
+            buttons,
+            wheel_x: 0,
+            wheel_y: down,
+            modifiers,
+        }]);
     }
 
     /// Where a text is, which must be there.
     pub fn find(&self, text: &str) -> Rect {
         let found = self.seen.iter().find(|seen| seen.text == text);
         let found = found.or_else(|| self.seen.iter().find(|seen| seen.text.contains(text)));
-        found.unwrap_or_else(|| panic!("{text:?} is not on the screen:\n{}", self.text())).at
+        found
+            .unwrap_or_else(|| panic!("{text:?} is not on the screen:\n{}", self.text()))
+            .at
     }
 
     pub fn click(&mut self, text: &str) {
@@ -190,7 +238,11 @@ impl Screen {
 
     /// Everything that can be read.
     pub fn text(&self) -> String {
-        self.seen.iter().map(|seen| seen.text.as_str()).collect::<Vec<_>>().join("\n")
+        self.seen
+            .iter()
+            .map(|seen| seen.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// The oldest question of a kind; it counts as answered from here on.

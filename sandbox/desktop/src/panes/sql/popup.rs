@@ -28,7 +28,11 @@ impl Popup {
 
     /// The caret went elsewhere without writing.
     pub(super) fn leave_unless_at(&mut self, at: usize) {
-        if self.completion.as_ref().is_some_and(|completion| completion.bytes.end != at) {
+        if self
+            .completion
+            .as_ref()
+            .is_some_and(|completion| completion.bytes.end != at)
+        {
             self.close();
         }
     }
@@ -51,7 +55,11 @@ impl Popup {
         let last = completion.entries.len().saturating_sub(1);
         let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
         if pressed(Key::ArrowDown) {
-            self.chosen = if self.chosen >= last { 0 } else { self.chosen.saturating_add(1) };
+            self.chosen = if self.chosen >= last {
+                0
+            } else {
+                self.chosen.saturating_add(1)
+            };
         }
         if pressed(Key::ArrowUp) {
             self.chosen = self.chosen.checked_sub(1).unwrap_or(last);
@@ -80,18 +88,25 @@ impl Popup {
             .fixed_pos(caret.left_bottom() + egui::vec2(-6.0, 4.0))
             .constrain(true)
             .show(ui.ctx(), |ui| {
-                egui::Frame::popup(ui.style()).inner_margin(4).show(ui, |ui| {
-                    ui.set_width(WIDTH);
-                    ui.spacing_mut().item_spacing.y = 0.0;
-                    let shown = completion.entries.iter().enumerate().skip(first).take(SHOWN_MAX);
-                    for (at, entry) in shown {
-                        if row(ui, entry, at == self.chosen, lang) {
-                            clicked = Some(at);
+                egui::Frame::popup(ui.style())
+                    .inner_margin(4)
+                    .show(ui, |ui| {
+                        ui.set_width(WIDTH);
+                        ui.spacing_mut().item_spacing.y = 0.0;
+                        let shown = completion
+                            .entries
+                            .iter()
+                            .enumerate()
+                            .skip(first)
+                            .take(SHOWN_MAX);
+                        for (at, entry) in shown {
+                            if row(ui, entry, at == self.chosen, lang) {
+                                clicked = Some(at);
+                            }
                         }
-                    }
-                    let keys = RichText::new(sql_words::KEYS_COMPLETE.get(lang)).small();
-                    ui.label(keys.color(palette(ui).weak));
-                });
+                        let keys = RichText::new(sql_words::KEYS_COMPLETE.get(lang)).small();
+                        ui.label(keys.color(palette(ui).weak));
+                    });
             });
         clicked
     }
@@ -100,14 +115,23 @@ impl Popup {
 fn row(ui: &mut Ui, entry: &Entry, is_chosen: bool, lang: Lang) -> bool {
     let colors = palette(ui);
     let (kind, detail) = match &entry.kind {
-        EntryKind::Table(text) => (sql_words::IS_TABLE.get(lang).to_owned(), text.get(lang).to_owned()),
+        EntryKind::Table(text) => (
+            sql_words::IS_TABLE.get(lang).to_owned(),
+            text.get(lang).to_owned(),
+        ),
         EntryKind::Column(sql_type, text) => (sql_type.clone(), text.get(lang).to_owned()),
         EntryKind::Alias(table) => (sql_words::IS_ALIAS.with(lang, &[table]), String::new()),
         EntryKind::Function => (sql_words::IS_FUNCTION.get(lang).to_owned(), String::new()),
         EntryKind::Keyword => (sql_words::IS_KEYWORD.get(lang).to_owned(), String::new()),
     };
-    let fill = if is_chosen { colors.chosen } else { colors.paper };
-    let frame = egui::Frame::new().fill(fill).inner_margin(egui::Margin::symmetric(6, 3));
+    let fill = if is_chosen {
+        colors.chosen
+    } else {
+        colors.paper
+    };
+    let frame = egui::Frame::new()
+        .fill(fill)
+        .inner_margin(egui::Margin::symmetric(6, 3));
     let response = frame
         .show(ui, |ui| {
             ui.set_width(ui.available_width());

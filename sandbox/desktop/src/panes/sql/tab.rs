@@ -65,7 +65,9 @@ impl Tab {
 
     /// Another text, with the caret where a table's template wants columns, or at its end.
     pub(super) fn set(&mut self, text: String) {
-        let hole = text.find("SELECT \n").map(|at| at.saturating_add("SELECT ".len()));
+        let hole = text
+            .find("SELECT \n")
+            .map(|at| at.saturating_add("SELECT ".len()));
         let at = hole.unwrap_or(text.len());
         let at = crate::editor::char_of(&text, at);
         self.editor.text = text;
@@ -85,7 +87,11 @@ impl Tab {
         let blank = self.editor.text.get(..at).is_some_and(|before| {
             before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ',')
         });
-        let text = if blank { format!(" {name}") } else { name.to_owned() };
+        let text = if blank {
+            format!(" {name}")
+        } else {
+            name.to_owned()
+        };
         self.editor.text.insert_str(at, &text);
         self.caret.0 = self.caret.0.saturating_add(text.chars().count());
         self.editor.set_caret(self.caret.0);
@@ -101,13 +107,23 @@ impl Tab {
         let (a, b) = self.caret;
         let (from, to) = (a.min(b), a.max(b));
         let text = &self.editor.text;
-        let chosen = text.get(byte_of(text, from)..byte_of(text, to)).unwrap_or_default();
-        let (sql, from) = if chosen.trim().is_empty() { (text.as_str(), 0) } else { (chosen, from) };
+        let chosen = text
+            .get(byte_of(text, from)..byte_of(text, to))
+            .unwrap_or_default();
+        let (sql, from) = if chosen.trim().is_empty() {
+            (text.as_str(), 0)
+        } else {
+            (chosen, from)
+        };
         if sql.trim().is_empty() {
             return None;
         }
         let sql = sql.to_owned();
-        let ask = if shows_rows { Ask::Rows { sql: sql.clone() } } else { Ask::Query { sql: sql.clone() } };
+        let ask = if shows_rows {
+            Ask::Rows { sql: sql.clone() }
+        } else {
+            Ask::Query { sql: sql.clone() }
+        };
         let waits = desk.asks.ask(ask)?;
         self.run = Some(Run {
             sql: sql.clone(),
@@ -148,7 +164,10 @@ impl Tab {
     pub(super) fn cancel_button(&self, ui: &mut Ui, desk: &mut Desk<'_>) {
         let job = self.run.as_ref().and_then(|run| run.job.clone());
         let Some(job) = job else { return };
-        if desk.model.job(&job).is_some_and(crate::model::JobView::is_active)
+        if desk
+            .model
+            .job(&job)
+            .is_some_and(crate::model::JobView::is_active)
             && ui.button(desk.t(words::CANCEL)).clicked()
         {
             desk.asks.tell(Ask::Cancel { job });
@@ -159,15 +178,20 @@ impl Tab {
         let id = Id::new(("sql", self.number));
         let squiggles = self.squiggles(desk);
         let mut taken = self.popup.keys(ui);
-        let asks = ui.input_mut(|input| input.consume_key(egui::Modifiers::COMMAND, egui::Key::Space));
+        let asks =
+            ui.input_mut(|input| input.consume_key(egui::Modifiers::COMMAND, egui::Key::Space));
         if self.editor.text.is_empty() {
             let hint = desk.t(sql_words::HINT);
             let at = ui.cursor().min + egui::vec2(56.0, 8.0);
             let font = egui::TextStyle::Monospace.resolve(ui.style());
-            let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Middle, id));
+            let painter = ui
+                .ctx()
+                .layer_painter(egui::LayerId::new(egui::Order::Middle, id));
             let width = (ui.available_width() - 80.0).max(100.0);
             let galley = painter.layout(hint.to_owned(), font, palette(ui).weak, width);
-            painter.with_clip_rect(ui.max_rect()).galley(at, galley, palette(ui).weak);
+            painter
+                .with_clip_rect(ui.max_rect())
+                .galley(at, galley, palette(ui).weak);
         }
         let output = self.editor.ui(ui, id, &highlight, &squiggles);
         if let Some(caret) = output.caret {
@@ -176,7 +200,13 @@ impl Tab {
         let begin = &desk.model.begin;
         let at = byte_of(&self.editor.text, self.caret.0);
         if output.response.changed() || asks {
-            self.popup.update(&self.editor.text, at, &begin.catalogs, &begin.functions, asks);
+            self.popup.update(
+                &self.editor.text,
+                at,
+                &begin.catalogs,
+                &begin.functions,
+                asks,
+            );
         } else if output.response.clicked() || !output.response.has_focus() {
             self.popup.close();
         } else {
@@ -222,9 +252,18 @@ impl Tab {
         if let Some(error) = self.error(desk) {
             let said = explain(error, desk.lang);
             let place = self.run.as_ref().and_then(|run| {
-                Some((sql::place(&run.sql, error)?.start.saturating_add(run.from), error.at))
+                Some((
+                    sql::place(&run.sql, error)?.start.saturating_add(run.from),
+                    error.at,
+                ))
             });
-            let goes = trouble(ui, colors.bad, &said.what, &said.next, place.and_then(|(_, at)| at));
+            let goes = trouble(
+                ui,
+                colors.bad,
+                &said.what,
+                &said.next,
+                place.and_then(|(_, at)| at),
+            );
             if goes && let Some((at, _)) = place {
                 self.editor.set_caret(at);
             }
@@ -249,7 +288,11 @@ impl Tab {
             let bar = egui::ProgressBar::new(f32::from(permille) / 1000.0).text(text);
             ui.add(bar.fill(colors.chosen));
         } else if let JobState::Cancelled { by_limit } = view.job.state {
-            let text = if by_limit { words::STATE_LIMIT } else { words::STATE_CANCELLED };
+            let text = if by_limit {
+                words::STATE_LIMIT
+            } else {
+                words::STATE_CANCELLED
+            };
             ui.label(RichText::new(desk.t(text)).color(colors.warn));
         }
     }
@@ -286,7 +329,10 @@ fn refused(ui: &mut Ui, desk: &Desk<'_>, refusal: &Refusal, sql: &str) {
     }
     let here = display(desk.model.begin.display).get(lang);
     let (what, next) = match need(desk, sql) {
-        None => (sql_words::ROWS_OFF.get(lang).to_owned(), sql_words::ROWS_NEXT.get(lang)),
+        None => (
+            sql_words::ROWS_OFF.get(lang).to_owned(),
+            sql_words::ROWS_NEXT.get(lang),
+        ),
         Some(need) => {
             let place = sql_words::ROWS_REFUSED_WHERE.with(lang, &[display(need).get(lang), here]);
             let what = format!("{} {place}", sql_words::ROWS_REFUSED.get(lang));
@@ -304,12 +350,20 @@ fn refused(ui: &mut Ui, desk: &Desk<'_>, refusal: &Refusal, sql: &str) {
 /// The strongest display that a statement's tables need; `None` where one of them is shown on none.
 fn need(desk: &Desk<'_>, sql: &str) -> Option<DisplayClass> {
     let begin = &desk.model.begin;
-    let names: Vec<String> =
-        sql::tokens::tokens(sql).iter().map(|token| token.word(sql).to_lowercase()).collect();
+    let names: Vec<String> = sql::tokens::tokens(sql)
+        .iter()
+        .map(|token| token.word(sql).to_lowercase())
+        .collect();
     let mut strongest = DisplayClass::Console;
     for catalog in &begin.catalogs {
-        for table in catalog.tables.iter().filter(|table| names.contains(&table.name)) {
-            let need = begin.rows_need.get(&format!("{}.{}", catalog.id, table.name))?;
+        for table in catalog
+            .tables
+            .iter()
+            .filter(|table| names.contains(&table.name))
+        {
+            let need = begin
+                .rows_need
+                .get(&format!("{}.{}", catalog.id, table.name))?;
             strongest = strongest.max(*need);
         }
     }
