@@ -46,8 +46,8 @@ macro_rules! phrases {
 
 phrases! {
     title: "結界 — サインイン", "Kekkai — sign in";
-    who: "利用者名（契約が複数あるときは 利用者名+契約番号）", "Your name (with several agreements: NAME+AGREEMENT)";
-    who_malformed: "利用者名、または 利用者名+契約番号 を入力してください。", "Enter your name, or NAME+AGREEMENT.";
+    who: "利用者名（取決めが複数あるときは 利用者名+取決め）", "Your name (with several agreements: NAME+AGREEMENT)";
+    who_malformed: "利用者名、または 利用者名+取決め を入力してください。", "Enter your name, or NAME+AGREEMENT.";
     code: "トークンに表示されている6桁の数字", "The six digits that your token shows";
     go_on: "Enter で進む", "Enter: go on";
     sign_in_again: "Enter でもう一度サインイン", "Enter: sign in again";

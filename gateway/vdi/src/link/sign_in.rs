@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::connect::Session;
-use super::{Command, Refusal, Step, Told, Who};
+use super::{Command, Event, Refusal, Step, Told, Who};
 use crate::config::{Config, TerminalKey};
 use crate::fido::assertion;
 
@@ -212,7 +212,10 @@ async fn factors<W: Fn() + Send + Sync>(
             return Err(stopped);
         }
     };
-    told.hint(Step::CodeNeeded);
+    // Without it the person would wait for a form that never comes.
+    if told.tell(Event::Step(Step::CodeNeeded)).await.is_err() {
+        return Err(Stopped::Left);
+    }
     let code: Zeroizing<String> = loop {
         match orders.recv().await {
             Some(Command::Code(code)) => break code,
