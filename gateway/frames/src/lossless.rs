@@ -21,6 +21,8 @@ pub(crate) mod form {
 
 const PIXEL_BYTES: usize = 4;
 const COLOURS_MAX: usize = 256;
+/// What a colour of a palette costs once it is deflated: neighbouring tiles have much the same ones.
+const COLOUR_BITS: usize = 12;
 /// Values of a plane that stand in a palette; more are written themselves.
 const PLANE_PALETTE_MAX: usize = 16;
 
@@ -67,8 +69,8 @@ pub fn encode_over(
     );
     let (change_cost, over) = Plan::cheapest(&change, usize::from(width));
     let difference = |over: Plan| (Codec::Difference, Bytes::from(over.write()));
-    // Under a bit a pixel there is little to win by looking further, and after a scroll most tiles are so.
-    if change_cost < usize::from(width) * usize::from(height) {
+    // Under half a bit a pixel there is little to win by looking further.
+    if change_cost * 2 < usize::from(width) * usize::from(height) {
         return Ok(difference(over));
     }
     let (plain_cost, plain) = Plan::cheapest(rgba, usize::from(width));
@@ -281,7 +283,7 @@ impl Palette {
     }
 
     fn cost(&self) -> usize {
-        self.colours.len() * 24 + cost_of(&self.indices, self.width, self.bits())
+        self.colours.len() * COLOUR_BITS + cost_of(&self.indices, self.width, self.bits())
     }
 
     fn write_solid(&self) -> Vec<u8> {

@@ -172,7 +172,7 @@ fn tiles() {
             ]
         })
         .collect();
-    for case in 0..30_000 {
+    for case in 0..12_000 {
         let bytes = match case % 4 {
             0 => random.bytes(300),
             _ => {
