@@ -818,3 +818,30 @@ fn script_takes_no_other_scripts_place_unasked() {
     seat.click("Replace it");
     assert_eq!(puts(&seat.asked()), 1);
 }
+
+#[test]
+fn numbers_at_the_ends_of_floats_are_drawn_in_every_kind() {
+    let mut table = forest();
+    let numbers = [f64::MAX, f64::MIN_POSITIVE, 1e-320, 0.0, -f64::MAX];
+    for (row, number) in table.rows.iter_mut().zip(numbers) {
+        for (cell, share) in row.iter_mut().skip(1).zip([1.0, 0.5, 1.0]) {
+            *cell = match &samples::table().rows[0][2] {
+                Cell::Shown { evidence, .. } => Cell::Shown {
+                    value: Value::Float(number * share),
+                    evidence: *evidence,
+                },
+                other => other.clone(),
+            };
+        }
+    }
+    let mut seat = at(Lang::En);
+    seat.tell(samples::done(1, table));
+    go(&mut seat, Go::Chart(samples::job_id(1)));
+    for kind in ["Bars", "Lines", "Points", "Boxes", "Forest"] {
+        seat.click(kind);
+        seat.click("Logarithmic axis");
+        seat.point(700, 300, 0);
+        seat.click("Logarithmic axis");
+        seat.assert_shows("Horizontal axis, with its unit");
+    }
+}

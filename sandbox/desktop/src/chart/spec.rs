@@ -333,7 +333,8 @@ impl Spec {
 
     /// With another key for its series, where one is left and has few names.
     fn grouped(self, keys: &[&str], source: &Source<'_>) -> Self {
-        if source.is_rows() && self.kind == FigureKind::Scatter {
+        let is_plain = matches!(self.kind, FigureKind::Scatter | FigureKind::Histogram);
+        if source.is_rows() && is_plain {
             return self;
         }
         let is_rows = source.is_rows();

@@ -159,10 +159,9 @@ impl Sheet<'_> {
 
     fn bins(&self, painter: &Painter, index: usize, series: &Series, spots: &mut Vec<Spot>) {
         let pen = self.pen(index);
+        // Several series lie on each other: only their outlines can be told apart.
         let is_alone = self.plot.series.len() == 1;
-        let fill = pen
-            .colour
-            .gamma_multiply(if is_alone { 0.85 } else { 0.35 });
+        let mut outline: Vec<Pos2> = Vec::new();
         for (at, mark) in series.marks.iter().enumerate() {
             let end = mark.x_end.unwrap_or(mark.x);
             let (Some(left), Some(right)) = (self.at_x(mark.x), self.at_x(end)) else {
@@ -173,15 +172,24 @@ impl Sheet<'_> {
                 Ok(value) => {
                     let Some(y) = self.at_y(value) else { continue };
                     let rect = Rect::from_two_pos(pos2(left, self.floor()), pos2(right, y));
-                    painter.rect_filled(rect.shrink2(vec2(0.5, 0.0)), 0.0, fill);
-                    painter.hline(left..=right, y, Stroke::new(1.5, pen.colour));
+                    if is_alone {
+                        let fill = pen.colour.gamma_multiply(0.85);
+                        painter.rect_filled(rect.shrink2(vec2(0.5, 0.0)), 0.0, fill);
+                    }
+                    outline.extend([pos2(left, y), pos2(right, y)]);
                     rect
                 }
             };
+            if mark.y.is_err() && !is_alone {
+                self.dashed(painter, &std::mem::take(&mut outline), pen, 2.0);
+            }
             spots.push(Spot {
                 chosen: (index, at),
                 rect,
             });
+        }
+        if !is_alone {
+            self.dashed(painter, &outline, pen, 2.0);
         }
     }
 
