@@ -129,8 +129,11 @@ impl Square {
                     .get(row..row + BINS)
                     .and_then(|row| row.split_at_checked(x))
                     .unwrap_or_default();
-                for (sum, value) in line.iter_mut().zip(tail.iter().chain(head)) {
-                    *sum += value * sign / norm;
+                let (first, second) = line.split_at_mut(tail.len().min(BINS));
+                for (sums, values) in [(first, tail), (second, head)] {
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum += value * (sign / norm);
+                    }
                 }
             }
         }
@@ -139,7 +142,7 @@ impl Square {
             .enumerate()
             .map(|(at, score)| ((at % BINS, at / BINS), score))
             .collect();
-        scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+        scores.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
         let mut best: Vec<((usize, usize), f32)> = Vec::new();
         for (at, score) in scores {
             let apart = |p: usize, q: usize| {

@@ -8,16 +8,16 @@ use crate::pattern::PERIOD;
 
 /// A patch's side, in bins: nine cells hold 81 signs.
 const PATCH_BINS: usize = 9 * CELL_BINS;
-/// From one patch to the next, in pixels of the screen.
+/// From one patch to the next at least, in pixels of the screen.
 const PATCH_STEP: f64 = 64.0;
+/// Patches along a disc's diameter, at most: a projection has eight unknowns.
+const PATCHES_ACROSS: f64 = 13.0;
 /// How far a patch is looked for, in bins.
 const SHIFT_MAX: usize = 6;
 /// A patch counts if it stands this many times above the other shifts.
 const CLEAR_MIN: f32 = 3.0;
 /// One patch in so many has to be found again, or the lattice was none.
-const PAIRS_SHARE: usize = 5;
-/// Patches of one round.
-const PATCHES_MAX: usize = 2_000;
+const PAIRS_SHARE: usize = 3;
 
 /// Corrects a map by what the signal holds in a disc, against the pattern that it has shown so far. `None`
 /// if too little of it is seen.
@@ -32,19 +32,22 @@ pub(crate) fn refine(
     // How many patches reach the disc's edge, by the scale in its middle.
     let (right, down) = map.steps(middle)?;
     let scale = (right.0 * down.1 - right.1 * down.0).abs().sqrt().max(1e-6);
-    let reach = nearest(disc.radius / scale / PATCH_STEP * 1.3).unwrap_or(0);
+    let radius = disc.radius / scale;
+    let step = (radius * 2.0 / PATCHES_ACROSS).max(PATCH_STEP);
+    let reach = nearest(radius / step * 1.3).unwrap_or(0);
+    let expected = &unrolled(expected);
     let (mut pairs, mut tried) = (Vec::new(), 0);
     for j in 0..=reach * 2 {
         for i in 0..=reach * 2 {
             let at = (
-                middle.0 + (i as f64 - reach as f64) * PATCH_STEP,
-                middle.1 + (j as f64 - reach as f64) * PATCH_STEP,
+                middle.0 + (i as f64 - reach as f64) * step,
+                middle.1 + (j as f64 - reach as f64) * step,
             );
             let Some(to) = map.map(at) else { continue };
             let is_near = (to.0 - disc.centre.0).hypot(to.1 - disc.centre.1) <= disc.radius;
             let is_inside = (0.0..signal.value.width as f64).contains(&to.0)
                 && (0.0..signal.value.height as f64).contains(&to.1);
-            if is_near && is_inside && tried < PATCHES_MAX {
+            if is_near && is_inside {
                 tried += 1;
                 pairs.extend(seen(signal, map, at, to, expected, scale));
             }
@@ -54,6 +57,29 @@ pub(crate) fn refine(
         return None;
     }
     Homography::fit(&pairs, pairs.len() >= 12)
+}
+
+/// Bins of a row that goes on into the next square, as far as a patch reaches.
+const UNROLLED: usize = BINS + PATCH_BINS;
+
+/// The square's rows with their beginnings behind them.
+fn unrolled(square: &[f32]) -> Vec<f32> {
+    square
+        .chunks_exact(BINS)
+        .flat_map(|row| row.iter().chain(row.iter().take(PATCH_BINS)))
+        .copied()
+        .collect()
+}
+
+/// The sum of products, in twelve sums that a processor forms at once.
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 12];
+    for (a, b) in a.chunks_exact(12).zip(b.chunks_exact(12)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum()
 }
 
 /// A patch around a place of the screen, where the pattern says that it is.
@@ -93,12 +119,11 @@ fn seen(
     let mut scores = Plane::new(shifts, shifts);
     for (v, line) in scores.values.chunks_exact_mut(shifts).enumerate() {
         for (u, score) in line.iter_mut().enumerate() {
+            let left = (begin.0 + u + BINS - SHIFT_MAX) % BINS;
             for (y, row) in patch.chunks_exact(PATCH_BINS).enumerate() {
-                let from = (begin.1 + y + v + BINS - SHIFT_MAX) % BINS * BINS;
-                let pattern = expected.get(from..from + BINS).unwrap_or_default();
-                let left = (begin.0 + u + BINS - SHIFT_MAX) % BINS;
-                let around = pattern.iter().skip(left).chain(pattern);
-                *score += row.iter().zip(around).map(|(a, b)| a * b).sum::<f32>();
+                let from = (begin.1 + y + v + BINS - SHIFT_MAX) % BINS * UNROLLED + left;
+                let pattern = expected.get(from..from + PATCH_BINS).unwrap_or_default();
+                *score += product(row, pattern);
             }
         }
     }
