@@ -162,6 +162,11 @@ fn red(path: &Path) -> u8 {
     picture.get_pixel(5, 5).0[0]
 }
 
+/// A command's arguments.
+fn joined<'a>(start: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [start, more].concat()
+}
+
 #[test]
 fn private_key_is_its_owners_and_is_not_written_over() {
     let auditor = Auditor::new();
@@ -180,8 +185,11 @@ fn recording_verifies_against_the_ledger_and_a_cut_or_changed_one_does_not() {
     let vkey = auditor.ledger("ledger", &recorded, &recorded.reached[1..5]);
     let ledger = auditor.text("ledger");
     let key = auditor.text("keys/auditors.key");
-    let verify = |more: &[&str]| [&["verify", recorded.file()], more].concat();
-    let with_ledger = verify(&["--ledger", &ledger, "--vkey", &vkey, "--key", &key]);
+    let start = ["verify", recorded.file()];
+    let with_ledger = joined(
+        &start,
+        &["--ledger", &ledger, "--vkey", &vkey, "--key", &key],
+    );
 
     let said = auditor.good(&with_ledger);
     assert!(said.contains("verified: nothing missing"), "{said}");
@@ -190,13 +198,13 @@ fn recording_verifies_against_the_ledger_and_a_cut_or_changed_one_does_not() {
         "{said}"
     );
     assert!(said.contains("chunks (keyframes): 6 (1)"), "{said}");
-    let said = auditor.good(&verify(&[]));
+    let said = auditor.good(&joined(&start, &[]));
     assert!(said.contains("not compared with a ledger"), "{said}");
-    let japanese = auditor.run("ja", &verify(&[]));
+    let japanese = auditor.run("ja", &joined(&start, &[]));
     assert!(String::from_utf8_lossy(&japanese.stdout).contains("検証に成功"));
     assert!(
         auditor
-            .bad(&verify(&["--ledger", &ledger]))
+            .bad(&joined(&start, &["--ledger", &ledger]))
             .contains("--vkey")
     );
 
@@ -204,7 +212,11 @@ fn recording_verifies_against_the_ledger_and_a_cut_or_changed_one_does_not() {
     // Cut after the third chunk: nobody but the ledger can tell.
     let third = usize::try_from(recorded.reached[2].bytes).unwrap();
     std::fs::write(&recorded.file, &whole[..third]).unwrap();
-    assert!(auditor.bad(&verify(&[])).contains("only the ledger says"));
+    assert!(
+        auditor
+            .bad(&joined(&start, &[]))
+            .contains("only the ledger says")
+    );
     let said = auditor.bad(&with_ledger);
     assert!(
         said.contains("only 3 chunks are there, the ledger knows of 5"),
@@ -218,12 +230,12 @@ fn recording_verifies_against_the_ledger_and_a_cut_or_changed_one_does_not() {
     let mut changed = whole.clone();
     changed[third + 30] ^= 1;
     std::fs::write(&recorded.file, &changed).unwrap();
-    let said = auditor.bad(&verify(&[]));
+    let said = auditor.bad(&joined(&start, &[]));
     assert!(
         said.contains("chunk 3") && said.contains("were changed"),
         "{said}"
     );
-    let japanese = auditor.run("ja", &verify(&[]));
+    let japanese = auditor.run("ja", &joined(&start, &[]));
     assert!(String::from_utf8_lossy(&japanese.stderr).contains("改変"));
 
     // A ledger that knows of other sessions only, and one of another recording of this session.
@@ -231,7 +243,7 @@ fn recording_verifies_against_the_ledger_and_a_cut_or_changed_one_does_not() {
     let other = auditor.record("s-2");
     let vkey = auditor.ledger("elsewhere", &other, &other.reached);
     let elsewhere = auditor.text("elsewhere");
-    let said = auditor.bad(&verify(&["--ledger", &elsewhere, "--vkey", &vkey]));
+    let said = auditor.bad(&joined(&start, &["--ledger", &elsewhere, "--vkey", &vkey]));
     assert!(
         said.contains("knows of no recording of this session"),
         "{said}"
@@ -258,7 +270,7 @@ fn pictures_show_what_was_shown_at_that_time() {
     let auditor = Auditor::new();
     let recorded = auditor.record("s-1");
     let key = auditor.text("keys/auditors.key");
-    let export = |more: &[&str]| [&["export", recorded.file(), "--key", &key], more].concat();
+    let start = ["export", recorded.file(), "--key", &key];
     for (at, wanted) in [
         ("2026-11-22T15:00:00+09:00", 0),
         ("+19", 50),
@@ -267,30 +279,24 @@ fn pictures_show_what_was_shown_at_that_time() {
         ("+9:00:00", 200),
     ] {
         let out = auditor.text(&format!("{wanted}.png"));
-        auditor.good(&export(&["--at", at, "--png", &out]));
+        auditor.good(&joined(&start, &["--at", at, "--png", &out]));
         assert_eq!(red(Path::new(&out)), wanted, "{at}");
         // Nothing is written over.
-        auditor.bad(&export(&["--at", at, "--png", &out]));
+        auditor.bad(&joined(&start, &["--at", at, "--png", &out]));
     }
     let out = auditor.text("before.png");
-    let said = auditor.bad(&export(&[
-        "--at",
-        "2026-11-22T14:59:59+09:00",
-        "--png",
-        &out,
-    ]));
+    let said = auditor.bad(&joined(
+        &start,
+        &["--at", "2026-11-22T14:59:59+09:00", "--png", &out],
+    ));
     assert!(said.contains("nothing was shown yet"), "{said}");
     assert!(!auditor.path("before.png").exists());
 
     let dir = auditor.text("pictures");
-    auditor.good(&export(&[
-        "--png-dir",
-        &dir,
-        "--every",
-        "20",
-        "--from",
-        "+5",
-    ]));
+    auditor.good(&joined(
+        &start,
+        &["--png-dir", &dir, "--every", "20", "--from", "+5"],
+    ));
     let mut names: Vec<PathBuf> = std::fs::read_dir(&dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -301,7 +307,7 @@ fn pictures_show_what_was_shown_at_that_time() {
     assert!(names[1].ends_with("s-1-20261122T150025.png"), "{names:?}");
 
     let film = auditor.text("film.png");
-    auditor.good(&export(&["--apng", &film, "--to", "+45"]));
+    auditor.good(&joined(&start, &["--apng", &film, "--to", "+45"]));
     let file = std::io::BufReader::new(std::fs::File::open(&film).unwrap());
     let decoder = image::codecs::png::PngDecoder::new(file).unwrap();
     let frames = decoder
@@ -341,7 +347,7 @@ fn pictures_show_what_was_shown_at_that_time() {
     let public = auditor.text("keys/auditors.pub");
     let said = auditor.bad(&["export", recorded.file(), "--key", &public, "--apng", &out]);
     assert!(said.contains("no private key"), "{said}");
-    let said = auditor.bad(&export(&[]));
+    let said = auditor.bad(&joined(&start, &[]));
     assert!(said.contains("--png-dir"), "{said}");
 }
 
