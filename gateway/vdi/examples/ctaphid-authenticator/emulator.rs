@@ -75,11 +75,9 @@ impl Emulator {
         };
         let thread = std::thread::spawn(move || {
             // One client at a time, as on a port.
-            for stream in listener.incoming() {
-                if let Ok(stream) = stream {
-                    // A client that hangs up is done.
-                    let _ = device.serve(stream);
-                }
+            for stream in listener.incoming().flatten() {
+                // A client that hangs up is done.
+                let _ = device.serve(stream);
             }
         });
         Self {

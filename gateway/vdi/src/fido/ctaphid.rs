@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn what_is_cut_is_put_together() {
         for length in [0, 1, 57, 58, 116, 117, 1024, MESSAGE_BYTES_MAX] {
-            let message: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let message: Vec<u8> = (0..=250).cycle().take(length).collect();
             let all = reports(7, command::CBOR, &message).unwrap();
             let mut assembler = Assembler::new(7);
             let (last, before) = all.split_last().unwrap();

@@ -108,7 +108,7 @@ impl Checker {
                 rp_id: RP_ID.to_owned(),
                 allow_credentials: vec![AllowCredentials {
                     type_: "public-key".to_owned(),
-                    id: URL_SAFE_NO_PAD.decode(&self.credential).unwrap().into(),
+                    id: URL_SAFE_NO_PAD.decode(&self.credential).unwrap(),
                     transports: None,
                 }],
                 user_verification: UserVerificationPolicy::Required,
