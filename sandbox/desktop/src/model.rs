@@ -80,7 +80,10 @@ impl JobView {
 
     /// Whoever has enough rows closes their pipe: the writer's failure is none.
     fn forgive_cut(&mut self) {
-        let is_cut = self.rows.as_ref().is_some_and(|rows| rows.state == RowsState::Cut);
+        let is_cut = self
+            .rows
+            .as_ref()
+            .is_some_and(|rows| rows.state == RowsState::Cut);
         if is_cut && matches!(self.job.state, JobState::Failed(_)) {
             self.job.state = JobState::Done(None);
         }
@@ -405,7 +408,10 @@ mod tests {
         assert!(model.take_rows(&id, Piece::Rows(samples::batch(0, 10))));
         model.take(job(1, running()));
         let view = model.job(&id).unwrap();
-        assert_eq!((view.grid().unwrap().rows(), view.job.work.text()), (10, "SELECT 1"));
+        assert_eq!(
+            (view.grid().unwrap().rows(), view.job.work.text()),
+            (10, "SELECT 1")
+        );
         model.take(ToDesktop::RowsEnd {
             job: id.clone(),
             outcome: Ok(10),

@@ -282,15 +282,17 @@ mod tests {
     }
 
     #[test]
-    fn hundred_thousand_rows_are_sorted_within_the_time_of_a_frame_or_few() {
+    fn hundred_thousand_rows_are_sorted_and_those_without_a_value_come_last() {
         let rows = samples::rows(100_000);
         let mut order = Order::default();
         order.turn(2);
-        let begin = std::time::Instant::now();
         order.update(&rows, 1);
-        assert!(begin.elapsed() < std::time::Duration::from_secs(2));
         assert_eq!(order.len(), 100_000);
         let first = rows.number(order.row(0).unwrap(), 2).unwrap();
         assert_eq!(first, 100.0);
+        let last: Vec<Option<f64>> = (90_000..100_000)
+            .map(|at| rows.number(order.row(at).unwrap(), 2))
+            .collect();
+        assert!(last.iter().all(Option::is_none));
     }
 }

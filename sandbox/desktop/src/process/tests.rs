@@ -262,3 +262,65 @@ fn size_outside_the_protocol_is_refused() {
     }
     assert!(check_size(2560, 1600).is_ok());
 }
+
+#[test]
+fn rows_come_through_their_pipe_while_the_interface_goes_on() {
+    let mut broker = Broker::start(samples::begin());
+    settle(&mut broker);
+    broker.send(&key(Key::Num2));
+    settle(&mut broker);
+    broker.send(&ToDesktop::Input(vec![Input::Text(
+        "SELECT * FROM visit ".to_owned(),
+    )]));
+    let modifiers = Modifiers {
+        ctrl: true,
+        shift: true,
+        alt: false,
+    };
+    broker.send(&ToDesktop::Input(vec![Input::Key {
+        key: Key::Enter,
+        is_down: true,
+        modifiers,
+    }]));
+    let (_, asks) = settle(&mut broker);
+    let (request, Ask::Rows { sql }) = asks.last().unwrap() else {
+        panic!("{asks:?}");
+    };
+    assert_eq!(sql, "SELECT * FROM visit ");
+    let (reading, writing) = std::io::pipe().unwrap();
+    let reading: OwnedFd = reading.into();
+    let answer = ToDesktop::Answer {
+        request: *request,
+        answer: Answer::Rows(samples::job_id(1)),
+    };
+    send(&broker.socket, &answer, &[&reading]);
+    drop(reading);
+    // Nothing is written yet: the workspace waits for it on a thread of its own.
+    broker.send(&key(Key::Num3));
+    broker.frame(&mut Vec::new());
+    let writer = std::thread::spawn(move || samples::write_stream(writing, 5_000));
+    writer.join().unwrap();
+    let outcome = Ok(5_000);
+    let job = samples::job_id(1);
+    broker.send(&ToDesktop::RowsEnd { job, outcome });
+    let (frames, _) = settle(&mut broker);
+    // The table fills a good part of the screen.
+    let tiles: usize = frames.iter().map(|frame| frame.tiles.len()).sum();
+    assert!(tiles > 60, "{tiles}");
+    broker.end().unwrap();
+}
+
+#[test]
+fn rows_without_their_pipe_end_the_workspace() {
+    let broker = Broker::start(samples::begin());
+    broker.send(&ToDesktop::Answer {
+        request: 1,
+        answer: Answer::Rows(samples::job_id(1)),
+    });
+    let Broker {
+        thread, receiver, ..
+    } = broker;
+    let ended = thread.join().unwrap();
+    assert!(matches!(ended, Err(ServeError::Descriptors)), "{ended:?}");
+    drop(receiver);
+}
