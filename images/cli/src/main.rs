@@ -9,6 +9,7 @@ mod recording;
 mod reference;
 mod release;
 mod tool;
+mod watermark;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,9 @@ enum Command {
     /// Tools that researchers bring in: pack, check, submit, list, withdraw.
     #[command(subcommand)]
     Tool(tool::Tool),
+    /// The invisible mark in pictures of screens: read.
+    #[command(subcommand)]
+    Watermark(watermark::Watermark),
     /// Say what this machine can enforce, and how to mend what it can't.
     Doctor,
     /// Play the whole story on loopback, or act as a person of a demo that runs.
@@ -118,6 +122,7 @@ async fn run(command: Command, lang: Lang) -> Outcome {
         Command::Recording(recording) => recording::run(recording, lang),
         Command::Release(release) => release::run(release, lang),
         Command::Tool(tool) => tool::run(tool, lang).await,
+        Command::Watermark(watermark) => watermark::run(watermark, lang),
         Command::Demo(demo) => demo::run(demo, lang).await,
         // Answered in `main`, before there are threads.
         Command::Doctor => Ok(()),
