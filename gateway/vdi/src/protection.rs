@@ -11,7 +11,7 @@
 //! from another process, which is also how a recorder would see the window. What can't be read back counts
 //! as unprotected: the client then needs `unprotected_display = "accepted"`.
 //!
-//! The Windows and macOS parts are compiled in checks of the toolchain and never ran here.
+//! The Windows and macOS parts never ran here, and were not compiled by this repository's tests.
 
 use winit::window::Window;
 
