@@ -3,14 +3,16 @@
 use super::*;
 use crate::samples;
 use kekkai_frames::{Key, Modifiers};
-use kekkai_worker_api::{Ask, Message, Receiver};
+use kekkai_worker_api::{Ask, Message};
 use std::os::fd::AsFd;
 use std::thread::JoinHandle;
 
 /// A broker, as far as the workspace needs one.
 struct Broker {
-    socket: Arc<OwnedFd>,
-    receiver: Receiver<FromDesktop>,
+    socket: OwnedFd,
+    /// What the workspace says, from a thread that reads it.
+    told: Receiver<FromDesktop>,
+    peeked: Option<FromDesktop>,
     pixels: File,
     thread: JoinHandle<Result<(), ServeError>>,
 }
@@ -39,7 +41,15 @@ impl Broker {
         let (ours, theirs) = kekkai_sys::scm::stream_pair().unwrap();
         let thread = std::thread::spawn(move || serve(theirs, BTreeMap::new()));
         let dup = ours.try_clone().unwrap();
-        let (_, receiver) = worker_channel::<FromDesktop, FromDesktop>(dup);
+        let (_, mut receiver) = worker_channel::<FromDesktop, FromDesktop>(dup);
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            while let Ok(Some((message, _))) = receiver.receive() {
+                if tell.send(message).is_err() {
+                    return;
+                }
+            }
+        });
         let pixels = tempfile::tempfile().unwrap();
         let fonts: Vec<OwnedFd> = begin
             .fonts
@@ -47,8 +57,9 @@ impl Broker {
             .map(|_| OwnedFd::from(samples::font()))
             .collect();
         let mut broker = Self {
-            socket: Arc::new(ours),
-            receiver,
+            socket: ours,
+            told,
+            peeked: None,
             pixels,
             thread,
         };
@@ -60,11 +71,8 @@ impl Broker {
     }
 
     fn receive(&mut self) -> FromDesktop {
-        self.receiver
-            .receive()
-            .unwrap()
-            .expect("the workspace ended")
-            .0
+        let next = self.peeked.take().or_else(|| self.told.recv().ok());
+        next.expect("the workspace ended")
     }
 
     fn send(&self, message: &ToDesktop) {
@@ -89,42 +97,37 @@ impl Broker {
     }
 
     /// True when nothing comes for so long.
-    fn is_silent(&self, seconds: u64) -> bool {
-        use std::io::Read as _;
-        let socket = std::os::unix::net::UnixStream::from(self.socket.try_clone().unwrap());
-        socket
-            .set_read_timeout(Some(Duration::from_secs(seconds)))
-            .unwrap();
-        let read = (&socket).read(&mut [0; 1]);
-        socket.set_read_timeout(None).unwrap();
-        read.is_err_and(|error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-            )
-        })
+    fn is_silent(&mut self, seconds: u64) -> bool {
+        if self.peeked.is_none() {
+            self.peeked = match self.told.recv_timeout(Duration::from_secs(seconds)) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                // Whoever is dead is silent, too.
+                Err(RecvTimeoutError::Disconnected) => panic!("the workspace ended"),
+            };
+        }
+        self.peeked.is_none()
     }
 
     fn end(self) -> Result<(), ServeError> {
-        let Self {
-            socket,
-            receiver,
-            thread,
-            ..
-        } = self;
-        let stream = std::os::unix::net::UnixStream::from(socket.try_clone().unwrap());
+        let stream = std::os::unix::net::UnixStream::from(self.socket);
         stream.shutdown(std::net::Shutdown::Both).unwrap();
-        drop((socket, receiver));
-        thread.join().unwrap()
+        self.thread.join().unwrap()
     }
 }
 
-/// Frames until nothing follows.
+/// Frames and questions until nothing follows: at least one frame.
 fn settle(broker: &mut Broker) -> (Vec<Frame>, Vec<(u32, Ask)>) {
     let mut asks = Vec::new();
     let mut frames = vec![broker.frame(&mut asks)];
     while !broker.is_silent(1) {
-        frames.push(broker.frame(&mut asks));
+        match broker.receive() {
+            FromDesktop::Ask { request, ask } => asks.push((request, ask)),
+            other => {
+                broker.peeked = Some(other);
+                frames.push(broker.frame(&mut asks));
+            }
+        }
     }
     (frames, asks)
 }
@@ -240,11 +243,8 @@ fn broker_that_speaks_out_of_turn_ends_the_workspace() {
     for message in odd {
         let broker = Broker::start(samples::begin());
         broker.send(&message());
-        let Broker {
-            thread, receiver, ..
-        } = broker;
+        let Broker { thread, .. } = broker;
         assert!(thread.join().unwrap().is_err(), "{:?}", message());
-        drop(receiver);
     }
 }
 
@@ -317,10 +317,7 @@ fn rows_without_their_pipe_end_the_workspace() {
         request: 1,
         answer: Answer::Rows(samples::job_id(1)),
     });
-    let Broker {
-        thread, receiver, ..
-    } = broker;
+    let Broker { thread, .. } = broker;
     let ended = thread.join().unwrap();
     assert!(matches!(ended, Err(ServeError::Descriptors)), "{ended:?}");
-    drop(receiver);
 }
