@@ -134,7 +134,7 @@ impl Scene {
             height: GLYPH.1,
         };
         for x in (0..width - GLYPH.0).step_by(usize::from(GLYPH.0)) {
-            if self.random() % 5 > 0 {
+            if !self.random().is_multiple_of(5) {
                 self.letter(Rect {
                     x,
                     y: below.y,
@@ -218,7 +218,7 @@ fn drawn(letter: u64) -> Vec<u8> {
     (0..GLYPH.0 * GLYPH.1)
         .flat_map(|_| {
             shape = shape.rotate_left(5).wrapping_mul(0xd134_2543_de82_ef95);
-            let ink = if shape % 3 == 0 { 20 } else { 255 };
+            let ink = if shape.is_multiple_of(3) { 20 } else { 255 };
             [ink, ink, ink, 255]
         })
         .collect()
