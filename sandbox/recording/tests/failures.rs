@@ -48,7 +48,7 @@ fn dir_of_child() -> Option<PathBuf> {
 
 /// Records until it is killed; says after each append how many chunks there are.
 #[test]
-fn killed_recorder_leaves_every_whole_chunk_and_the_cut_one_is_named() {
+fn recorder_killed_at_any_moment_leaves_every_chunk_that_it_told_of() {
     if let Some(dir) = dir_of_child() {
         let (mut recorder, _) = recorder(SMALL, &dir, 0);
         let mut scene = Scene::new(640, 320);
@@ -66,7 +66,7 @@ fn killed_recorder_leaves_every_whole_chunk_and_the_cut_one_is_named() {
     let mut cut = 0;
     for turn in 0..8 {
         let dir = tempfile::tempdir().unwrap();
-        let test = "killed_recorder_leaves_every_whole_chunk_and_the_cut_one_is_named";
+        let test = "recorder_killed_at_any_moment_leaves_every_chunk_that_it_told_of";
         let mut recording = child("", &[], test, dir.path()).spawn().unwrap();
         let mut said = BufReader::new(recording.stdout.take().unwrap());
         let mut last = 0;
