@@ -55,7 +55,9 @@ export function listen(canvas, field, send) {
   on(field, "keydown", (event) => {
     if (event.isComposing || event.key === "Process") return;
     const modifiers = modifiersOf(event);
+    // Where nothing is written, the space bar presses what has the focus.
     const isText = event.key.length === 1
+      && !(event.key === " " && field.dataset.writes === "no")
       && (!(modifiers.ctrl || modifiers.alt) || event.getModifierState("AltGraph"));
     if (isText) return;
     const number = keyNumber(event.code) ?? NAMED[event.key];

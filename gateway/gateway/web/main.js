@@ -80,6 +80,7 @@ async function draw(message, send) {
       fit();
       break;
     case "cursor":
+      field.dataset.writes = message.caret ? "yes" : "no";
       canvas.style.cursor = CURSORS[message.shape] ?? "default";
       placeField(message.caret);
       break;
@@ -228,7 +229,10 @@ async function work() {
 }
 
 addEventListener("beforeprint", () => root.classList.add("printing"));
-addEventListener("afterprint", () => root.classList.remove("printing"));
+addEventListener("afterprint", () => {
+  root.classList.remove("printing");
+  field.focus({ preventScroll: true });
+});
 (WATCH ? watch() : work()).catch((error) => {
   screen.wipe();
   console.error(error.name);

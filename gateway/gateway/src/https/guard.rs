@@ -111,7 +111,7 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
         HeaderName::from_static("permissions-policy"),
         "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), \
          microphone=(), display-capture=(), clipboard-read=(), clipboard-write=(), geolocation=(), \
-         usb=(), serial=(), hid=(), bluetooth=(), midi=(), payment=(), local-fonts=(), \
+         usb=(), serial=(), hid=(), midi=(), payment=(), local-fonts=(), \
          picture-in-picture=(), screen-wake-lock=(), fullscreen=(self)",
     );
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {

@@ -10,6 +10,8 @@
 )]
 
 mod chromium;
+mod desk;
+mod desktop;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -175,20 +177,19 @@ async fn sign_in(chromium: &mut Chromium, world: &TestWorld, who: &str, reads: R
     chromium.shoot("home", reads).await;
 }
 
-/// The researcher's part: an authenticator off the list, then one on it, then ssh.
-async fn researcher(world: &TestWorld) -> String {
-    let reads = Reads::English;
-    let mut chromium = Chromium::at_terminal_of(world, "r1", reads).await;
-    let path = ticket(world, "r1");
+/// A person's browser with an authenticator off the list, refused; then the model is put on the list.
+async fn with_allowed_model(world: &TestWorld, who: &str, reads: Reads) -> Chromium {
+    let mut chromium = Chromium::at_terminal_of(world, who, reads).await;
+    let path = ticket(world, who);
     chromium.go(&path).await;
     chromium.shoot("enrol", reads).await;
-    send_enrolment(&chromium, world, "r1").await;
+    send_enrolment(&chromium, world, who).await;
     chromium.outcome("refused").await;
     chromium.shoot("enrolment-refused", reads).await;
     world
         .wait_for_event("the model's refusal", |event| {
             matches!(event, Event::SignInRefused { person: Some(person), reason, .. }
-                if person.as_str() == "r1" && *reason == SignInRefusal::ModelNotAllowed)
+                if person.as_str() == who && *reason == SignInRefusal::ModelNotAllowed)
         })
         .await;
     // Chromium tells the console of any answer of 4xx; of nothing else here.
@@ -199,6 +200,13 @@ async fn researcher(world: &TestWorld) -> String {
     );
     let batch = batch_certificate(&mut chromium).await;
     allow_model(world, &batch);
+    chromium
+}
+
+/// The researcher's part: an authenticator off the list, then one on it, then ssh.
+async fn researcher(world: &TestWorld) -> String {
+    let reads = Reads::English;
+    let mut chromium = with_allowed_model(world, "r1", reads).await;
     enrol(&mut chromium, world, "r1", reads).await;
 
     let output = approve_and_submit(world, &mut chromium, reads).await;
