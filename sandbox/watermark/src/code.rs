@@ -204,7 +204,7 @@ mod tests {
     /// first n bits of its check. Counted for n = 1, 4, 8 and 12; n = 32 follows in the same way.
     #[test]
     fn words_of_noise_fit_their_check_as_often_as_chance_says() {
-        const WORDS: u32 = 40_000;
+        const WORDS: u32 = 200_000;
         let mut fits = [(1, 0_u32), (4, 0), (8, 0), (12, 0), (32, 0)];
         for seed in 0..WORDS {
             let found = likeliest_word(&noise(u64::from(seed)));
