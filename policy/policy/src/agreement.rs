@@ -282,16 +282,16 @@ impl Agreement {
     pub fn closes(&self, now: Timestamp) -> Timestamp {
         let zone = now.in_japan().time_zone().clone();
         let all_day = self.hours.from == Clock(0) && self.hours.to == Clock(24 * 60);
+        let is_open = |day: &Date| {
+            *day <= self.period.to
+                && self.hours.days.contains(&Day::of(*day))
+                && !self.hours.closed.contains(day)
+        };
         let mut day = now.in_japan().date();
-        while all_day {
-            let Ok(next) = day.tomorrow() else { break };
-            let is_open = next <= self.period.to
-                && self.hours.days.contains(&Day::of(next))
-                && !self.hours.closed.contains(&next);
-            if !is_open {
-                break;
+        if all_day {
+            while let Some(next) = day.tomorrow().ok().filter(is_open) {
+                day = next;
             }
-            day = next;
         }
         let minutes = i64::from(self.hours.to.0);
         let end = day

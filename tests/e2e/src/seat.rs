@@ -234,9 +234,8 @@ impl Seat {
 
     /// Ends the session.
     pub async fn leave(self) {
-        let mut sessions = self.door.sessions.lock().expect("a lock");
-        sessions.retain(|session| *session != self.session);
-        drop(sessions);
+        let mine = |session: &SessionId| *session != self.session;
+        self.door.sessions.lock().expect("a lock").retain(mine);
         let reason = EndReason::ClosedByUser;
         let end = End {
             session: self.session,

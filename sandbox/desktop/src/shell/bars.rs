@@ -11,6 +11,8 @@ use crate::theme::palette;
 
 /// Below this, the clock warns.
 const MINUTES_WARNED: i64 = 15;
+/// From here on, the clock names the day.
+const MINUTES_COUNTED: i64 = 24 * 60;
 
 impl Shell {
     pub(super) fn top(&mut self, ui: &mut Ui, model: &Model, asks: &mut Asks, now: Timestamp) {
@@ -213,6 +215,11 @@ fn clock(ui: &mut Ui, closes: Timestamp, now: Timestamp, lang: Lang) {
         0..60 => {
             let left = words::MINUTES.with(lang, &[&minutes.to_string()]);
             words::UNTIL.with(lang, &[&at, &left])
+        }
+        // Further away than a day's work, the day says more than the hours.
+        MINUTES_COUNTED.. => {
+            let day = closes.in_japan().strftime("%Y-%m-%d").to_string();
+            words::UNTIL_DAY.with(lang, &[&day])
         }
         60.. => {
             let (hours, rest) = (minutes / 60, minutes % 60);

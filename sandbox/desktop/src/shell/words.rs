@@ -3,6 +3,7 @@
 use crate::words::words;
 
 words! {
+    UNTIL_DAY = "{} まで", "until {}";
     UNTIL = "{} まで (残り {})", "until {} ({} left)";
     OVER = "{} まで (終了時刻を過ぎました)", "until {} (time is over)";
     MINUTES = "{} 分", "{} min";
@@ -10,7 +11,7 @@ words! {
     UNTIL_TIP = "セッションはこの時刻に終わります。この表示は操作したときに更新されます。", "The session ends then. This changes only when you do something.";
     WATCHED = "職員が画面を閲覧中 ({} 人)", "Staff are watching ({})";
     WATCHED_TIP = "監査の権限を持つ職員がこの画面を見ています。閲覧は監査台帳に記録されます。", "Staff with the auditor's role see this screen. That they do is in the ledger.";
-    EMULATED = "試験環境 (TPM はエミュレーター)", "Test system (emulated TPM)";
+    EMULATED = "試験環境", "Test system";
     EMULATED_TIP = "このサーバーの TPM はエミュレーターです。本物のデータを扱ってはいけません。", "This server's TPM is emulated: no real data may be here.";
     LANGUAGE = "English", "日本語";
     LANGUAGE_TIP = "表示言語を切り替える", "Switch the language";
