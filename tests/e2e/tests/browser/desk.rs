@@ -101,6 +101,14 @@ impl<'a> Desk<'a> {
         self.click_at(x, y).await;
     }
 
+    /// Clicks on the lowest place where a text stands.
+    pub(crate) async fn click_last(&self, text: &str) {
+        self.see(text).await;
+        if let Some((x, y)) = self.page().await.find_all(text).last() {
+            self.click_at(*x, *y).await;
+        }
+    }
+
     /// Clicks at a place of the canvas.
     pub(crate) async fn click_at(&self, x: u16, y: u16) {
         for (kind, buttons) in [("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)] {
