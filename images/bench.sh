@@ -12,6 +12,11 @@ bench ingest
 bench ledger
 bench sql
 bench side_by_side
+bench desktop
+bench screen
+bench vnc
+bench workspace
+bench mark
 bench launch
 bench jail
 bench rows

@@ -26,6 +26,8 @@ const LEASE_INTERVAL: Duration = Duration::from_secs(1);
 const LEASE_LIFE: Duration = Duration::from_secs(4);
 /// How long one renewal may take.
 const LEASE_CALL_LIMIT: Duration = Duration::from_millis(900);
+/// A person who gets no session waits at most this long for its end elsewhere.
+const TELL_ENDED_LIMIT: Duration = Duration::from_secs(2);
 /// How often ending a session elsewhere is tried again.
 const END_TRIES: u32 = 5;
 
@@ -143,7 +145,7 @@ impl Sessions {
 impl Gateway {
     /// Opens a session for a person who signed in, and launches it.
     pub async fn open_session(
-        &self,
+        self: &Arc<Self>,
         signed_in: SignedIn,
         agreement: Option<AgreementId>,
         address: &str,
@@ -195,7 +197,11 @@ impl Gateway {
                     _ => EndReason::ServiceUnavailable,
                 };
                 tracing::warn!(%session, error = %Chain(&error), "launch failed");
-                self.end_elsewhere(&session, reason).await;
+                let gateway = self.clone();
+                let ending =
+                    tokio::spawn(async move { gateway.end_elsewhere(&session, reason).await });
+                // The person hears soon that there is no session, also where nobody answers any more.
+                let _ = tokio::time::timeout(TELL_ENDED_LIMIT, ending).await;
                 return Err(refused(error));
             }
         };

@@ -178,7 +178,7 @@ fn analysis(layout: &Layout, pcr_policy: &str, runs: Runs) -> String {
     format!(
         "server = \"a1\"\nlisten = \"{}\"\nconfiguration = \"{dir}/analysis.toml\"\n\
          policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{dir}/data\"\n\
-         state_dir = \"{dir}/state\"\n\n\
+         state_dir = \"{dir}/state\"\nsessions_max = 64\n\n\
          [measure]\nbinary = \"{dir}/bin/kekkai-analysis\"\n\n\
          [images]\n{images}\n{recording}\
          [tpm]\nemulated = \"{dir}/tpm\"\npolicy_key = \"{pcr_policy}\"\n\n{}",
