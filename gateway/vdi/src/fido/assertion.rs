@@ -242,12 +242,15 @@ mod tests {
     fn malformed_requests_are_refused() {
         let origin: Origin = "https://gateway.kekkai.example".parse().unwrap();
         let good = asked(origin.as_str(), "gateway.kekkai.example", CHALLENGE);
+        // Not by text: the order of keys is another where the whole workspace is built.
+        let mut nobody: serde_json::Value = serde_json::from_str(&good).unwrap();
+        nobody["publicKey"]["allowCredentials"] = serde_json::json!([]);
         for text in [
             "{}".to_owned(),
             good.replace(CHALLENGE, "AQID"),
             good.replace(CHALLENGE, "!"),
             good.replace("AQID", "*"),
-            good.replace(r#"[{"id":"AQID","type":"public-key"}]"#, "[]"),
+            nobody.to_string(),
             format!("{good}{}", " ".repeat(REQUEST_BYTES_MAX)),
         ] {
             assert_ne!(text, good);
