@@ -55,6 +55,8 @@ async fn in_band_sign_in_needs_every_factor_of_this_connection() {
 
     // The authenticator did not verify its user.
     let mut sato = stage.enrol("sato").await;
+    // Codes are always fetched first: the wait for one may be longer than a connection's grace.
+    let code = sato.next_code().await;
     let mut client = vdi::at(&stage, "v1", "sato").await;
     let question = vdi::question(&mut client, "sato").await.unwrap();
     assert_eq!(question["publicKey"]["userVerification"], "required");
@@ -62,7 +64,6 @@ async fn in_band_sign_in_needs_every_factor_of_this_connection() {
     sato.authenticator.knobs.without_user_verification = true;
     let falsified = vdi::assertion(&mut sato, &question);
     sato.authenticator.knobs.without_user_verification = false;
-    let code = sato.next_code().await;
     assert!(!vdi::answer(&mut client, vec![falsified, code]).await);
     assert_eq!(
         stage.refusals().pop().unwrap(),
@@ -80,9 +81,9 @@ async fn in_band_sign_in_needs_every_factor_of_this_connection() {
     );
 
     // An assertion of another connection.
+    let code = sato.next_code().await;
     let mut client = vdi::at(&stage, "v1", "sato").await;
     vdi::question(&mut client, "sato").await.unwrap();
-    let code = sato.next_code().await;
     assert!(!vdi::answer(&mut client, vec![good, code]).await);
     assert_eq!(
         stage.refusals().pop().unwrap(),
@@ -104,9 +105,10 @@ async fn in_band_sign_in_needs_every_factor_of_this_connection() {
     let mut client = vdi::at(&stage, "v1", "sato").await;
     vdi::question(&mut client, "sato").await.unwrap();
     assert!(!vdi::answer(&mut client, vec!["{".into(), "123456".into()]).await);
+    let code = sato.next_code().await;
     let mut client = vdi::at(&stage, "v1", "sato").await;
     let question = vdi::question(&mut client, "sato").await.unwrap();
-    let answers = vec![vdi::assertion(&mut sato, &question), sato.next_code().await];
+    let answers = vec![vdi::assertion(&mut sato, &question), code];
     assert!(!vdi::answer(&mut client, answers).await);
     assert_eq!(
         stage.refusals().pop().unwrap(),
@@ -156,9 +158,10 @@ async fn only_terminals_with_the_native_client_are_asked_in_band() {
     }
     // Another's terminal: the same question, and no account is charged.
     let mut sato = stage.enrol("sato").await;
+    let code = sato.next_code().await;
     let mut client = vdi::at(&stage, "v2", "sato").await;
     let question = vdi::question(&mut client, "sato").await.unwrap();
-    let answers = vec![vdi::assertion(&mut sato, &question), sato.next_code().await];
+    let answers = vec![vdi::assertion(&mut sato, &question), code];
     assert!(!vdi::answer(&mut client, answers).await);
     assert_eq!(
         stage.refusals().pop().unwrap(),

@@ -16,11 +16,13 @@
 )]
 
 mod grid;
+mod population;
 mod program;
 mod shape;
 mod table;
 
 pub use grid::{BodyKind, Grid};
+pub use population::{POPULATIONS_MAX, Population, Populations};
 pub use program::{
     Content, Figure, FigureKind, Model, Parameter, ProgramBody, ProgramLineage, ProgramOutput,
     Read, Series,

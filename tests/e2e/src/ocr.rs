@@ -3,8 +3,29 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// Text of a screen is about 10 pixels high; tesseract wants about 30.
-const ENLARGED: u32 = 3;
+/// Text of a screen is about 10 pixels high; tesseract wants about 30. What it can't read at one size it often
+/// can at another, or light on dark.
+const READINGS: [Reading; 3] = [
+    Reading {
+        enlarged: 3,
+        negative: false,
+    },
+    Reading {
+        enlarged: 4,
+        negative: true,
+    },
+    Reading {
+        enlarged: 2,
+        negative: false,
+    },
+];
+
+#[derive(Clone, Copy)]
+struct Reading {
+    enlarged: u32,
+    negative: bool,
+}
+
 /// Columns of tesseract's table: block, paragraph, line, left, top, width, height, confidence, text.
 const COLUMNS: usize = 12;
 
@@ -25,8 +46,14 @@ struct Line {
 impl Page {
     /// Reads a PNG picture in `eng`, `jpn` or `jpn+eng`.
     pub fn read(png: &[u8], languages: &str) -> Self {
+        Self::read_again(png, languages, 0)
+    }
+
+    /// The same for who did not find something at an earlier attempt: each attempt looks in another way.
+    pub fn read_again(png: &[u8], languages: &str, attempt: usize) -> Self {
+        let reading = READINGS[attempt % READINGS.len()];
         let mut page = Self::default();
-        for row in table(png, languages).lines().skip(1) {
+        for row in table(png, languages, reading).lines().skip(1) {
             let cells: Vec<&str> = row.splitn(COLUMNS, '\t').collect();
             let [
                 _,
@@ -51,7 +78,8 @@ impl Page {
                 continue;
             }
             let middle = |from: &str, length: &str| {
-                u16::try_from((number(from) + number(length) / 2) / ENLARGED).unwrap_or(u16::MAX)
+                u16::try_from((number(from) + number(length) / 2) / reading.enlarged)
+                    .unwrap_or(u16::MAX)
             };
             let at = (middle(left, width), middle(top, height));
             if page.lines.last().is_none_or(|last| last.key != key) {
@@ -105,11 +133,17 @@ impl Page {
     }
 }
 
-fn table(png: &[u8], languages: &str) -> String {
-    let picture = image::load_from_memory_with_format(png, image::ImageFormat::Png)
+fn table(png: &[u8], languages: &str, reading: Reading) -> String {
+    let mut picture = image::load_from_memory_with_format(png, image::ImageFormat::Png)
         .expect("a picture")
         .to_luma8();
-    let (width, height) = (picture.width() * ENLARGED, picture.height() * ENLARGED);
+    if reading.negative {
+        image::imageops::invert(&mut picture);
+    }
+    let (width, height) = (
+        picture.width() * reading.enlarged,
+        picture.height() * reading.enlarged,
+    );
     let filter = image::imageops::FilterType::CatmullRom;
     let large = image::imageops::resize(&picture, width, height, filter);
     let mut bytes = std::io::Cursor::new(Vec::new());

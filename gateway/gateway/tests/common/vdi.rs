@@ -94,9 +94,11 @@ pub fn assertion(person: &mut Person, question: &Value) -> String {
 
 /// The whole sign-in.
 pub async fn sign_in(stage: &Stage, terminal: &str, person: &mut Person) -> Client {
+    // First: the wait for a fresh code may be longer than a connection's grace.
+    let code = person.next_code().await;
     let mut client = at(stage, terminal, &person.name).await;
     let question = question(&mut client, &person.name).await.unwrap();
-    let answers = vec![assertion(person, &question), person.next_code().await];
+    let answers = vec![assertion(person, &question), code];
     assert!(answer(&mut client, answers).await);
     client
 }

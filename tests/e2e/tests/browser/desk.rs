@@ -68,12 +68,17 @@ impl<'a> Desk<'a> {
 
     /// What can be read on the canvas now.
     pub(crate) async fn page(&self) -> Page {
+        self.page_again(0).await
+    }
+
+    /// The same, looked at in another way at each attempt.
+    async fn page_again(&self, attempt: usize) -> Page {
         let languages = match self.reads {
             Reads::Japanese => "jpn+eng",
             Reads::English => "eng",
         };
         let picture = self.picture().await;
-        tokio::task::spawn_blocking(move || Page::read(&picture, languages))
+        tokio::task::spawn_blocking(move || Page::read_again(&picture, languages, attempt))
             .await
             .unwrap()
     }
@@ -81,8 +86,8 @@ impl<'a> Desk<'a> {
     /// Waits until a text can be read, and gives the place of it.
     pub(crate) async fn see(&self, text: &str) -> (u16, u16) {
         let start = Instant::now();
-        loop {
-            let page = self.page().await;
+        for attempt in 0.. {
+            let page = self.page_again(attempt).await;
             if let Some(at) = page.find(text) {
                 return at;
             }
@@ -93,6 +98,7 @@ impl<'a> Desk<'a> {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        unreachable!("attempts do not end by themselves")
     }
 
     /// Clicks on a text.

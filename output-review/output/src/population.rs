@@ -1,0 +1,75 @@
+//! Who stands behind the cells of a statistic: kept inside, for the guard against differencing.
+//!
+//! Two tables that pass every check can still give one person away together, where their populations differ by
+//! that person alone. So the engine hands the broker, beside each [`Table`](crate::Table), the exact persons of
+//! each cell as roaring bitmaps. They are shown to nobody, are no part of an output's digest, and never leave
+//! the analysis server.
+
+use kekkai_types::DatasetId;
+use serde::{Deserialize, Serialize};
+
+/// The most bitmaps beside one table.
+pub const POPULATIONS_MAX: usize = 100_000;
+
+/// The persons of one cell, or of a whole row.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Population {
+    /// The row in the table as it was given out, from 0.
+    pub row: u32,
+    /// The column; `None` for the row's group as a whole, and for all cells that have no bitmap of their own
+    /// because their contributors are the group's.
+    pub column: Option<u32>,
+    /// Whose persons: a row can be about persons of several datasets.
+    pub dataset: DatasetId,
+    /// Person numbers as a roaring bitmap in its portable format. A number is a person's within one dataset
+    /// version, or within one project's extract; `stable` in [`Populations`] says whether beyond one session.
+    #[serde(with = "bitmap_text")]
+    pub persons: Vec<u8>,
+}
+
+/// All populations of one table.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Populations {
+    /// Whether numbers mean the same persons in every session: they come from the files. Otherwise they were
+    /// given by the session and die with it.
+    pub stable: bool,
+    /// In the order of rows.
+    pub cells: Vec<Population>,
+}
+
+// What is printed must not name persons, not even by number.
+impl std::fmt::Debug for Population {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Population")
+            .field("row", &self.row)
+            .field("column", &self.column)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Populations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Populations")
+            .field("cells", &self.cells.len())
+            .finish_non_exhaustive()
+    }
+}
+
+mod bitmap_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        STANDARD_NO_PAD
+            .decode(text.as_ref())
+            .map_err(serde::de::Error::custom)
+    }
+}

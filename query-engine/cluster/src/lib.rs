@@ -1,0 +1,1 @@
+//! Further analysis servers: parts of a plan, over mutual TLS.

@@ -1,0 +1,1 @@
+//! A project's own copy of the data that its agreement grants.

@@ -1,0 +1,1 @@
+//! Spilled batches, encrypted under a key that dies with the process.

@@ -1,0 +1,1 @@
+//! The statistics of clinical research: survival, regression, tests; pure.
