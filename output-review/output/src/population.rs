@@ -4,26 +4,36 @@
 //! that person alone. So the engine hands the broker, beside each [`Table`](crate::Table), the exact persons of
 //! each cell as roaring bitmaps. They are shown to nobody, are no part of an output's digest, and never leave
 //! the analysis server.
+//!
+//! A population is what one aggregate counted: a cell that is computed from several has one of each, since
+//! `sum(a) - sum(b)` gives away whoever is in one of the two and not in the other. `HAVING`, `ORDER BY` and
+//! `LIMIT` say something of groups without showing them; what they decided by is there as well, as
+//! populations of [no row](Population::row).
 
 use kekkai_types::DatasetId;
 use serde::{Deserialize, Serialize};
 
-/// The most bitmaps beside one table.
+/// The most bitmaps beside one table. A statistic with more is not given out.
 pub const POPULATIONS_MAX: usize = 100_000;
+/// The most that they may take together, in bytes: what the analysis server passes on fits one of its frames.
+pub const POPULATION_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// The persons of one cell, or of a whole row.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Population {
-    /// The row in the table as it was given out, from 0.
+    /// The row in the table as it was given out, from 0. As many as the table has rows: what is known of groups
+    /// beside them, because it decided which rows are there or in which order, or was counted as withheld.
     pub row: u32,
     /// The column; `None` for the row's group as a whole, and for all cells that have no bitmap of their own
-    /// because their contributors are the group's.
+    /// because their contributors are the group's. A cell has several where it is computed from several
+    /// aggregates, or where its rows are about several persons: its evidence tells the smallest.
     pub column: Option<u32>,
     /// Whose persons: a row can be about persons of several datasets.
     pub dataset: DatasetId,
-    /// Person numbers as a roaring bitmap in its portable format. A number is a person's within one dataset
-    /// version, or within one project's extract; `stable` in [`Populations`] says whether beyond one session.
+    /// Person numbers as a roaring bitmap in its portable format, without run containers, never empty. A number
+    /// is a person's within one dataset version, or within one project's extract; `stable` in [`Populations`]
+    /// says whether beyond one session.
     #[serde(with = "bitmap_text")]
     pub persons: Vec<u8>,
 }

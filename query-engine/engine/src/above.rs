@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt32Type, UInt64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result};
 use datafusion::datasource::{MemTable, provider_as_source};
@@ -13,10 +13,11 @@ use datafusion::logical_expr::{
     Expr, Filter, Limit, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SubqueryAlias, col,
 };
 use kekkai_output as output;
-use kekkai_output::{Aggregate as Kind, Cell, ColumnKind, Value, ValueType};
+use kekkai_output::{Aggregate as Kind, Cell, ColumnKind, Populations, Value, ValueType};
 
 use crate::count::Counted;
-use crate::suppress::Verdict;
+use crate::population::{Given, Sets};
+use crate::suppress::{ROW_NUMBER, Verdict};
 use crate::text::HIDDEN_PREFIX;
 
 /// The upper half and what each of its columns is computed from.
@@ -24,6 +25,8 @@ pub(crate) struct Above {
     pub(crate) plan: LogicalPlan,
     /// For each visible column, the aggregates that it depends on.
     depends: Vec<BTreeSet<usize>>,
+    /// The aggregates that decide which rows come out, and in which order.
+    deciding: BTreeSet<usize>,
     names: Vec<String>,
 }
 
@@ -33,6 +36,7 @@ pub(crate) fn above(nodes: &[&LogicalPlan], counted: &Counted, kept: RecordBatch
     let mut depends: Vec<BTreeSet<usize>> = (0..counted.schema.fields().len())
         .map(|i| i.checked_sub(counted.groups).into_iter().collect())
         .collect();
+    let mut deciding = BTreeSet::new();
     for node in nodes.iter().rev() {
         let input = Arc::new(plan);
         plan = match node {
@@ -43,17 +47,23 @@ pub(crate) fn above(nodes: &[&LogicalPlan], counted: &Counted, kept: RecordBatch
                     .map(|expr| depends_on(expr, input.schema(), &depends))
                     .collect();
                 let mut exprs = projection.expr.clone();
-                exprs.extend(verdict_columns(input.schema()));
+                exprs.extend(travelling(input.schema()));
                 LogicalPlan::Projection(Projection::try_new(exprs, input)?)
             }
             LogicalPlan::Filter(filter) => {
+                deciding.extend(depends_on(&filter.predicate, input.schema(), &depends));
                 LogicalPlan::Filter(Filter::try_new(filter.predicate.clone(), input)?)
             }
-            LogicalPlan::Sort(sort) => LogicalPlan::Sort(Sort {
-                expr: sort.expr.clone(),
-                input,
-                fetch: sort.fetch,
-            }),
+            LogicalPlan::Sort(sort) => {
+                for order in &sort.expr {
+                    deciding.extend(depends_on(&order.expr, input.schema(), &depends));
+                }
+                LogicalPlan::Sort(Sort {
+                    expr: sort.expr.clone(),
+                    input,
+                    fetch: sort.fetch,
+                })
+            }
             LogicalPlan::Limit(limit) => LogicalPlan::Limit(Limit {
                 skip: limit.skip.clone(),
                 fetch: limit.fetch.clone(),
@@ -79,6 +89,7 @@ pub(crate) fn above(nodes: &[&LogicalPlan], counted: &Counted, kept: RecordBatch
     Ok(Above {
         plan,
         depends,
+        deciding,
         names,
     })
 }
@@ -99,6 +110,7 @@ fn base(counted: &Counted, kept: RecordBatch) -> Result<LogicalPlan> {
     exprs.extend(
         (0..counted.cells.len()).map(|i| col(format!("{table}.e{i}")).alias(verdict_name(i))),
     );
+    exprs.push(col(format!("{table}.{ROW_NUMBER}")).alias(row_name()));
     LogicalPlanBuilder::scan(table.as_str(), source, None)?
         .project(exprs)?
         .build()
@@ -108,12 +120,16 @@ fn verdict_name(aggregate: usize) -> String {
     format!("{HIDDEN_PREFIX}_v{aggregate}")
 }
 
-fn verdict_columns(schema: &DFSchemaRef) -> Vec<Expr> {
-    let prefix = format!("{HIDDEN_PREFIX}_v");
+fn row_name() -> String {
+    format!("{HIDDEN_PREFIX}_n")
+}
+
+/// Verdicts and row numbers: a statement can write no name that begins so.
+fn travelling(schema: &DFSchemaRef) -> Vec<Expr> {
     schema
         .columns()
         .into_iter()
-        .filter(|column| column.name.starts_with(&prefix))
+        .filter(|column| column.name.starts_with(HIDDEN_PREFIX))
         .map(Expr::Column)
         .collect()
 }
@@ -133,6 +149,8 @@ pub(crate) struct Rows<'a> {
     above: &'a Above,
     counted: &'a Counted,
     rows: Vec<Vec<Cell>>,
+    /// For each row, the number by which its persons are known.
+    numbers: Vec<u32>,
     types: Vec<ValueType>,
 }
 
@@ -150,6 +168,7 @@ impl<'a> Rows<'a> {
             above,
             counted,
             rows: Vec::new(),
+            numbers: Vec::new(),
             types,
         }
     }
@@ -161,6 +180,12 @@ impl<'a> Rows<'a> {
 
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let verdicts = self.verdicts(batch)?;
+        let numbers = batch
+            .column_by_name(&row_name())
+            .and_then(|column| column.as_primitive_opt::<UInt32Type>())
+            .filter(|column| column.null_count() == 0)
+            .ok_or_else(missing)?;
+        self.numbers.extend(numbers.values());
         let columns = batch
             .columns()
             .iter()
@@ -206,6 +231,20 @@ impl<'a> Rows<'a> {
                     .collect())
             })
             .collect()
+    }
+
+    /// The persons behind the rows that came out; `None` where there are too many bitmaps.
+    pub(crate) fn populations(&self, sets: &Sets, stable: bool) -> Result<Option<Populations>> {
+        if self.counted.datasets.is_empty() {
+            return Ok(Some(Populations::default()));
+        }
+        let given = Given {
+            rows: &self.numbers,
+            columns: &self.above.depends,
+            deciding: &self.above.deciding,
+            has_groups: self.counted.groups > 0,
+        };
+        sets.populations(&given, stable)
     }
 
     pub(crate) fn finish(self) -> (Vec<output::Column>, Vec<Vec<Cell>>) {

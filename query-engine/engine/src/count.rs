@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::keywords::Keyword;
 use kekkai_analysis_api::SqlErrorCode;
 use kekkai_output::Aggregate as Kind;
+use kekkai_types::DatasetId;
 
 use crate::evidence::{is_evidence, magnitudes, persons};
 use crate::follow::{Checked, Follow, Followed, Person, Stand, first_place};
@@ -38,6 +39,8 @@ pub(crate) struct Counted {
     pub(crate) cells: Vec<CellPlan>,
     /// For each person of a row, the column with the group's persons.
     pub(crate) group_persons: Vec<usize>,
+    /// For each person of a row, the dataset.
+    pub(crate) datasets: Vec<DatasetId>,
 }
 
 /// One aggregate and where its evidence stands.
@@ -164,6 +167,7 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         .iter()
         .map(|person| columns.add(persons(), vec![Expr::Column(person.id.clone())], None))
         .collect();
+    let datasets = input.persons.iter().map(|p| p.dataset.clone()).collect();
     let mut cells = Vec::with_capacity(calls.len());
     for call in &calls {
         cells.push(cell(call, &input, follow, &mut columns)?);
@@ -184,6 +188,7 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         groups: groups_count,
         cells,
         group_persons,
+        datasets,
     })
 }
 

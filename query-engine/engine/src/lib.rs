@@ -6,7 +6,7 @@
 //! is followed from the scan to the aggregate ([`follow`]) and no row can make an expression fail ([`total`]);
 //! beside each aggregate another one counts its contributors ([`evidence`]). Then cells and groups with too
 //! few of them are dropped ([`suppress`]), and only what is left meets `HAVING`, `ORDER BY`, `LIMIT` and the
-//! expressions of the `SELECT` list ([`above`]).
+//! expressions of the `SELECT` list ([`above`]). The exact persons of each cell stay beside the table ([`population`]).
 //!
 //! Programs that may read rows get them by the same way without the cut ([`rows`], [`stream`]).
 //!
@@ -35,6 +35,7 @@ mod functions;
 mod names;
 mod parameters;
 mod person;
+mod population;
 mod rows;
 mod session;
 mod statement;
@@ -49,6 +50,6 @@ pub use functions::{
     WINDOW_FUNCTIONS,
 };
 pub use rows::{Piece, Sent};
-pub use session::{Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
+pub use session::{Answer, Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
 pub use stream::Statement;
 pub use table::{GrantedColumn, LoadError, TableFile, TableSource};

@@ -230,6 +230,13 @@ impl PersonSet {
         }
     }
 
+    /// The numbers, in no order.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        self.each(|person| numbers.push(person));
+        numbers
+    }
+
     /// The numbers, 4 bytes each, little-endian.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0) * 4);

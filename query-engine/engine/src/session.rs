@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
-use kekkai_output::{Lineage, TABLE_CELLS_MAX, Table, Value};
+use kekkai_output::{Lineage, Populations, TABLE_CELLS_MAX, Table, Value};
 use kekkai_types::{DatasetId, Digest};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -66,6 +66,15 @@ pub struct Terms {
     pub memory_limit_bytes: usize,
     /// Partitions of a query.
     pub threads: usize,
+}
+
+/// What comes of a statistic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What is shown.
+    pub table: Table,
+    /// The persons behind it, for the guard against differencing: shown to nobody.
+    pub populations: Populations,
 }
 
 /// How far a query is.
@@ -227,7 +236,7 @@ impl Session {
         sql: &str,
         cancel: &Cancel,
         progress: impl Fn(Progress) + Send,
-    ) -> Result<Table, Stopped> {
+    ) -> Result<Answer, Stopped> {
         self.run_on(&Handle::current(), sql, cancel, progress).await
     }
 
@@ -239,7 +248,7 @@ impl Session {
         sql: &str,
         cancel: &Cancel,
         progress: impl Fn(Progress) + Send,
-    ) -> Result<Table, Stopped> {
+    ) -> Result<Answer, Stopped> {
         let rows = Arc::new(RowsRead::default());
         let (session, sql, counting) = (Arc::clone(self), sql.to_owned(), Arc::clone(&rows));
         let work = async move { Ok(session.whole(&sql, &[], &counting).await?) };
@@ -251,7 +260,7 @@ impl Session {
         sql: &str,
         parameters: &[Value],
         rows: &Arc<RowsRead>,
-    ) -> Checked<Table> {
+    ) -> Checked<Answer> {
         let text = Text::new(sql)?;
         let plan = self.plan(&text, parameters, Purpose::Statistic, rows)?;
         self.answer(sql, &text, &plan).await
@@ -291,7 +300,7 @@ impl Session {
         Ok(analyzed)
     }
 
-    async fn answer(&self, sql: &str, text: &Text, plan: &LogicalPlan) -> Checked<Table> {
+    async fn answer(&self, sql: &str, text: &Text, plan: &LogicalPlan) -> Checked<Answer> {
         let mut follow = Follow::new(text, Purpose::Statistic);
         let cut = cut(plan, &follow)?;
         let counted = count(&cut, &mut follow)?;
@@ -316,8 +325,11 @@ impl Session {
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|e| running(&e, text))?;
             suppress.add(&batch).map_err(|e| running(&e, text))?;
-            let (_, bytes) = suppress.kept_size();
+            let bytes = suppress.kept_bytes();
             memory.try_resize(bytes).map_err(|e| running(&e, text))?;
+            if suppress.is_too_large() {
+                return Err(refuse(SqlErrorCode::TooLarge, "", None));
+            }
         }
         drop(stream);
         let kept = suppress.finish().map_err(|e| running(&e, text))?;
@@ -336,8 +348,12 @@ impl Session {
                 return Err(refuse(SqlErrorCode::TooLarge, "", None));
             }
         }
+        let populations = rows
+            .populations(&kept.sets, self.has_stable_numbers())
+            .map_err(|e| running(&e, text))?
+            .ok_or_else(|| refuse(SqlErrorCode::TooLarge, "", None))?;
         let (columns, rows) = rows.finish();
-        Ok(Table {
+        let table = Table {
             columns,
             rows,
             groups_withheld: kept.groups_withheld,
@@ -349,7 +365,13 @@ impl Session {
                 engine: engine(),
                 policy: self.terms.policy,
             },
-        })
+        };
+        Ok(Answer { table, populations })
+    }
+
+    /// Person numbers are given by the session's own registers, in the order in which rows happen to be read.
+    fn has_stable_numbers(&self) -> bool {
+        false
     }
 
     pub(crate) fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {

@@ -15,7 +15,7 @@ use crate::errors::{planning, running};
 use crate::follow::Checked;
 use crate::functions::Purpose;
 use crate::rows::{Encoder, Output, Piece, Planned, Sent, check, planned, table_batch};
-use crate::session::{Cancel, Progress, Session, Stopped, drive};
+use crate::session::{Answer, Cancel, Progress, Session, Stopped, drive};
 use crate::table::RowsRead;
 use crate::text::{Text, refuse};
 
@@ -131,7 +131,7 @@ impl Session {
         out: &Out,
     ) -> Result<Sent, Stopped> {
         let Statement { sql, parameters } = statement;
-        let table = self.whole(sql, parameters, rows_read).await?;
+        let Answer { table, .. } = self.whole(sql, parameters, rows_read).await?;
         let text = Text::new(sql)?;
         let batch = table_batch(&table)?;
         let output = Output::new(&batch.schema(), batch.num_columns(), &text)?;

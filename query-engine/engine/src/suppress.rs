@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, RecordBatch, RecordBatchOptions,
-    UInt64Builder,
+    UInt32Array, UInt64Builder,
 };
 use arrow::compute::SortColumn;
 use arrow::compute::{
@@ -17,6 +17,7 @@ use kekkai_output::{Evidence, Suppression};
 use crate::count::Counted;
 use crate::evidence::Shares;
 use crate::person::PersonSet;
+use crate::population::{Behind, Sets, bitmap};
 
 /// What a cell's evidence is while it travels through the upper half, packed in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,14 +94,20 @@ pub(crate) struct Suppress<'c> {
     withheld: u64,
     /// For each person of a row, the persons of all withheld groups.
     withheld_persons: Vec<PersonSet>,
+    sets: Sets,
 }
 
 /// What may be seen.
 pub(crate) struct Kept {
-    /// Groups and aggregates (`c0` …), then a packed verdict for each aggregate (`e0` …).
+    /// Groups and aggregates (`c0` …), then a packed verdict for each aggregate (`e0` …), then the number by
+    /// which `sets` knows the row.
     pub(crate) batch: RecordBatch,
     pub(crate) groups_withheld: u64,
+    pub(crate) sets: Sets,
 }
+
+/// The column with the number of a kept row.
+pub(crate) const ROW_NUMBER: &str = "n";
 
 fn bug(what: &str) -> DataFusionError {
     DataFusionError::Internal(what.to_owned())
@@ -118,6 +125,7 @@ impl<'c> Suppress<'c> {
         fields.extend(
             (0..counted.cells.len()).map(|i| Field::new(format!("e{i}"), DataType::UInt64, false)),
         );
+        fields.push(Field::new(ROW_NUMBER, DataType::UInt32, false));
         Self {
             counted,
             bounds,
@@ -125,18 +133,19 @@ impl<'c> Suppress<'c> {
             kept: Vec::new(),
             withheld: 0,
             withheld_persons: vec![PersonSet::default(); counted.group_persons.len()],
+            sets: Sets::new(counted.datasets.clone()),
         }
     }
 
-    /// Rows and bytes that were kept so far.
-    pub(crate) fn kept_size(&self) -> (usize, usize) {
-        let rows = self.kept.iter().map(RecordBatch::num_rows).sum();
-        let bytes = self
-            .kept
-            .iter()
-            .map(RecordBatch::get_array_memory_size)
-            .sum();
-        (rows, bytes)
+    /// Bytes that were kept so far.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let batches = self.kept.iter().map(RecordBatch::get_array_memory_size);
+        batches.fold(self.sets.bytes(), usize::saturating_add)
+    }
+
+    /// True when more populations were kept than an answer may have.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.sets.are_too_many()
     }
 
     /// Takes a batch.
@@ -178,9 +187,10 @@ impl<'c> Suppress<'c> {
                 .for_each(|verdict| packed.append_value(verdict.pack()));
             columns.push(Arc::new(packed.finish()));
         }
+        let shown = self.shown_groups(batch)?;
+        columns.push(Arc::new(self.keep_sets(batch, &verdicts, &shown)?));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let all = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let shown = self.shown_groups(batch)?;
         let kept = filter_record_batch(&all, &shown)?;
         if kept.num_rows() > 0 {
             self.kept.push(kept);
@@ -248,6 +258,46 @@ impl<'c> Suppress<'c> {
         Ok(shown.finish())
     }
 
+    /// Keeps the persons of the shown groups and gives each row its number; 0 for those that aren't kept.
+    fn keep_sets(
+        &mut self,
+        batch: &RecordBatch,
+        verdicts: &[Vec<Verdict>],
+        shown: &BooleanArray,
+    ) -> Result<UInt32Array> {
+        let set = |column: &usize, row| bitmap(numbers(bytes(batch, *column, row)?));
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        for (row, is_shown) in shown.values().iter().enumerate() {
+            if !is_shown || self.counted.datasets.is_empty() {
+                rows.push(0);
+                continue;
+            }
+            let of_group = &self.counted.group_persons;
+            let mut behind = Vec::with_capacity(verdicts.len());
+            for (cell, verdicts) in self.counted.cells.iter().zip(verdicts) {
+                if !matches!(verdicts.get(row), Some(Verdict::Shown(_))) {
+                    behind.push(Behind::Nothing);
+                    continue;
+                }
+                // A cell's persons are among its group's: as many are the same.
+                let mut is_group = true;
+                for (own, group) in cell.persons.iter().zip(of_group) {
+                    let as_many = count_persons(batch, *own, row)?;
+                    is_group &= as_many == count_persons(batch, *group, row)?;
+                }
+                behind.push(if is_group {
+                    Behind::Group
+                } else {
+                    let own = cell.persons.iter().map(|column| set(column, row));
+                    Behind::Own(own.collect::<Result<_>>()?)
+                });
+            }
+            let group = of_group.iter().map(|column| set(column, row));
+            rows.push(self.sets.keep(group.collect::<Result<_>>()?, behind)?);
+        }
+        Ok(UInt32Array::from(rows))
+    }
+
     /// All that was kept, in the order of the groups: no order of arrival shows.
     pub(crate) fn finish(self) -> Result<Kept> {
         let batch = concat_batches(&self.schema, &self.kept)?;
@@ -273,7 +323,11 @@ impl<'c> Suppress<'c> {
             .map(PersonSet::len)
             .min()
             .unwrap_or(0);
+        let mut sets = self.sets;
         let groups_withheld = if contributors >= self.bounds.threshold {
+            let withheld = self.withheld_persons.iter();
+            let withheld = withheld.map(|set| bitmap(set.numbers()));
+            sets.keep_withheld(withheld.collect::<Result<_>>()?);
             self.withheld
         } else {
             0
@@ -281,6 +335,7 @@ impl<'c> Suppress<'c> {
         Ok(Kept {
             batch,
             groups_withheld,
+            sets,
         })
     }
 }
@@ -298,7 +353,13 @@ fn bytes(batch: &RecordBatch, column: usize, row: usize) -> Result<&[u8]> {
     }
 }
 
-/// A set of persons is written as 4 bytes for each.
+/// A set of persons as it is written: 4 bytes for each.
+fn numbers(bytes: &[u8]) -> Vec<u32> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers.iter().map(|n| u32::from_le_bytes(*n)).collect()
+}
+
+/// Without reading it.
 fn count_persons(batch: &RecordBatch, column: usize, row: usize) -> Result<u64> {
     Ok((bytes(batch, column, row)?.len() / 4) as u64)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, SqlError, SqlErrorCode};
 use kekkai_engine::{
-    AGGREGATE_FUNCTIONS, Cancel, PERSON_FUNCTIONS, Progress, ROW_AGGREGATE_FUNCTIONS,
+    AGGREGATE_FUNCTIONS, Answer, Cancel, PERSON_FUNCTIONS, Progress, ROW_AGGREGATE_FUNCTIONS,
     SCALAR_FUNCTIONS, STACK_BYTES, Session, Statement, Stopped, WINDOW_FUNCTIONS,
 };
 use kekkai_types::JobId;
@@ -216,9 +216,10 @@ impl Query {
             });
         };
         let answer = match session.run_on(&compute, &sql, &cancel, progress).await {
-            Ok(table) => FromWorker::Done {
+            Ok(Answer { table, populations }) => FromWorker::Done {
                 job: job.clone(),
                 table: Box::new(table),
+                populations,
             },
             Err(Stopped::Failed(error)) => failed(job.clone(), error),
             Err(Stopped::Cancelled) => FromWorker::Cancelled { job: job.clone() },

@@ -1,8 +1,11 @@
 //! A worker's table is an allegation. What can be checked without the data is checked here, before
 //! anything of it is stored or given out.
 
-use kekkai_output::{Cell, ColumnKind, Table, Value, ValueType};
+use kekkai_output::{Cell, ColumnKind, Populations, Table, Value, ValueType};
 use kekkai_types::{DatasetId, Digest};
+
+pub use crate::populations::Unfit;
+use crate::populations::check;
 
 /// What the broker itself knows of a job: the table must say the same.
 #[derive(Debug, Clone)]
@@ -52,6 +55,9 @@ pub enum Disbelief {
         /// Counted from 0.
         column: usize,
     },
+    /// The persons behind the table are not those that its cells tell of.
+    #[error("the table's populations: {0}")]
+    Populations(#[from] Unfit),
 }
 
 /// What was counted of a believed table, for the ledger.
@@ -70,6 +76,7 @@ pub struct Counted {
 #[must_use = "a judged table is the job's result"]
 pub struct Believed {
     table: Table,
+    populations: Populations,
     counted: Counted,
 }
 
@@ -79,14 +86,18 @@ impl Believed {
         self.counted
     }
 
-    /// The table.
-    pub fn into_table(self) -> Table {
-        self.table
+    /// The table, and the persons behind it.
+    pub fn into_parts(self) -> (Table, Populations) {
+        (self.table, self.populations)
     }
 }
 
-/// Checks a table against what the broker knows.
-pub fn judge(table: Table, expected: &Expected<'_>) -> Result<Believed, Disbelief> {
+/// Checks a table against what the broker knows, and its populations against the table.
+pub fn judge(
+    table: Table,
+    populations: Populations,
+    expected: &Expected<'_>,
+) -> Result<Believed, Disbelief> {
     table.check_shape()?;
     check_lineage(&table, expected)?;
     let mut counted = Counted {
@@ -121,7 +132,12 @@ pub fn judge(table: Table, expected: &Expected<'_>) -> Result<Believed, Disbelie
             }
         }
     }
-    Ok(Believed { table, counted })
+    check(&populations, &table, expected)?;
+    Ok(Believed {
+        table,
+        populations,
+        counted,
+    })
 }
 
 fn check_lineage(table: &Table, expected: &Expected<'_>) -> Result<(), Disbelief> {
@@ -162,7 +178,8 @@ fn fits(value: &Value, value_type: ValueType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kekkai_output::{Aggregate, Column, Evidence, Lineage, Suppression};
+    use kekkai_output::{Aggregate, Column, Evidence, Lineage, Population, Suppression};
+    use roaring::RoaringBitmap;
 
     fn table(contributors: u64, largest_permille: u32) -> Table {
         let evidence = Evidence {
@@ -208,7 +225,43 @@ mod tests {
         }
     }
 
+    fn bitmap(persons: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let set: RoaringBitmap = (0..persons).map(|n| n * 3).collect();
+        set.serialize_into(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn population(row: u32, column: Option<u32>, persons: Vec<u8>) -> Population {
+        Population {
+            row,
+            column,
+            dataset: DatasetId::new("d").unwrap(),
+            persons,
+        }
+    }
+
+    /// As an honest worker gives them: the first row's cell is about all of its group.
+    fn populations(table: &Table) -> Populations {
+        let contributors = match table.rows.first().and_then(|row| row.get(1)) {
+            Some(Cell::Shown { evidence, .. }) => u32::try_from(evidence.contributors).unwrap(),
+            _ => 10,
+        };
+        Populations {
+            stable: false,
+            cells: vec![
+                population(0, None, bitmap(contributors)),
+                population(1, None, bitmap(12)),
+            ],
+        }
+    }
+
     fn judge_it(table: Table) -> Result<Counted, Disbelief> {
+        let populations = populations(&table);
+        judge_both(table, populations)
+    }
+
+    fn judge_both(table: Table, populations: Populations) -> Result<Counted, Disbelief> {
         let datasets = [(DatasetId::new("d").unwrap(), 1)];
         let expected = Expected {
             sql: "SELECT 1",
@@ -217,7 +270,78 @@ mod tests {
             policy: Digest::of(b"p"),
             datasets: &datasets,
         };
-        judge(table, &expected).map(|believed| believed.counted())
+        judge(table, populations, &expected).map(|believed| believed.counted())
+    }
+
+    #[test]
+    fn populations_that_do_not_fit_the_table_are_not_believed() {
+        let unfit = |change: fn(&mut Vec<Population>)| {
+            let table = table(20, 0);
+            let mut populations = populations(&table);
+            change(&mut populations.cells);
+            match judge_both(table, populations) {
+                Err(Disbelief::Populations(unfit)) => unfit,
+                other => panic!("{other:?}"),
+            }
+        };
+        let evidence = Unfit::Evidence { row: 0, column: 1 };
+        assert_eq!(unfit(Vec::clear), evidence);
+        assert_eq!(unfit(|cells| drop(cells.remove(0))), evidence);
+        assert_eq!(unfit(|cells| cells[0].persons = bitmap(21)), evidence);
+        // Of a cell that has populations of its own, those count.
+        let own = |persons| population(0, Some(1), bitmap(persons));
+        let table_of_15 = table(15, 0);
+        let mut of_15 = populations(&table(20, 0));
+        of_15.cells.splice(0..0, [own(18), own(15)]);
+        assert!(judge_both(table_of_15, of_15).is_ok());
+        assert_eq!(
+            unfit(|cells| cells.insert(0, population(0, Some(1), bitmap(15)))),
+            evidence
+        );
+
+        assert_eq!(unfit(|cells| cells.swap(0, 1)), Unfit::Place(1));
+        assert_eq!(unfit(|cells| cells[1].row = 3), Unfit::Place(1));
+        assert_eq!(unfit(|cells| cells[0].column = Some(0)), Unfit::Place(0));
+        assert_eq!(unfit(|cells| cells[0].column = Some(2)), Unfit::Place(0));
+        // A suppressed cell, and a cell beside the rows.
+        assert_eq!(unfit(|cells| cells[1].column = Some(1)), Unfit::Place(1));
+        let beside = |cells: &mut Vec<Population>| (cells[1].row, cells[1].column) = (2, Some(1));
+        assert_eq!(unfit(beside), Unfit::Place(1));
+        let foreign = |cells: &mut Vec<Population>| cells[1].dataset = DatasetId::new("e").unwrap();
+        assert_eq!(unfit(foreign), Unfit::Place(1));
+
+        assert_eq!(
+            unfit(|cells| cells[1].persons = bitmap(9)),
+            Unfit::Threshold(1)
+        );
+        assert_eq!(unfit(|cells| cells[1].persons.push(0)), Unfit::Bitmap(1));
+        assert_eq!(
+            unfit(|cells| cells[1].persons.truncate(9)),
+            Unfit::Bitmap(1)
+        );
+        assert_eq!(unfit(|cells| cells[1].persons.clear()), Unfit::Bitmap(1));
+        assert_eq!(
+            unfit(|cells| {
+                let one = population(1, None, bitmap(12));
+                cells.resize(kekkai_output::POPULATIONS_MAX + 1, one);
+            }),
+            Unfit::TooLarge
+        );
+    }
+
+    #[test]
+    fn bitmap_of_runs_is_refused_before_it_unfolds() {
+        let mut all = RoaringBitmap::full();
+        all.optimize();
+        let mut bytes = Vec::new();
+        all.serialize_into(&mut bytes).unwrap();
+        let table = table(20, 0);
+        let mut populations = populations(&table);
+        populations.cells[1].persons = bytes;
+        assert_eq!(
+            judge_both(table, populations),
+            Err(Disbelief::Populations(Unfit::Bitmap(1)))
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod files;
 pub mod judge;
 pub mod lease;
 pub mod pool;
+mod populations;
 pub mod programs;
 pub mod remeasure;
 pub mod routes;

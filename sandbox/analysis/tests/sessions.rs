@@ -100,7 +100,14 @@ fn honest_answer_is_recorded_before_it_is_given_out() {
 fn tables_that_do_not_fit_their_job_are_not_given_out() {
     play(|stage| async move {
         let session = stage.session(60).await;
-        for sql in ["few", "dominated", "other-sql", "other-threshold", "ragged"] {
+        for sql in [
+            "few",
+            "dominated",
+            "other-sql",
+            "other-threshold",
+            "ragged",
+            "no-populations",
+        ] {
             let job = run(&session, sql).await.unwrap();
             assert!(internal(&job), "{sql}: {job:?}");
             assert_eq!(stage.script.last_outcome(), "failed: not-believed", "{sql}");

@@ -34,7 +34,7 @@ pub use program::{
 use std::collections::BTreeMap;
 
 use kekkai_analysis_api::SqlError;
-use kekkai_output::{Table, Value};
+use kekkai_output::{Populations, Table, Value};
 use kekkai_types::{DatasetCatalog, DatasetId, JobId};
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +160,8 @@ pub enum FromWorker {
         job: JobId,
         /// Suppressed already.
         table: Box<Table>,
+        /// The persons behind it: for the broker alone.
+        populations: Populations,
     },
     /// The answer to [`ToWorker::Rows`]: the statement is one that may run, and its first rows are about to
     /// come. Otherwise [`FromWorker::Failed`] comes at once.

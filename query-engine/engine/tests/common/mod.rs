@@ -19,8 +19,8 @@ use arrow::datatypes::{DataType, Int64Type};
 use arrow::ipc::reader::StreamReader;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_engine::{
-    Cancel, GrantedColumn, Piece, STACK_BYTES, Sent, Session, Statement, Stopped, TableFile,
-    TableSource, Terms,
+    Answer, Cancel, GrantedColumn, Piece, STACK_BYTES, Sent, Session, Statement, Stopped,
+    TableFile, TableSource, Terms,
 };
 use kekkai_output::{Cell, Table, Value};
 use kekkai_types::{DatasetId, Digest};
@@ -142,13 +142,18 @@ pub fn batches(table: &str) -> Vec<RecordBatch> {
 }
 
 pub fn run_on(session: &Arc<Session>, sql: &str) -> Result<Table, SqlError> {
+    answer_on(session, sql).map(|answer| answer.table)
+}
+
+/// The table and the persons behind it.
+pub fn answer_on(session: &Arc<Session>, sql: &str) -> Result<Answer, SqlError> {
     let session = Arc::clone(session);
     let sql = sql.to_owned();
     let work = runtime().spawn(async move { session.run(&sql, &Cancel::new(), |_| {}).await });
     match runtime().block_on(work).unwrap() {
-        Ok(table) => {
-            table.check_shape().unwrap();
-            Ok(table)
+        Ok(answer) => {
+            answer.table.check_shape().unwrap();
+            Ok(answer)
         }
         Err(Stopped::Failed(error)) => Err(error),
         Err(Stopped::Cancelled) => panic!("nobody cancelled"),

@@ -253,7 +253,7 @@ impl Worker {
     pub async fn run(&mut self, sql: &str) -> output::Table {
         let job = self.start(sql).await;
         match self.answer().await {
-            FromWorker::Done { job: of, table } if of == job => *table,
+            FromWorker::Done { job: of, table, .. } if of == job => *table,
             other => panic!("{sql}: {other:?}"),
         }
     }

@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_output::{
-    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, Table, Value, ValueType,
+    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, Population, Populations, Table, Value,
+    ValueType,
 };
 use kekkai_sys::{JailSpec, Layer, ProcessKind, jail, scm};
 use kekkai_worker_api::{FromWorker, Load, ToWorker, worker_channel};
+use roaring::RoaringBitmap;
 
 /// What the broker adds to the terms' limit.
 const OVERHEAD_MIB: u32 = 512;
@@ -116,8 +118,9 @@ fn answer(
     sql: &str,
 ) {
     let mut table = table(load, sql);
-    let done = |table| FromWorker::Done {
+    let done = |table: Table| FromWorker::Done {
         job: job.clone(),
+        populations: populations(&table),
         table: Box::new(table),
     };
     let message = match sql {
@@ -141,8 +144,14 @@ fn answer(
             table.rows[0].push(cell(100, 0));
             done(table)
         }
+        "no-populations" => FromWorker::Done {
+            job: job.clone(),
+            populations: Populations::default(),
+            table: Box::new(table),
+        },
         "unknown-job" => FromWorker::Done {
             job: kekkai_types::JobId::new("77").unwrap(),
+            populations: populations(&table),
             table: Box::new(table),
         },
         "twice" => {
@@ -204,6 +213,29 @@ fn cell(contributors: u64, largest_permille: u32) -> Cell {
             largest_permille,
             second_permille: 0,
         },
+    }
+}
+
+/// As many persons as the table's only cell tells of.
+fn populations(table: &Table) -> Populations {
+    let (Cell::Shown { evidence, .. }, Some((dataset, _))) =
+        (&table.rows[0][0], table.lineage.datasets.first())
+    else {
+        return Populations::default();
+    };
+    let mut persons = Vec::new();
+    (0..u32::try_from(evidence.contributors).unwrap())
+        .collect::<RoaringBitmap>()
+        .serialize_into(&mut persons)
+        .unwrap();
+    Populations {
+        stable: false,
+        cells: vec![Population {
+            row: 0,
+            column: None,
+            dataset: dataset.clone(),
+            persons,
+        }],
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, Job, JobState, LogPart, RunError, SqlError, Work};
-use kekkai_output::Table;
+use kekkai_output::{Populations, Table};
 use kekkai_types::{JobId, OutputId, Refusal};
 use tokio::sync::watch;
 
@@ -18,6 +18,29 @@ pub const RESULTS_KEPT_MAX: usize = 20;
 /// Cells that all kept results may have together.
 pub(super) const RESULT_CELLS_KEPT_MAX: usize = 2_000_000;
 
+/// Bytes that the populations of all kept results may have together.
+pub(super) const POPULATION_BYTES_KEPT_MAX: usize = 64 * 1024 * 1024;
+
+/// What came of a statement.
+#[derive(Debug, Clone)]
+pub(super) struct Finished {
+    pub(super) table: Arc<Table>,
+    /// The persons behind its cells: for the guard against differencing, shown to nobody.
+    pub(super) populations: Arc<Populations>,
+}
+
+impl Finished {
+    fn cells(&self) -> usize {
+        let Table { columns, rows, .. } = self.table.as_ref();
+        columns.len().saturating_mul(rows.len())
+    }
+
+    fn population_bytes(&self) -> usize {
+        let cells = self.populations.cells.iter();
+        cells.fold(0, |sum, cell| sum.saturating_add(cell.persons.len()))
+    }
+}
+
 /// Where a job stands, as the broker sees it.
 #[derive(Debug)]
 pub(super) enum State {
@@ -28,7 +51,7 @@ pub(super) enum State {
     /// The worker is done with it; its end is being recorded.
     Settling,
     /// Recorded. The result, unless it was forgotten.
-    Done(Option<Arc<Table>>),
+    Done(Option<Finished>),
     /// Recorded.
     Failed(SqlError),
     /// Recorded.
@@ -193,16 +216,17 @@ impl Jobs {
 
     /// Forgets the oldest results beyond the bounds.
     pub(super) fn forget_old_results(&mut self) {
-        let (mut results, mut cells) = (0, 0_usize);
+        let (mut results, mut cells, mut bytes) = (0, 0_usize, 0_usize);
         for job in self.entries.values_mut().rev() {
-            let State::Done(Some(table)) = &job.state else {
+            let State::Done(Some(finished)) = &job.state else {
                 continue;
             };
             results += 1;
-            let size = table.columns.len().saturating_mul(table.rows.len());
-            cells = cells.saturating_add(size);
+            cells = cells.saturating_add(finished.cells());
+            bytes = bytes.saturating_add(finished.population_bytes());
+            let is_much = cells > RESULT_CELLS_KEPT_MAX || bytes > POPULATION_BYTES_KEPT_MAX;
             // The newest is kept whatever its size: a table's own bound is smaller.
-            if results > RESULTS_KEPT_MAX || (results > 1 && cells > RESULT_CELLS_KEPT_MAX) {
+            if results > RESULTS_KEPT_MAX || (results > 1 && is_much) {
                 job.state = State::Done(None);
             }
         }
@@ -214,7 +238,7 @@ impl Jobs {
             .find(id)
             .ok_or_else(|| Refusal::not_found(id.as_str()))?;
         match &job.state {
-            State::Done(Some(table)) => Ok(table.clone()),
+            State::Done(Some(finished)) => Ok(finished.table.clone()),
             State::Done(None) => Err(Refusal::new("result-forgotten", id.as_str())),
             _ => Err(Refusal::new("job-has-no-result", id.as_str())),
         }
@@ -270,9 +294,9 @@ impl Entry {
         };
         let state = match &self.state {
             State::Starting | State::Running | State::Settling => running(),
-            State::Done(table) => {
-                let table = table.as_ref().filter(|_| with_result);
-                JobState::Done(table.map(|table| Table::clone(table)))
+            State::Done(finished) => {
+                let finished = finished.as_ref().filter(|_| with_result);
+                JobState::Done(finished.map(|finished| Table::clone(&finished.table)))
             }
             State::Shown => JobState::Done(None),
             State::Failed(error) => JobState::Failed(error.clone()),
@@ -303,11 +327,11 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kekkai_output::{Cell, Column, ColumnKind, Lineage, Value, ValueType};
-    use kekkai_types::Digest;
+    use kekkai_output::{Cell, Column, ColumnKind, Lineage, Population, Value, ValueType};
+    use kekkai_types::{DatasetId, Digest};
 
-    fn table(rows: usize) -> Arc<Table> {
-        Arc::new(Table {
+    fn table(rows: usize) -> Finished {
+        let table = Arc::new(Table {
             columns: vec![Column {
                 name: "a".to_owned(),
                 value_type: ValueType::Int,
@@ -323,7 +347,11 @@ mod tests {
                 engine: String::new(),
                 policy: Digest::of(b""),
             },
-        })
+        });
+        Finished {
+            table,
+            populations: Arc::default(),
+        }
     }
 
     fn words(title: &str) -> Words {
@@ -382,6 +410,31 @@ mod tests {
             .values()
             .filter(|j| matches!(j.state, State::Done(Some(_))));
         assert_eq!(kept.count(), 1);
+    }
+
+    #[test]
+    fn results_with_many_persons_behind_them_are_forgotten_sooner() {
+        let mut jobs = Jobs::default();
+        let large = |jobs: &mut Jobs| {
+            let id = done(jobs, 1);
+            let populations = Populations {
+                stable: true,
+                cells: vec![Population {
+                    row: 0,
+                    column: None,
+                    dataset: DatasetId::new("d").unwrap(),
+                    persons: vec![0; POPULATION_BYTES_KEPT_MAX / 2 + 1],
+                }],
+            };
+            if let Some(State::Done(Some(finished))) = jobs.find(&id).map(|job| &mut job.state) {
+                finished.populations = Arc::new(populations);
+            }
+            id
+        };
+        let (first, second) = (large(&mut jobs), large(&mut jobs));
+        jobs.forget_old_results();
+        assert_eq!(jobs.result(&first).unwrap_err().code, "result-forgotten");
+        assert!(jobs.result(&second).is_ok());
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode, Work};
-use kekkai_output::Table;
+use kekkai_output::{Populations, Table};
 use kekkai_policy_api::{EndReason, Event};
 use kekkai_service::CallError;
 use kekkai_types::{JobId, Refusal};
 use kekkai_worker_api::{AsyncReceiver, FromWorker, ToWorker};
 
-use super::job::State;
+use super::job::{Finished, State};
 use super::{CANCEL_GRACE, ReadEvent, SEND_LIMIT, Session, lock};
 use crate::judge::{Counted, Expected, judge};
 
@@ -25,7 +25,7 @@ const CANDIDATES_MAX: usize = 10;
 
 /// What came of a job, before it is recorded.
 enum Outcome {
-    Done(Box<Table>),
+    Done(Box<Table>, Populations),
     Failed(SqlError),
     Cancelled { by_limit: bool },
 }
@@ -221,7 +221,7 @@ impl Session {
                 let name = format!("failed: {}", error.code);
                 (name, State::Failed(error), nothing)
             }
-            Outcome::Done(table) => {
+            Outcome::Done(table, populations) => {
                 let terms = self.terms();
                 let expected = Expected {
                     sql,
@@ -230,11 +230,15 @@ impl Session {
                     policy: terms.policy,
                     datasets: &terms.datasets,
                 };
-                match judge(*table, &expected) {
+                match judge(*table, populations, &expected) {
                     Ok(believed) => {
                         let counted = believed.counted();
-                        let table = Arc::new(believed.into_table());
-                        ("done".to_owned(), State::Done(Some(table)), counted)
+                        let (table, populations) = believed.into_parts();
+                        let finished = Finished {
+                            table: Arc::new(table),
+                            populations: Arc::new(populations),
+                        };
+                        ("done".to_owned(), State::Done(Some(finished)), counted)
                     }
                     Err(disbelief) => {
                         tracing::error!(session = %self.id(), %disbelief, "a table is not believed");
@@ -335,7 +339,11 @@ fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
         FromWorker::Cancelled { job } if is_read(session, &job) => {
             return told(session, &job, ReadEvent::Cancelled);
         }
-        FromWorker::Done { job, table } => (job, Outcome::Done(table)),
+        FromWorker::Done {
+            job,
+            table,
+            populations,
+        } => (job, Outcome::Done(table, populations)),
         FromWorker::Failed { job, error } => (job, Outcome::Failed(bounded(error))),
         FromWorker::Cancelled { job } => (job, Outcome::Cancelled { by_limit: false }),
         FromWorker::Jailed { .. } | FromWorker::Loaded { .. } | FromWorker::LoadFailed { .. } => {

@@ -1,0 +1,216 @@
+//! Who stands behind the cells of an answer, for the guard against differencing.
+//!
+//! The lower half gives each group its sets of persons. Those of the groups that were kept wait here, as
+//! roaring bitmaps, under a number that travels with the group through the upper half; where a row comes out,
+//! its cells' populations are known by it.
+
+use std::collections::BTreeSet;
+
+use datafusion::common::{DataFusionError, Result};
+use kekkai_output::{POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations};
+use kekkai_types::DatasetId;
+use roaring::RoaringBitmap;
+
+/// A bitmap in its portable format.
+type Bitmap = Vec<u8>;
+
+/// The sets of persons behind one aggregate of one group.
+pub(crate) enum Behind {
+    /// About nobody, or nothing that is shown.
+    Nothing,
+    /// All of the group's persons.
+    Group,
+    /// For each person of a row, its set.
+    Own(Vec<Bitmap>),
+}
+
+/// What is known of one group that was kept.
+struct Group {
+    /// For each person of a row, the group's persons.
+    persons: Vec<Bitmap>,
+    cells: Vec<Behind>,
+}
+
+/// The sets of all groups that were kept, by their number.
+pub(crate) struct Sets {
+    /// For each person of a row, the dataset.
+    datasets: Vec<DatasetId>,
+    groups: Vec<Group>,
+    /// Persons of all withheld groups together, where their number was told.
+    withheld: Vec<Bitmap>,
+    count: usize,
+    bytes: usize,
+}
+
+/// What the upper half does with the groups.
+pub(crate) struct Given<'a> {
+    /// For each row that came out, its group's number.
+    pub(crate) rows: &'a [u32],
+    /// For each column, the aggregates that it is computed from.
+    pub(crate) columns: &'a [BTreeSet<usize>],
+    /// The aggregates that decided which rows come out, and in which order.
+    pub(crate) deciding: &'a BTreeSet<usize>,
+    /// True where groups have names: then a row says that its group is there.
+    pub(crate) has_groups: bool,
+}
+
+/// Person numbers, in any order, as a bitmap.
+pub(crate) fn bitmap(mut numbers: Vec<u32>) -> Result<Bitmap> {
+    numbers.sort_unstable();
+    numbers.dedup();
+    let set = RoaringBitmap::from_sorted_iter(numbers)
+        .map_err(|_| DataFusionError::Internal("numbers out of order".to_owned()))?;
+    let mut bytes = Vec::with_capacity(set.serialized_size());
+    set.serialize_into(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Sets {
+    pub(crate) fn new(datasets: Vec<DatasetId>) -> Self {
+        Self {
+            datasets,
+            groups: Vec::new(),
+            withheld: Vec::new(),
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Keeps a group's sets; gives its number.
+    pub(crate) fn keep(&mut self, persons: Vec<Bitmap>, cells: Vec<Behind>) -> Result<u32> {
+        self.admit(&persons);
+        for cell in &cells {
+            if let Behind::Own(sets) = cell {
+                self.admit(sets);
+            }
+        }
+        let number = u32::try_from(self.groups.len())
+            .map_err(|_| DataFusionError::ResourcesExhausted("too many groups".to_owned()))?;
+        self.groups.push(Group { persons, cells });
+        Ok(number)
+    }
+
+    /// Keeps the persons of the withheld groups, whose number is told.
+    pub(crate) fn keep_withheld(&mut self, persons: Vec<Bitmap>) {
+        self.admit(&persons);
+        self.withheld = persons;
+    }
+
+    fn admit(&mut self, sets: &[Bitmap]) {
+        self.count = self.count.saturating_add(sets.len());
+        self.bytes = sets
+            .iter()
+            .fold(self.bytes, |sum, set| sum.saturating_add(set.len()));
+    }
+
+    /// Memory, in bytes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+            .saturating_add(self.groups.len().saturating_mul(size_of::<Group>()))
+    }
+
+    /// True when they are more than may be passed on.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.count > POPULATIONS_MAX || self.bytes > POPULATION_BYTES_MAX
+    }
+
+    /// The populations of the rows that came out; `None` where they are too many.
+    pub(crate) fn populations(
+        &self,
+        given: &Given<'_>,
+        stable: bool,
+    ) -> Result<Option<Populations>> {
+        let mut out = Out {
+            datasets: &self.datasets,
+            cells: Vec::new(),
+            bytes: 0,
+        };
+        // What each group's own row tells of it: aggregates, and whether the group as a whole.
+        let mut told = vec![(BTreeSet::new(), false); self.groups.len()];
+        for (row, number) in (0_u32..).zip(given.rows) {
+            let group = self.group(*number)?;
+            let mut is_group_told = given.has_groups;
+            for (column, depends) in (0_u32..).zip(given.columns) {
+                let mut own: Vec<&Vec<Bitmap>> = Vec::new();
+                for aggregate in depends {
+                    match group.cells.get(*aggregate) {
+                        Some(Behind::Own(sets)) if !own.contains(&sets) => own.push(sets),
+                        Some(Behind::Group) => is_group_told = true,
+                        _ => {}
+                    }
+                }
+                for sets in own {
+                    out.add(row, Some(column), sets);
+                }
+                if let Some((told, _)) = told.get_mut(*number as usize) {
+                    told.extend(depends.iter().copied());
+                }
+            }
+            if is_group_told {
+                out.add(row, None, &group.persons);
+            }
+            if let Some((_, told)) = told.get_mut(*number as usize) {
+                *told |= is_group_told;
+            }
+            if out.is_too_large() {
+                return Ok(None);
+            }
+        }
+        let beside = u32::try_from(given.rows.len())
+            .map_err(|_| DataFusionError::ResourcesExhausted("too many rows".to_owned()))?;
+        for (group, (told, is_group_told)) in self.groups.iter().zip(&told) {
+            let mut is_group_decided = false;
+            for aggregate in given.deciding.difference(told) {
+                match group.cells.get(*aggregate) {
+                    Some(Behind::Own(sets)) => out.add(beside, None, sets),
+                    Some(Behind::Group) => is_group_decided = true,
+                    _ => {}
+                }
+            }
+            if is_group_decided && !is_group_told {
+                out.add(beside, None, &group.persons);
+            }
+            if out.is_too_large() {
+                return Ok(None);
+            }
+        }
+        out.add(beside, None, &self.withheld);
+        if out.is_too_large() {
+            return Ok(None);
+        }
+        Ok(Some(Populations {
+            stable,
+            cells: out.cells,
+        }))
+    }
+
+    fn group(&self, number: u32) -> Result<&Group> {
+        self.groups
+            .get(number as usize)
+            .ok_or_else(|| DataFusionError::Internal("a row of no group".to_owned()))
+    }
+}
+
+struct Out<'s> {
+    datasets: &'s [DatasetId],
+    cells: Vec<Population>,
+    bytes: usize,
+}
+
+impl Out<'_> {
+    fn add(&mut self, row: u32, column: Option<u32>, sets: &[Bitmap]) {
+        for (dataset, persons) in self.datasets.iter().zip(sets) {
+            self.bytes = self.bytes.saturating_add(persons.len());
+            self.cells.push(Population {
+                row,
+                column,
+                dataset: dataset.clone(),
+                persons: persons.clone(),
+            });
+        }
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.cells.len() > POPULATIONS_MAX || self.bytes > POPULATION_BYTES_MAX
+    }
+}
