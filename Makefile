@@ -21,7 +21,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) openssh-server openssh-sftp-server chromium ch
   libnss3-tools libssl-dev openssl tpm2-tools fonts-ipaexfont-gothic \
   clang lld wasi-libc libclang-rt-14-dev-wasm32 util-linux \
   tesseract-ocr tesseract-ocr-eng tesseract-ocr-jpn \
-  xvfb cage libwayland-dev shellcheck nftables
+  xvfb cage libwayland-dev shellcheck nftables iproute2
 # What figures are compared with.
 BENCH_PACKAGES := bubblewrap tigervnc-standalone-server
 

@@ -9,6 +9,7 @@
 
 pub mod ocr;
 pub mod seat;
+pub mod story;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

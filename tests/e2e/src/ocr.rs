@@ -51,7 +51,8 @@ impl Page {
 
     /// The same for who did not find something at an earlier attempt: each attempt looks in another way.
     pub fn read_again(png: &[u8], languages: &str, attempt: usize) -> Self {
-        let reading = READINGS[attempt % READINGS.len()];
+        let mut readings = READINGS.into_iter().cycle();
+        let reading = readings.nth(attempt).expect("readings without end");
         let mut page = Self::default();
         for row in table(png, languages, reading).lines().skip(1) {
             let cells: Vec<&str> = row.splitn(COLUMNS, '\t').collect();

@@ -108,7 +108,8 @@ impl Door {
                 }
             }
         });
-        let (acks, drawn) = (sender.clone(), canvas.clone());
+        let outputs = Arc::new(Mutex::new(None));
+        let (acks, drawn, kept) = (sender.clone(), canvas.clone(), Arc::clone(&outputs));
         tokio::spawn(async move {
             let mut deframer = Deframer::new(OUTPUT_BYTES_MAX);
             let mut deflate = Compressor::new();
@@ -141,6 +142,10 @@ impl Door {
                             shown.last = Some(Instant::now());
                         }
                     });
+                    if let Some(outputs) = kept.lock().expect("a lock").as_mut() {
+                        let outputs: &mut Vec<Output> = outputs;
+                        outputs.push(output);
+                    }
                     if let Some((number, is_ping)) = ended {
                         let _ = acks.send(Input::Ack { number, is_ping });
                     }
@@ -153,6 +158,7 @@ impl Door {
             sender,
             shown: seen,
             canvas,
+            outputs,
         }
     }
 }
@@ -177,12 +183,24 @@ pub struct Seat {
     shown: watch::Receiver<Shown>,
     /// What they see.
     pub canvas: Arc<Mutex<Canvas>>,
+    outputs: Arc<Mutex<Option<Vec<Output>>>>,
 }
 
 impl Seat {
     /// Does something.
     pub fn send(&self, input: Input) {
         self.sender.send(input).expect("a screen");
+    }
+
+    /// Keeps all messages from now on, for [`take`](Self::take).
+    pub fn keep(&self) {
+        *self.outputs.lock().expect("a lock") = Some(Vec::new());
+    }
+
+    /// The messages since [`keep`](Self::keep), or since the last call.
+    pub fn take(&self) -> Vec<Output> {
+        let mut outputs = self.outputs.lock().expect("a lock");
+        outputs.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What was shown until now.

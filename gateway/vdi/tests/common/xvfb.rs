@@ -1,6 +1,7 @@
 //! A display of a test's own: Xvfb on a number that it chooses, ended with the test, also when that fails.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -228,9 +229,24 @@ pub fn refused(command: &mut Command) -> std::process::Output {
     child.wait_with_output().unwrap()
 }
 
+/// The built client: cargo names it for tests of its own crate; those of others find it where their own
+/// programs lie.
+fn program() -> PathBuf {
+    option_env!("CARGO_BIN_EXE_kekkai-vdi").map_or_else(
+        || {
+            let own = std::env::current_exe().unwrap();
+            own.ancestors()
+                .map(|folder| folder.join("kekkai-vdi"))
+                .find(|program| program.is_file())
+                .expect("kekkai-vdi: cargo build --workspace --bins")
+        },
+        PathBuf::from,
+    )
+}
+
 /// The real program, without what a tester's own login would tell it.
 pub fn command(config: &std::path::Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kekkai-vdi"));
+    let mut command = Command::new(program());
     command.arg("--config").arg(config);
     command.env_clear();
     for name in ["PATH", "HOME"] {

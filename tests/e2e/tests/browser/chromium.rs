@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kekkai_demo::Info;
-use kekkai_e2e::{TestWorld, repository};
+use kekkai_e2e::TestWorld;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::command::FormatRequestData;
@@ -527,9 +527,5 @@ fn processes_with(text: &str) -> usize {
 
 /// Where pictures are kept.
 pub(crate) fn artefacts() -> PathBuf {
-    let folder = std::env::var_os("KEKKAI_ARTEFACTS")
-        .map_or_else(|| repository().join("artefacts"), PathBuf::from)
-        .join("browser");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+    kekkai_e2e::story::artefacts("browser")
 }

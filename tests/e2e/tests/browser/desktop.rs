@@ -1,12 +1,12 @@
 //! A researcher's desktop in a real browser, tried as a new user would (issue 3, Shows 1 and 2): what is
 //! seen is read off the picture, what was done is read in the ledger. Pictures are kept beside the others.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Decompress, FlushDecompress};
-use kekkai_demo::{sign_in as staff_sign_in, vote};
+use kekkai_e2e::story::{return_it, statement, submitted};
 use kekkai_e2e::{TestWorld, world_with};
 use kekkai_policy_api::Event;
 use serde_json::json;
@@ -33,66 +33,6 @@ async fn open_desktop<'a>(
     chromium.click("main form button").await;
     chromium.find("#desktop canvas").await;
     Desk::at(chromium, reads).await
-}
-
-/// What the ledger says of this person's last output.
-async fn submitted(world: &TestWorld, who: &str, after: usize) -> String {
-    let start = Instant::now();
-    loop {
-        let outputs: Vec<String> = world
-            .events()
-            .into_iter()
-            .filter_map(|event| match event {
-                Event::OutputSubmitted { output, author, .. } if author.as_str() == who => {
-                    Some(output.to_string())
-                }
-                _ => None,
-            })
-            .collect();
-        if let Some(output) = outputs.get(after) {
-            return output.clone();
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "nothing was submitted"
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// One reviewer accepts, the other doesn't: the output goes back to its author.
-async fn return_it(world: &TestWorld, output: &str) {
-    let info = world.facts();
-    for (who, accepts) in [("ito", true), ("watanabe", false)] {
-        let mut web = staff_sign_in(&info, info.person(who).unwrap())
-            .await
-            .unwrap();
-        vote(&mut web, output, accepts).await.unwrap();
-    }
-    let returned = |event: &Event| matches!(event, Event::OutputReturned { output: known, .. } if known.as_str() == output);
-    world.wait_for_event("the return", returned).await;
-}
-
-/// Waits until a statement was started, and gives its text.
-async fn statement(world: &TestWorld, has: &str, who: &str) -> String {
-    let sessions: Vec<_> = world
-        .events()
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::SessionOpened {
-                session, person, ..
-            } => (person.as_str() == who).then_some(session),
-            _ => None,
-        })
-        .collect();
-    let started = |event: &Event| {
-        matches!(event, Event::QueryStarted { session, sql, .. }
-            if sql.contains(has) && sessions.contains(session))
-    };
-    match world.wait_for_event("the statement", started).await {
-        Event::QueryStarted { sql, .. } => sql,
-        _ => unreachable!(),
-    }
 }
 
 /// Nothing that the page offers takes a value along.
@@ -253,7 +193,7 @@ async fn ask(desk: &Desk<'_>, world: &TestWorld, story: &Story) -> String {
     desk.write(" GROUP BY disease_name ORDER BY total DESC LIMIT 8")
         .await;
     desk.press("Enter", CTRL).await;
-    let sql = statement(world, "FROM dpc", story.who).await;
+    let sql = statement(world, story.who, "FROM dpc").await;
     assert!(sql.contains("FROM dpc GROUP BY"), "completed: {sql}");
     sql
 }
