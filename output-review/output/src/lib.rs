@@ -22,7 +22,9 @@ mod shape;
 mod table;
 
 pub use grid::{BodyKind, Grid};
-pub use population::{POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations};
+pub use population::{
+    Measure, POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations,
+};
 pub use program::{
     Content, Figure, FigureKind, Model, Parameter, ProgramBody, ProgramLineage, ProgramOutput,
     Read, Series,

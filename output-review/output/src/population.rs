@@ -13,6 +13,10 @@
 use kekkai_types::DatasetId;
 use serde::{Deserialize, Serialize};
 
+use serde::{Deserialize, Serialize};
+
+use crate::Aggregate;
+
 /// The most bitmaps beside one table. A statistic with more is not given out.
 pub const POPULATIONS_MAX: usize = 100_000;
 /// The most that they may take together, in bytes: what the analysis server passes on fits one of its frames.
@@ -36,6 +40,21 @@ pub struct Population {
     /// says whether beyond one session.
     #[serde(with = "bitmap_text")]
     pub persons: Vec<u8>,
+    /// What was measured of them. Only like can be subtracted from like.
+    pub measures: Vec<Measure>,
+}
+
+/// What one aggregate measures of a population.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// Its kind.
+    pub kind: Aggregate,
+    /// The data's own columns that its argument and its filter are made of, as `dataset.table.column`, sorted;
+    /// none for `count(*)`. `None` where that can't be said: it counts as made of any.
+    pub columns: Option<Vec<String>>,
+    /// Its argument is a column as it stands in the data, without a filter: nobody chose who is missing.
+    pub is_plain: bool,
 }
 
 /// All populations of one table.

@@ -1,0 +1,219 @@
+//! What a table tells, as populations: those of its cells, and those of its rows together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kekkai_output::{Aggregate, Cell, Measure, POPULATIONS_MAX, Population, Populations, Table};
+use kekkai_types::DatasetId;
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+/// A population of a table that is about to be shown.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Whose persons.
+    pub dataset: DatasetId,
+    /// The dataset's version: numbers are persons within one version.
+    pub version: u32,
+    /// Where it stands; `None` for the sum of all rows.
+    pub row: Option<u32>,
+    /// The column; `None` where it is the row's.
+    pub column: Option<u32>,
+    /// What was measured.
+    pub measures: Vec<Measure>,
+    /// The persons.
+    #[serde(with = "bitmap")]
+    pub persons: RoaringBitmap,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown")
+            .field("row", &self.row)
+            .field("column", &self.column)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why populations are not a table's. Says nothing of persons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ShownError {
+    /// More than [`POPULATIONS_MAX`].
+    #[error("there are more than {POPULATIONS_MAX} populations")]
+    TooMany,
+    /// A row or column that the table does not have, or one twice.
+    #[error("a population is of no cell of the table")]
+    NoSuchCell,
+    /// Bytes that are no bitmap.
+    #[error("a population is no bitmap")]
+    NoBitmap,
+    /// Persons of a dataset that the statement did not read.
+    #[error("a population is of a dataset that was not read")]
+    NoSuchDataset,
+    /// A shown cell without its persons.
+    #[error("a shown cell has no population")]
+    Missing,
+    /// The evidence says another number than the population.
+    #[error("a cell's contributors are not those of its population")]
+    Contradiction,
+}
+
+/// Decodes a table's populations, holds them against its evidence, and adds those of all rows together.
+pub fn shown(table: &Table, populations: &Populations) -> Result<Vec<Shown>, ShownError> {
+    if populations.cells.len() > POPULATIONS_MAX {
+        return Err(ShownError::TooMany);
+    }
+    let mut all = Vec::with_capacity(populations.cells.len());
+    let mut places = BTreeSet::new();
+    let mut fewest = Fewest::new();
+    for population in &populations.cells {
+        let one = decoded(table, population)?;
+        if !places.insert((one.row, one.column, one.dataset.clone())) {
+            return Err(ShownError::NoSuchCell);
+        }
+        let persons = fewest
+            .entry((population.row, one.column))
+            .or_insert(u64::MAX);
+        *persons = one.persons.len().min(*persons);
+        all.push(one);
+    }
+    check_evidence(table, &fewest)?;
+    all.sort_by_key(|one| (one.row, one.column));
+    let together = together(&all);
+    all.extend(together);
+    Ok(all)
+}
+
+/// The fewest persons of any dataset, by row and column.
+type Fewest = BTreeMap<(u32, Option<u32>), u64>;
+
+fn decoded(table: &Table, population: &Population) -> Result<Shown, ShownError> {
+    let row = usize::try_from(population.row).map_err(|_| ShownError::NoSuchCell)?;
+    let cells = table.rows.get(row).ok_or(ShownError::NoSuchCell)?;
+    if let Some(column) = population.column {
+        let column = usize::try_from(column).map_err(|_| ShownError::NoSuchCell)?;
+        cells.get(column).ok_or(ShownError::NoSuchCell)?;
+    }
+    let read = table.lineage.datasets.iter();
+    let version = read
+        .filter(|(dataset, _)| *dataset == population.dataset)
+        .map(|(_, version)| *version)
+        .next()
+        .ok_or(ShownError::NoSuchDataset)?;
+    let persons = RoaringBitmap::deserialize_from(population.persons.as_slice())
+        .map_err(|_| ShownError::NoBitmap)?;
+    Ok(Shown {
+        dataset: population.dataset.clone(),
+        version,
+        row: Some(population.row),
+        column: population.column,
+        measures: population.measures.clone(),
+        persons,
+    })
+}
+
+/// Each shown cell has a population of its own or its row's, and as many persons as its evidence says in the
+/// dataset where they are fewest.
+fn check_evidence(table: &Table, fewest: &Fewest) -> Result<(), ShownError> {
+    for (row, cells) in (0_u32..).zip(&table.rows) {
+        for (column, cell) in (0_u32..).zip(cells) {
+            let Cell::Shown { evidence, .. } = cell else {
+                continue;
+            };
+            let persons = fewest
+                .get(&(row, Some(column)))
+                .or_else(|| fewest.get(&(row, None)))
+                .ok_or(ShownError::Missing)?;
+            if *persons != evidence.contributors {
+                return Err(ShownError::Contradiction);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows about different persons can be added up by whoever sees them all: their sum is shown, too.
+fn together(all: &[Shown]) -> Vec<Shown> {
+    let mut sums: BTreeMap<(&DatasetId, u32, &[Measure]), (RoaringBitmap, u64, u32)> =
+        BTreeMap::new();
+    for one in all {
+        if one.measures.is_empty() {
+            continue;
+        }
+        let key = (&one.dataset, one.version, one.measures.as_slice());
+        let (union, added, rows) = sums.entry(key).or_default();
+        *union |= &one.persons;
+        *added = added.saturating_add(one.persons.len());
+        *rows = rows.saturating_add(1);
+    }
+    let mut together = Vec::new();
+    for ((dataset, version, measures), (union, added, rows)) in sums {
+        // Of rows that share persons the sum is about no set of persons.
+        if rows > 1 && union.len() == added {
+            together.push(Shown {
+                dataset: dataset.clone(),
+                version,
+                row: None,
+                column: None,
+                measures: measures.to_vec(),
+                persons: union,
+            });
+        }
+    }
+    together
+}
+
+/// Whether one of these can be subtracted from one of those, to anybody's gain.
+pub(crate) fn comparable(these: &[Measure], those: &[Measure]) -> bool {
+    these.iter().any(|a| those.iter().any(|b| are_alike(a, b)))
+}
+
+fn are_alike(a: &Measure, b: &Measure) -> bool {
+    if is_magnitude(a.kind) != is_magnitude(b.kind) {
+        return false;
+    }
+    let (Some(of_a), Some(of_b)) = (&a.columns, &b.columns) else {
+        return true;
+    };
+    match (of_a.is_empty(), of_b.is_empty()) {
+        (true, true) => true,
+        // `count(*)` beside the count of a column: the difference is who lacks a value, and that was chosen
+        // by nobody where the column stands as it is.
+        (true, false) => !b.is_plain,
+        (false, true) => !a.is_plain,
+        (false, false) => of_a.iter().any(|column| of_b.contains(column)),
+    }
+}
+
+/// A mean and a count make a sum.
+fn is_magnitude(kind: Aggregate) -> bool {
+    !matches!(kind, Aggregate::Count | Aggregate::CountDistinct)
+}
+
+mod bitmap {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use roaring::RoaringBitmap;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        persons: &RoaringBitmap,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(persons.serialized_size());
+        persons
+            .serialize_into(&mut bytes)
+            .map_err(serde::ser::Error::custom)?;
+        out.serialize_str(&STANDARD_NO_PAD.encode(&bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<RoaringBitmap, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = STANDARD_NO_PAD
+            .decode(text)
+            .map_err(serde::de::Error::custom)?;
+        RoaringBitmap::deserialize_from(bytes.as_slice()).map_err(serde::de::Error::custom)
+    }
+}
