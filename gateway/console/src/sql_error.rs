@@ -259,6 +259,25 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
             "the session's memory is used up.".to_owned(),
             "narrow it with WHERE, or group more coarsely.",
         ),
+        SqlErrorCode::TooClose => (
+            ja(
+                "の統計と、対象者がほとんど同じです。差を取ると数人のことが分かるため、表示しません。",
+                "この統計の中に、対象者がほとんど同じ値があります。差を取ると数人のことが分かるため、表示しません。",
+            ),
+            "条件をそろえるか、群をまとめてください。必要なら、このまま審査に出せます (submit)。",
+            en(
+                "this is about nearly the same persons as ",
+                ": subtracted, the two would tell of a few of them. It is not shown.",
+                "values of this statistic are about nearly the same persons: subtracted, they would tell of a few of them. It is not shown.",
+            ),
+            "use the same conditions, or coarser groups; where it is needed, submit it unseen for review.",
+        ),
+        SqlErrorCode::HistoryFull => (
+            "これまでに表示した統計の記録がいっぱいか、読めません。新しい統計は表示できません。".to_owned(),
+            "運用担当者に伝えてください。表示済みの統計はそのまま使えます。",
+            "the record of statistics that were shown is full or can't be read; no new one is shown.".to_owned(),
+            "tell the operator; what was shown before can be used as it is.",
+        ),
         SqlErrorCode::Internal => (
             "システム内部の誤りです。記録されました。".to_owned(),
             "運用担当者に日時とジョブ番号を伝えてください。",
@@ -289,7 +308,7 @@ mod tests {
         let codes = all!(SqlErrorCode: Syntax, TooLong, SeveralStatements, StatementNotAllowed,
             ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, ColumnUnknown,
             ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
-            Memory, Internal);
+            Memory, TooClose, HistoryFull, Internal);
         let mut seen = std::collections::BTreeSet::new();
         for code in codes {
             for (name, at) in [("", None), ("x\u{1b}", Some((1, 8))), ("age", Some((9, 9)))] {

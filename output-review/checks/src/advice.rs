@@ -89,6 +89,10 @@ impl Rule {
                 "変数を減らすか、より多くの観測で推定してください。",
                 "Use fewer variables, or fit on more observations.",
             ),
+            Self::Differencing => (
+                "以前の統計と条件をそろえるか、群をまとめてください。",
+                "Use the conditions of the earlier statistic, or coarser groups.",
+            ),
         };
         Some(Text {
             ja: ja.to_owned(),

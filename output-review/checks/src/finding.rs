@@ -74,11 +74,13 @@ pub enum Rule {
     Encoded,
     /// A model with too many parameters for its observations.
     ModelSize,
+    /// A statistic about nearly the same persons as an earlier one of the project.
+    Differencing,
 }
 
 impl Rule {
     /// Every rule, in the order of reports.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Shape,
         Self::Threshold,
         Self::GroupName,
@@ -103,6 +105,7 @@ impl Rule {
         Self::Extreme,
         Self::Encoded,
         Self::ModelSize,
+        Self::Differencing,
     ];
 
     /// A short name for people.
@@ -132,6 +135,7 @@ impl Rule {
             Self::Extreme => ("最小値・最大値", "Smallest or largest value"),
             Self::Encoded => ("符号化されたデータ", "Encoded data"),
             Self::ModelSize => ("モデルの規模", "Size of the model"),
+            Self::Differencing => ("以前の統計との差分", "Difference to an earlier statistic"),
         };
         lang.pick(ja, en)
     }
@@ -228,6 +232,33 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+impl Report {
+    /// Adds what the checks of the output alone can't know: findings of a comparison with what the project has
+    /// seen. They stay when the rules change.
+    pub fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+        self.arrange();
+    }
+
+    /// Findings that [`Self::add`] added.
+    pub fn added(&self) -> impl Iterator<Item = &Finding> {
+        let added = |finding: &&Finding| finding.rule == Rule::Differencing;
+        self.findings.iter().filter(added)
+    }
+
+    /// The worst first; their verdict is the report's.
+    fn arrange(&mut self) {
+        self.findings.sort_by(|a, b| {
+            b.verdict
+                .cmp(&a.verdict)
+                .then(a.rule.cmp(&b.rule))
+                .then(a.place.cmp(&b.place))
+        });
+        let verdicts = self.findings.iter().map(|finding| finding.verdict);
+        self.verdict = verdicts.max().unwrap_or(Verdict::Pass);
+    }
+}
+
 /// Gathers findings, at most [`FINDINGS_PER_RULE_MAX`] for each rule; loses no verdict.
 #[derive(Debug, Default)]
 pub(crate) struct Collector {
@@ -287,23 +318,14 @@ impl Collector {
                 });
             }
         }
-        findings.sort_by(|a, b| {
-            b.verdict
-                .cmp(&a.verdict)
-                .then(a.rule.cmp(&b.rule))
-                .then(a.place.cmp(&b.place))
-        });
-        let verdict = findings
-            .iter()
-            .map(|finding| finding.verdict)
-            .max()
-            .unwrap_or(Verdict::Pass);
-        Report {
+        let mut report = Report {
             profile: profile.name,
             profile_version: profile.version,
             profile_hash: profile.hash(),
-            verdict,
+            verdict: Verdict::Pass,
             findings,
-        }
+        };
+        report.arrange();
+        report
     }
 }

@@ -28,9 +28,11 @@ mod finding;
 mod names;
 mod profile;
 mod program;
+mod seen;
 
 pub use finding::{FINDINGS_PER_RULE_MAX, Finding, Place, Report, Rule, Verdict};
 pub use profile::{Profile, ProfileName, RULES_VERSION, UnknownProfile};
+pub use seen::seen;
 
 use kekkai_output::{Content, Table};
 

@@ -186,6 +186,19 @@ impl<L: Clone> History<L> {
         }
     }
 
+    /// Compares by a higher threshold from now on; a lower one changes nothing.
+    pub fn raise_threshold(&mut self, threshold: u32) {
+        let threshold = threshold.min(PIECES_MAX);
+        if threshold <= self.threshold {
+            return;
+        }
+        self.threshold = threshold;
+        self.by_piece.clear();
+        self.bytes = 0;
+        let known = std::mem::take(&mut self.known);
+        self.add(known);
+    }
+
     /// Populations that are remembered.
     pub fn len(&self) -> usize {
         self.known.len()

@@ -1,8 +1,8 @@
 //! What a table tells, as populations: those of its cells, and those of its rows together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use kekkai_output::{Aggregate, Cell, Measure, POPULATIONS_MAX, Population, Populations, Table};
+use kekkai_output::{Aggregate, Measure, Population, Populations, Table};
 use kekkai_types::DatasetId;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct Shown {
     pub dataset: DatasetId,
     /// The dataset's version: numbers are persons within one version.
     pub version: u32,
-    /// Where it stands; `None` for the sum of all rows.
+    /// Where it stands; `None` for the sum of all rows, and for what decided which rows are there.
     pub row: Option<u32>,
     /// The column; `None` where it is the row's.
     pub column: Option<u32>,
@@ -35,101 +35,50 @@ impl std::fmt::Debug for Shown {
     }
 }
 
-/// Why populations are not a table's. Says nothing of persons.
+/// Why populations can't be compared. Says nothing of persons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ShownError {
-    /// More than [`POPULATIONS_MAX`].
-    #[error("there are more than {POPULATIONS_MAX} populations")]
-    TooMany,
-    /// A row or column that the table does not have, or one twice.
-    #[error("a population is of no cell of the table")]
-    NoSuchCell,
     /// Bytes that are no bitmap.
     #[error("a population is no bitmap")]
     NoBitmap,
     /// Persons of a dataset that the statement did not read.
     #[error("a population is of a dataset that was not read")]
     NoSuchDataset,
-    /// A shown cell without its persons.
-    #[error("a shown cell has no population")]
-    Missing,
-    /// The evidence says another number than the population.
-    #[error("a cell's contributors are not those of its population")]
-    Contradiction,
 }
 
-/// Decodes a table's populations, holds them against its evidence, and adds those of all rows together.
+/// Decodes a table's populations, and adds those of all rows together. That they are the table's was checked
+/// by whoever took them from the engine.
 pub fn shown(table: &Table, populations: &Populations) -> Result<Vec<Shown>, ShownError> {
-    if populations.cells.len() > POPULATIONS_MAX {
-        return Err(ShownError::TooMany);
-    }
     let mut all = Vec::with_capacity(populations.cells.len());
-    let mut places = BTreeSet::new();
-    let mut fewest = Fewest::new();
     for population in &populations.cells {
-        let one = decoded(table, population)?;
-        if !places.insert((one.row, one.column, one.dataset.clone())) {
-            return Err(ShownError::NoSuchCell);
-        }
-        let persons = fewest
-            .entry((population.row, one.column))
-            .or_insert(u64::MAX);
-        *persons = one.persons.len().min(*persons);
-        all.push(one);
+        all.push(decoded(table, population)?);
     }
-    check_evidence(table, &fewest)?;
-    all.sort_by_key(|one| (one.row, one.column));
+    all.sort_by_key(|one| (one.row.is_none(), one.row, one.column));
     let together = together(&all);
     all.extend(together);
     Ok(all)
 }
 
-/// The fewest persons of any dataset, by row and column.
-type Fewest = BTreeMap<(u32, Option<u32>), u64>;
-
 fn decoded(table: &Table, population: &Population) -> Result<Shown, ShownError> {
-    let row = usize::try_from(population.row).map_err(|_| ShownError::NoSuchCell)?;
-    let cells = table.rows.get(row).ok_or(ShownError::NoSuchCell)?;
-    if let Some(column) = population.column {
-        let column = usize::try_from(column).map_err(|_| ShownError::NoSuchCell)?;
-        cells.get(column).ok_or(ShownError::NoSuchCell)?;
-    }
-    let read = table.lineage.datasets.iter();
-    let version = read
-        .filter(|(dataset, _)| *dataset == population.dataset)
+    let version = table
+        .lineage
+        .datasets
+        .iter()
+        .find(|(dataset, _)| *dataset == population.dataset)
         .map(|(_, version)| *version)
-        .next()
         .ok_or(ShownError::NoSuchDataset)?;
     let persons = RoaringBitmap::deserialize_from(population.persons.as_slice())
         .map_err(|_| ShownError::NoBitmap)?;
+    // Beside the rows: what decided which of them are there.
+    let is_row = usize::try_from(population.row).is_ok_and(|row| row < table.rows.len());
     Ok(Shown {
         dataset: population.dataset.clone(),
         version,
-        row: Some(population.row),
+        row: is_row.then_some(population.row),
         column: population.column,
         measures: population.measures.clone(),
         persons,
     })
-}
-
-/// Each shown cell has a population of its own or its row's, and as many persons as its evidence says in the
-/// dataset where they are fewest.
-fn check_evidence(table: &Table, fewest: &Fewest) -> Result<(), ShownError> {
-    for (row, cells) in (0_u32..).zip(&table.rows) {
-        for (column, cell) in (0_u32..).zip(cells) {
-            let Cell::Shown { evidence, .. } = cell else {
-                continue;
-            };
-            let persons = fewest
-                .get(&(row, Some(column)))
-                .or_else(|| fewest.get(&(row, None)))
-                .ok_or(ShownError::Missing)?;
-            if *persons != evidence.contributors {
-                return Err(ShownError::Contradiction);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Rows about different persons can be added up by whoever sees them all: their sum is shown, too.
@@ -137,7 +86,7 @@ fn together(all: &[Shown]) -> Vec<Shown> {
     let mut sums: BTreeMap<(&DatasetId, u32, &[Measure]), (RoaringBitmap, u64, u32)> =
         BTreeMap::new();
     for one in all {
-        if one.measures.is_empty() {
+        if one.measures.is_empty() || one.row.is_none() {
             continue;
         }
         let key = (&one.dataset, one.version, one.measures.as_slice());

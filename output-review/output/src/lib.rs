@@ -23,7 +23,7 @@ mod table;
 
 pub use grid::{BodyKind, Grid};
 pub use population::{
-    Measure, POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations,
+    Measure, POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations, Seen,
 };
 pub use program::{
     Content, Figure, FigureKind, Model, Parameter, ProgramBody, ProgramLineage, ProgramOutput,

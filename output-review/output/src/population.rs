@@ -13,8 +13,6 @@
 use kekkai_types::DatasetId;
 use serde::{Deserialize, Serialize};
 
-use serde::{Deserialize, Serialize};
-
 use crate::Aggregate;
 
 /// The most bitmaps beside one table. A statistic with more is not given out.
@@ -66,6 +64,18 @@ pub struct Populations {
     pub stable: bool,
     /// In the order of rows.
     pub cells: Vec<Population>,
+}
+
+/// A statistic about nearly the same persons as an earlier one, without a number of persons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// The row, from 0; `None`: the sum of all rows, or what decided which rows are there.
+    pub row: Option<usize>,
+    /// The column, from 0; `None`: the row as a whole.
+    pub column: Option<usize>,
+    /// The earlier statement, as its people know it; `None`: another value of the same row.
+    pub earlier: Option<String>,
 }
 
 // What is printed must not name persons, not even by number.

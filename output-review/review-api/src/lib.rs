@@ -62,6 +62,9 @@ pub struct Submit {
     pub lang: Lang,
     /// With evidence.
     pub content: Content,
+    /// Where it is about nearly the same persons as an earlier statistic of the project.
+    #[serde(default)]
+    pub seen: Option<kekkai_output::Seen>,
 }
 
 impl Call for Submit {
@@ -120,6 +123,9 @@ pub struct Preview {
     pub sdc_profile: String,
     /// With evidence.
     pub content: Content,
+    /// As in [`Submit`].
+    #[serde(default)]
+    pub seen: Option<kekkai_output::Seen>,
 }
 
 impl Call for Preview {

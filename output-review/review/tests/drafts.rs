@@ -11,7 +11,7 @@
 mod common;
 
 use common::{MARKUP, Snapshot, Stage, cell, submission, table, table_of};
-use kekkai_output::{Content, ProgramBody, ProgramLineage, ProgramOutput, Value};
+use kekkai_output::{Content, ProgramBody, ProgramLineage, ProgramOutput, Seen, Value};
 use kekkai_review::seal::Sealer;
 use kekkai_review_api::{OutputDetail, OutputState, Preview, Said, SessionOutputs, Submit, Weight};
 use kekkai_service::CallError;
@@ -31,6 +31,7 @@ fn preview_of(submit: &Submit) -> Preview {
         agreement: submit.agreement.clone(),
         sdc_profile: submit.sdc_profile.clone(),
         content: submit.content.clone(),
+        seen: submit.seen.clone(),
     }
 }
 
@@ -65,6 +66,30 @@ async fn own(stage: &Stage, person: &str) -> Vec<OutputDetail> {
         author: PersonId::new(person).unwrap(),
     };
     stage.analysis.call(&call).await.unwrap()
+}
+
+#[tokio::test]
+async fn statistic_that_is_close_to_an_earlier_one_is_flagged_and_stays_so() {
+    let stage = Stage::start().await;
+    let mut close = submission("sato", table());
+    let clean = stage.analysis.call(&preview_of(&close)).await.unwrap();
+    assert!(clean.iter().all(|said| said.rule != "differencing"));
+    close.seen = Some(Seen {
+        row: Some(0),
+        column: Some(1),
+        earlier: Some("job 3".to_owned()),
+    });
+    let said = stage.analysis.call(&preview_of(&close)).await.unwrap();
+    let flagged = said
+        .iter()
+        .find(|said| said.rule == "differencing")
+        .unwrap();
+    assert_eq!(flagged.weight, Weight::Review);
+    assert_eq!(flagged.place.en, "row 1, column 2");
+    assert!(flagged.text.en.contains("(job 3)"), "{}", flagged.text.en);
+    assert!(flagged.text.ja.contains("(job 3)"), "{}", flagged.text.ja);
+    stage.submit(&close).await.unwrap();
+    assert_eq!(own(&stage, "sato").await[0].findings, said);
 }
 
 /// Submits a table, and two reviewers send it back.

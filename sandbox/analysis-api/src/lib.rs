@@ -430,6 +430,11 @@ pub enum SqlErrorCode {
     TooLarge,
     /// The session's memory is used up.
     Memory,
+    /// It and an earlier statistic of the project are about nearly the same persons: subtracted, the two would
+    /// tell of a few of them. The name is the earlier statement's.
+    TooClose,
+    /// The project was shown as many statistics as can be remembered, or what it was shown can't be read.
+    HistoryFull,
     /// A bug of ours; the ledger knows the job.
     Internal,
 }

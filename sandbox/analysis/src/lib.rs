@@ -24,6 +24,7 @@ pub mod broker;
 pub mod config;
 pub mod desktop;
 pub mod files;
+pub mod guard;
 pub mod judge;
 pub mod lease;
 pub mod pool;

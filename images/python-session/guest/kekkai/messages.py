@@ -52,6 +52,14 @@ _WORDS = {
     ),
     "too-large": ("the result is too large", "結果が大きすぎます。"),
     "memory": ("the session's memory is used up", "セッションのメモリを使い切りました。"),
+    "too-close": (
+        "this is about nearly the same persons as an earlier statistic of the project",
+        "プロジェクトが前に見た統計と、対象者がほとんど同じです。",
+    ),
+    "history-full": (
+        "the record of statistics that were shown is full or can't be read: tell the producer",
+        "表示した統計の記録がいっぱいか、読めません。提供者に知らせてください。",
+    ),
     "internal": (
         "this is Kekkai's fault, not yours; it is recorded: tell the producer",
         "Kekkai側の不具合です。記録されていますので、提供者に知らせてください。",

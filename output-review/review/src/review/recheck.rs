@@ -30,8 +30,10 @@ impl Review {
                 .run(move |store| store.load(&output))
                 .await?
                 .ok_or(VoteError::NotFound)?;
+            let mut report = check_content(&stored.content, &profile);
+            report.add(listed.head.report.added().cloned());
             let head = Head {
-                report: check_content(&stored.content, &profile),
+                report,
                 ..listed.head.clone()
             };
             for vote in &listed.votes {

@@ -1,7 +1,7 @@
 //! An output arrives.
 
-use kekkai_checks::{Profile, Report, Verdict, check_content};
-use kekkai_output::{BodyKind, Content, OutputDigest, ShapeError};
+use kekkai_checks::{Profile, Report, Verdict, check_content, seen};
+use kekkai_output::{BodyKind, Content, OutputDigest, Seen, ShapeError};
 use kekkai_policy_api::{Event, OutputKind};
 use kekkai_review_api::{OutputState, Preview, Said, Submit};
 use kekkai_types::{Refusal, ServerId, Timestamp};
@@ -50,7 +50,7 @@ impl Review {
                 "title, purpose or method",
             ));
         }
-        let (content, judged) = self.judged(submit.content, profile).await?;
+        let (content, judged) = self.judged(submit.content, submit.seen, profile).await?;
         let Judged { report, digest } = judged;
         let kind = kind_of(&content);
         let head = Head {
@@ -146,7 +146,7 @@ impl Review {
     /// What the checks would say, as the author may read it. Nothing is stored.
     pub async fn preview(&self, preview: Preview) -> Result<Vec<Said>, Refusal> {
         let profile = profile_of(&preview.sdc_profile)?;
-        let (content, judged) = self.judged(preview.content, profile).await?;
+        let (content, judged) = self.judged(preview.content, preview.seen, profile).await?;
         Ok(match content {
             Content::Table(_) => said::all(&judged.report),
             Content::Program(_) => said::of_program(&judged.report),
@@ -184,11 +184,12 @@ impl Review {
     async fn judged(
         &self,
         content: Content,
+        seen: Option<Seen>,
         profile: Profile,
     ) -> Result<(Content, Judged), Refusal> {
         let closed = |_| Refusal::new("internal", "checks");
         let _turn = self.judging.acquire().await.map_err(closed)?;
-        tokio::task::spawn_blocking(move || judge(content, &profile))
+        tokio::task::spawn_blocking(move || judge(content, seen.as_ref(), &profile))
             .await
             .map_err(|_| Refusal::new("internal", "checks"))?
     }
@@ -210,10 +211,15 @@ struct Judged {
 }
 
 /// The work of a submission that needs no other service.
-fn judge(content: Content, profile: &Profile) -> Result<(Content, Judged), Refusal> {
+fn judge(
+    content: Content,
+    earlier: Option<&Seen>,
+    profile: &Profile,
+) -> Result<(Content, Judged), Refusal> {
     // What comes from another process is an allegation until its shape is checked.
     content.check_shape().map_err(shape_refused)?;
-    let report = check_content(&content, profile);
+    let mut report = check_content(&content, profile);
+    report.add(earlier.map(seen));
     let digest = content
         .digest()
         .map_err(|_| Refusal::new("internal", "digest"))?;

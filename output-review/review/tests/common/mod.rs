@@ -784,6 +784,7 @@ pub(crate) fn submission(author: &str, table: Table) -> Submit {
         replaces: None,
         lang: Lang::Ja,
         content: Content::Table(table),
+        seen: None,
     }
 }
 

@@ -787,6 +787,7 @@ impl Driver {
             replaces: None,
             lang: Lang::default(),
             content: Content::Program(output),
+            seen: None,
         };
         match super::outputs::hand_over(&session.around.review, &request).await {
             Ok(()) => {

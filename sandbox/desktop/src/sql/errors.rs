@@ -60,6 +60,8 @@ fn texts(code: SqlErrorCode) -> (Words, Words) {
         SqlErrorCode::Evaluation => (words::EVALUATION, words::EVALUATION_NEXT),
         SqlErrorCode::TooLarge => (words::TOO_LARGE, words::TOO_LARGE_NEXT),
         SqlErrorCode::Memory => (words::MEMORY, words::MEMORY_NEXT),
+        SqlErrorCode::TooClose => (words::TOO_CLOSE, words::TOO_CLOSE_NEXT),
+        SqlErrorCode::HistoryFull => (words::HISTORY_FULL, words::HISTORY_FULL_NEXT),
         SqlErrorCode::Internal => (words::INTERNAL, words::INTERNAL_NEXT),
     }
 }

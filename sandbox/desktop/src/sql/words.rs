@@ -40,6 +40,10 @@ words! {
     TOO_LARGE = "結果のセルが多すぎます。", "The result has too many cells.";
     TOO_LARGE_NEXT = "GROUP BY の列を減らすか、まとめてください。", "Group by fewer or coarser columns.";
     MEMORY = "セッションのメモリを使い切りました。", "The session's memory is used up.";
+    TOO_CLOSE = "前に見た統計と対象者がほとんど同じです。差を取ると数人のことが分かるため、表示しません。", "This is about nearly the same persons as an earlier statistic: subtracted, the two would tell of a few of them.";
+    TOO_CLOSE_NEXT = "条件をそろえるか、群をまとめてください。", "Use the same conditions as before, or coarser groups.";
+    HISTORY_FULL = "これまでに表示した統計の記録がいっぱいか、読めません。新しい統計は表示できません。", "The record of statistics that were shown is full or can't be read.";
+    HISTORY_FULL_NEXT = "運用担当者に伝えてください。", "Tell the operator: no new statistic is shown until then.";
     MEMORY_NEXT = "WHERE で絞るか、GROUP BY を粗くしてください。", "Narrow it with WHERE, or group more coarsely.";
     INTERNAL = "システム内部の誤りです。記録されました。", "This is an error of ours; it was recorded.";
     INTERNAL_NEXT = "運用担当者に日時を伝えてください。", "Tell the operator the time.";
