@@ -244,7 +244,13 @@ impl<'a> Rows<'a> {
             deciding: &self.above.deciding,
             has_groups: self.counted.groups > 0,
         };
-        sets.populations(&given, stable)
+        let measures: Vec<_> = self
+            .counted
+            .cells
+            .iter()
+            .map(|cell| &cell.measure)
+            .collect();
+        sets.populations(&given, &measures, stable)
     }
 
     pub(crate) fn finish(self) -> (Vec<output::Column>, Vec<Vec<Cell>>) {

@@ -15,11 +15,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use kekkai_analysis_api::SqlErrorCode;
-use kekkai_output::Aggregate as Kind;
+use kekkai_output::{Aggregate as Kind, Measure};
 use kekkai_types::DatasetId;
 
 use crate::evidence::{is_evidence, magnitudes, persons};
 use crate::follow::{Checked, Follow, Followed, Person, Stand, first_place};
+use crate::measure::measure;
 use crate::text::{HIDDEN_PREFIX, refuse};
 
 /// A plan, cut.
@@ -46,6 +47,8 @@ pub(crate) struct Counted {
 /// One aggregate and where its evidence stands.
 pub(crate) struct CellPlan {
     pub(crate) kind: Kind,
+    /// What it measures, for who compares populations.
+    pub(crate) measure: Measure,
     /// Columns with sets of persons: one for each person of a row.
     pub(crate) persons: Vec<usize>,
     /// Columns with magnitudes.
@@ -225,6 +228,7 @@ fn cell(
     }
     let mut plan = CellPlan {
         kind,
+        measure: measure(call, kind, &input.plan),
         persons: Vec::new(),
         magnitudes: Vec::new(),
     };

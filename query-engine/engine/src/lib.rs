@@ -32,6 +32,7 @@ mod evidence;
 mod file;
 mod follow;
 mod functions;
+mod measure;
 mod names;
 mod parameters;
 mod person;

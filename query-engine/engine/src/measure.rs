@@ -66,6 +66,8 @@ fn of_expr(expr: &Expr, plan: &LogicalPlan) -> Origin {
     match expr {
         Expr::Column(column) => of_name(column, plan),
         Expr::Alias(alias) => of_expr(&alias.expr, plan),
+        // Other types of the same numbers.
+        Expr::Cast(cast) => of_expr(&cast.expr, plan),
         Expr::Literal(value, _) => Some(Made {
             // `sum(NULL)` is nobody's; `CASE` decides elsewhere.
             is_computed: value.is_null(),

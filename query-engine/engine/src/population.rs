@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use datafusion::common::{DataFusionError, Result};
-use kekkai_output::{POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations};
+use kekkai_output::{
+    Aggregate, Measure, POPULATION_BYTES_MAX, POPULATIONS_MAX, Population, Populations,
+};
 use kekkai_types::DatasetId;
 use roaring::RoaringBitmap;
 
@@ -118,6 +120,7 @@ impl Sets {
     pub(crate) fn populations(
         &self,
         given: &Given<'_>,
+        measures: &[&Measure],
         stable: bool,
     ) -> Result<Option<Populations>> {
         let mut out = Out {
@@ -130,24 +133,34 @@ impl Sets {
         for (row, number) in (0_u32..).zip(given.rows) {
             let group = self.group(*number)?;
             let mut is_group_told = given.has_groups;
+            let mut of_group = BTreeSet::new();
             for (column, depends) in (0_u32..).zip(given.columns) {
-                let mut own: Vec<&Vec<Bitmap>> = Vec::new();
+                let mut own: Vec<(&Vec<Bitmap>, BTreeSet<&Measure>)> = Vec::new();
                 for aggregate in depends {
+                    let measure = measures.get(*aggregate).copied();
                     match group.cells.get(*aggregate) {
-                        Some(Behind::Own(sets)) if !own.contains(&sets) => own.push(sets),
-                        Some(Behind::Group) => is_group_told = true,
+                        Some(Behind::Own(sets)) => {
+                            match own.iter_mut().find(|(known, _)| *known == sets) {
+                                Some((_, measured)) => measured.extend(measure),
+                                None => own.push((sets, BTreeSet::from_iter(measure))),
+                            }
+                        }
+                        Some(Behind::Group) => {
+                            is_group_told = true;
+                            of_group.extend(measure);
+                        }
                         _ => {}
                     }
                 }
-                for sets in own {
-                    out.add(row, Some(column), sets);
+                for (sets, measured) in own {
+                    out.add(row, Some(column), sets, measured);
                 }
                 if let Some((told, _)) = told.get_mut(*number as usize) {
                     told.extend(depends.iter().copied());
                 }
             }
             if is_group_told {
-                out.add(row, None, &group.persons);
+                out.add(row, None, &group.persons, of_group);
             }
             if let Some((_, told)) = told.get_mut(*number as usize) {
                 *told |= is_group_told;
@@ -160,21 +173,29 @@ impl Sets {
             .map_err(|_| DataFusionError::ResourcesExhausted("too many rows".to_owned()))?;
         for (group, (told, is_group_told)) in self.groups.iter().zip(&told) {
             let mut is_group_decided = false;
+            let mut of_group = BTreeSet::new();
             for aggregate in given.deciding.difference(told) {
+                let measure = measures.get(*aggregate).copied();
                 match group.cells.get(*aggregate) {
-                    Some(Behind::Own(sets)) => out.add(beside, None, sets),
-                    Some(Behind::Group) => is_group_decided = true,
+                    Some(Behind::Own(sets)) => {
+                        out.add(beside, None, sets, BTreeSet::from_iter(measure));
+                    }
+                    Some(Behind::Group) => {
+                        is_group_decided = true;
+                        of_group.extend(measure);
+                    }
                     _ => {}
                 }
             }
             if is_group_decided && !is_group_told {
-                out.add(beside, None, &group.persons);
+                out.add(beside, None, &group.persons, of_group);
             }
             if out.is_too_large() {
                 return Ok(None);
             }
         }
-        out.add(beside, None, &self.withheld);
+        let withheld = withheld_groups();
+        out.add(beside, None, &self.withheld, BTreeSet::from([&withheld]));
         if out.is_too_large() {
             return Ok(None);
         }
@@ -191,6 +212,15 @@ impl Sets {
     }
 }
 
+/// The number of withheld groups: it is compared with other such numbers only.
+fn withheld_groups() -> Measure {
+    Measure {
+        kind: Aggregate::CountDistinct,
+        columns: Some(vec!["withheld groups".to_owned()]),
+        is_plain: true,
+    }
+}
+
 struct Out<'s> {
     datasets: &'s [DatasetId],
     cells: Vec<Population>,
@@ -198,7 +228,13 @@ struct Out<'s> {
 }
 
 impl Out<'_> {
-    fn add(&mut self, row: u32, column: Option<u32>, sets: &[Bitmap]) {
+    fn add(
+        &mut self,
+        row: u32,
+        column: Option<u32>,
+        sets: &[Bitmap],
+        measured: BTreeSet<&Measure>,
+    ) {
         for (dataset, persons) in self.datasets.iter().zip(sets) {
             self.bytes = self.bytes.saturating_add(persons.len());
             self.cells.push(Population {
@@ -206,6 +242,7 @@ impl Out<'_> {
                 column,
                 dataset: dataset.clone(),
                 persons: persons.clone(),
+                measures: measured.iter().copied().cloned().collect(),
             });
         }
     }

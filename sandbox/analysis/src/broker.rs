@@ -14,6 +14,7 @@ use kekkai_worker_api::{FileKey, FromDesktop, FromWorker, ToDesktop, ToWorker};
 use crate::attester::Attester;
 use crate::desktop::{DesktopHost, DesktopParts, Recording};
 use crate::files::{self, OpenFiles};
+use crate::guard::Guards;
 use crate::pool::Pool;
 use crate::programs::{KeptKey, Kind, Notebooks, Scripts};
 use crate::session::{Around, Bounds, Epitaphs, Kept, ProgramHost, Session, Terms, ended_refusal};
@@ -44,6 +45,8 @@ pub struct Parts {
     pub groups: Option<cgroup::Host>,
     /// Where people's scripts and notebooks lie.
     pub scripts_dir: Option<PathBuf>,
+    /// Where it is kept what projects were shown; `None`: as long as this process lives.
+    pub shown_dir: Option<PathBuf>,
     /// The policy service.
     pub policy: Client,
     /// The review service.
@@ -52,6 +55,7 @@ pub struct Parts {
 
 /// The sessions of this server.
 pub struct Broker {
+    guards: Guards,
     parts: Parts,
     slots: Mutex<Slots>,
 }
@@ -89,6 +93,7 @@ impl Broker {
     /// No sessions yet.
     pub fn new(parts: Parts) -> Self {
         Self {
+            guards: Guards::new(parts.shown_dir.clone()),
             parts,
             slots: Mutex::default(),
         }
@@ -287,10 +292,14 @@ impl Broker {
     }
 
     fn kept(&self, terms: &SessionTerms, keys: &[FileKey]) -> Kept {
-        let Some(dir) = &self.parts.scripts_dir else {
-            return Kept::default();
-        };
         let (agreement, person) = (&terms.agreement, &terms.person);
+        let guard = Some(self.guards.of(agreement, terms.threshold, keys));
+        let Some(dir) = &self.parts.scripts_dir else {
+            return Kept {
+                guard,
+                ..Kept::default()
+            };
+        };
         let key = |kind| KeptKey::derive(kind, keys, agreement, person);
         let scripts = key(Kind::Scripts).map(|key| Scripts::new(dir, key, agreement, person));
         let notebooks = terms.desktop.as_ref().and_then(|desktop| {
@@ -298,7 +307,11 @@ impl Broker {
             let kib_max = desktop.notebooks_kib_max;
             Some(Notebooks::new(dir, key, agreement, person, kib_max))
         });
-        Kept { scripts, notebooks }
+        Kept {
+            scripts,
+            notebooks,
+            guard,
+        }
     }
 
     /// Puts a session into the table, and watches for its end.

@@ -238,6 +238,7 @@ mod tests {
             column,
             dataset: DatasetId::new("d").unwrap(),
             persons,
+            measures: Vec::new(),
         }
     }
 

@@ -134,6 +134,7 @@ async fn serve_sessions(
         desktops: desktops.clone(),
         groups,
         scripts_dir: config.state_dir.as_ref().map(|dir| dir.join("scripts")),
+        shown_dir: config.state_dir.as_ref().map(|dir| dir.join("shown")),
         policy: policy.clone(),
         review,
     }));

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_output::{
-    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, Population, Populations, Table, Value,
-    ValueType,
+    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, Measure, Population, Populations,
+    Table, Value, ValueType,
 };
 use kekkai_sys::{JailSpec, Layer, ProcessKind, jail, scm};
 use kekkai_worker_api::{FromWorker, Load, ToWorker, worker_channel};
@@ -235,6 +235,11 @@ fn populations(table: &Table) -> Populations {
             column: None,
             dataset: dataset.clone(),
             persons,
+            measures: vec![Measure {
+                kind: Aggregate::Count,
+                columns: Some(Vec::new()),
+                is_plain: true,
+            }],
         }],
     }
 }

@@ -46,6 +46,9 @@ pub enum Denied {
     /// The project was shown as much as can be remembered.
     #[error(transparent)]
     Full(#[from] HistoryError),
+    /// Populations that can't be compared.
+    #[error("its populations can't be compared")]
+    Unfit,
     /// What was shown before can't be read, or this can't be written down.
     #[error("what the project was shown can't be read or written")]
     Store(#[from] StoreError),
@@ -68,13 +71,8 @@ impl Guards {
         }
     }
 
-    /// A project's guard, with what it was shown of these datasets. Reads files: not for an async thread.
-    pub fn of(
-        &self,
-        agreement: &AgreementId,
-        threshold: u32,
-        keys: &[FileKey],
-    ) -> Result<Arc<Guard>, StoreError> {
+    /// A project's guard, for these datasets. What it was shown of them is read when it is first asked.
+    pub fn of(&self, agreement: &AgreementId, threshold: u32, keys: &[FileKey]) -> Arc<Guard> {
         let guard = {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let guard = open
@@ -82,10 +80,9 @@ impl Guards {
                 .or_insert_with(|| Arc::new(Guard::new(threshold)));
             Arc::clone(guard)
         };
-        if let Some(dir) = &self.dir {
-            guard.read(&dir.join(agreement.as_str()), agreement, threshold, keys)?;
-        }
-        Ok(guard)
+        let dir = self.dir.as_ref().map(|dir| dir.join(agreement.as_str()));
+        guard.expect(dir.as_deref(), agreement, threshold, keys);
+        guard
     }
 }
 
@@ -97,7 +94,14 @@ pub struct Guard(Mutex<Inner>);
 struct Inner {
     threshold: u32,
     history: History<Label>,
-    stores: BTreeMap<(DatasetId, u32), Store>,
+    stores: BTreeMap<(DatasetId, u32), Kept>,
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// Not read yet. Where that failed it is tried again, and nothing is shown meanwhile.
+    Closed(PathBuf, StoreKey),
+    Open(Store),
 }
 
 impl Guard {
@@ -110,44 +114,50 @@ impl Guard {
         }))
     }
 
-    fn read(
+    fn expect(
         &self,
-        dir: &Path,
+        dir: Option<&Path>,
         agreement: &AgreementId,
         threshold: u32,
         keys: &[FileKey],
-    ) -> Result<(), StoreError> {
+    ) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A stricter agreement compares more; a laxer one is not applied to what is remembered already.
         if threshold > inner.threshold {
             inner.threshold = threshold;
             inner.history.raise_threshold(threshold);
         }
-        for key in keys {
+        for (key, dir) in keys.iter().filter_map(|key| Some((key, dir?))) {
             let of = (key.dataset.clone(), key.version);
-            if inner.stores.contains_key(&of) {
-                continue;
-            }
-            let sealing = StoreKey::derive(key, agreement)?;
-            let place = format!("{}@{}.shown", key.dataset, key.version);
-            let (store, known) = Store::open(&dir.join(place), sealing)?;
-            inner.history.add(known);
-            inner.stores.insert(of, store);
+            let path = dir.join(format!("{}@{}.shown", key.dataset, key.version));
+            inner
+                .stores
+                .entry(of)
+                .or_insert_with(|| Kept::Closed(path, StoreKey::derive(key, agreement)));
         }
-        Ok(())
     }
 
     /// Compares a statistic's populations with what was shown before and, where nothing is too close, remembers
-    /// them: from then on they count as shown. Writes files: not for an async thread.
+    /// them: from then on they count as shown. Reads and writes files: not for an async thread.
     #[must_use = "what was denied must not be shown"]
     pub fn admit(&self, by: &Label, new: Vec<Shown>) -> Result<(), Denied> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;
+        for kept in inner.stores.values_mut() {
+            if let Kept::Closed(path, key) = kept {
+                let (store, known) = Store::open(path, key.clone())?;
+                inner.history.add(known);
+                *kept = Kept::Open(store);
+            }
+        }
         if let Some(close) = inner.history.compare(&new) {
             return Err(Denied::Close(close));
         }
         let unknown = inner.history.unknown(by, new)?;
-        for (of, store) in &mut inner.stores {
+        for (of, kept) in &mut inner.stores {
+            let Kept::Open(store) = kept else {
+                return Err(StoreError::Sealed.into());
+            };
             let own: Vec<_> = unknown
                 .iter()
                 .filter(|known| known.shown.dataset == of.0 && known.shown.version == of.1)

@@ -37,25 +37,27 @@ pub enum StoreError {
     Io(#[from] std::io::Error),
 }
 
-/// The key of what a project was shown of a dataset version.
-pub(super) struct StoreKey(Zeroizing<[u8; 32]>);
+/// The key of what a project was shown of a dataset version. `None`: it can't be derived, and nothing opens.
+#[derive(Clone)]
+pub(super) struct StoreKey(Option<Zeroizing<[u8; 32]>>);
 
 impl StoreKey {
     /// From the data key, so that it ends when that one does.
-    pub(super) fn derive(key: &FileKey, agreement: &AgreementId) -> Result<Self, StoreError> {
+    pub(super) fn derive(key: &FileKey, agreement: &AgreementId) -> Self {
         let info = format!(
             "kekkai shown v1\0{agreement}\0{}\0{}",
             key.dataset, key.version
         );
         let mut derived = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, key.key.expose())
-            .expand(info.as_bytes(), &mut *derived)
-            .map_err(|_| StoreError::Sealed)?;
-        Ok(Self(derived))
+        match Hkdf::<Sha256>::new(None, key.key.expose()).expand(info.as_bytes(), &mut *derived) {
+            Ok(()) => Self(Some(derived)),
+            Err(_) => Self(None),
+        }
     }
 
     fn cipher(&self) -> Result<Aes256Gcm, StoreError> {
-        Aes256Gcm::new_from_slice(&*self.0).map_err(|_| StoreError::Sealed)
+        let key = self.0.as_ref().ok_or(StoreError::Sealed)?;
+        Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| StoreError::Sealed)
     }
 
     fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, Job, JobState, LogPart, RunError, SqlError, Work};
-use kekkai_output::{Populations, Table};
+use kekkai_output::{Populations, Seen, Table};
 use kekkai_types::{JobId, OutputId, Refusal};
 use tokio::sync::watch;
 
@@ -52,6 +52,12 @@ pub(super) enum State {
     Settling,
     /// Recorded. The result, unless it was forgotten.
     Done(Option<Finished>),
+    /// Recorded. It is too close to an earlier statistic: it is not shown, and may be submitted for review.
+    Withheld {
+        finished: Finished,
+        error: SqlError,
+        seen: Seen,
+    },
     /// Recorded.
     Failed(SqlError),
     /// Recorded.
@@ -121,6 +127,8 @@ pub(super) struct Submission {
     pub output: OutputId,
     /// The result.
     pub table: Arc<Table>,
+    /// Where it is too close to an earlier statistic.
+    pub seen: Option<Seen>,
 }
 
 /// Outputs that one job may be submitted as.
@@ -218,7 +226,8 @@ impl Jobs {
     pub(super) fn forget_old_results(&mut self) {
         let (mut results, mut cells, mut bytes) = (0, 0_usize, 0_usize);
         for job in self.entries.values_mut().rev() {
-            let State::Done(Some(finished)) = &job.state else {
+            let (State::Done(Some(finished)) | State::Withheld { finished, .. }) = &job.state
+            else {
                 continue;
             };
             results += 1;
@@ -238,7 +247,9 @@ impl Jobs {
             .find(id)
             .ok_or_else(|| Refusal::not_found(id.as_str()))?;
         match &job.state {
-            State::Done(Some(finished)) => Ok(finished.table.clone()),
+            State::Done(Some(finished)) | State::Withheld { finished, .. } => {
+                Ok(finished.table.clone())
+            }
             State::Done(None) => Err(Refusal::new("result-forgotten", id.as_str())),
             _ => Err(Refusal::new("job-has-no-result", id.as_str())),
         }
@@ -262,11 +273,23 @@ impl Jobs {
                 output
             }
         };
-        Ok(Submission { output, table })
+        let seen = job.seen();
+        Ok(Submission {
+            output,
+            table,
+            seen,
+        })
     }
 }
 
 impl Entry {
+    pub(super) fn seen(&self) -> Option<Seen> {
+        match &self.state {
+            State::Withheld { seen, .. } => Some(seen.clone()),
+            _ => None,
+        }
+    }
+
     fn is_active(&self) -> bool {
         self.worker_busy
             || matches!(
@@ -299,7 +322,7 @@ impl Entry {
                 JobState::Done(finished.map(|finished| Table::clone(&finished.table)))
             }
             State::Shown => JobState::Done(None),
-            State::Failed(error) => JobState::Failed(error.clone()),
+            State::Failed(error) | State::Withheld { error, .. } => JobState::Failed(error.clone()),
             State::Cancelled { by_limit } => JobState::Cancelled {
                 by_limit: *by_limit,
             },
@@ -424,6 +447,7 @@ mod tests {
                     column: None,
                     dataset: DatasetId::new("d").unwrap(),
                     persons: vec![0; POPULATION_BYTES_KEPT_MAX / 2 + 1],
+                    measures: Vec::new(),
                 }],
             };
             if let Some(State::Done(Some(finished))) = jobs.find(&id).map(|job| &mut job.state) {

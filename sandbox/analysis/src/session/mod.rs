@@ -28,6 +28,7 @@ pub use job::{JOBS_MAX, RESULTS_KEPT_MAX, Words};
 pub use program::ProgramHost;
 
 use crate::desktop::{Attachment, Desktop, DesktopParts};
+use crate::guard::Guard;
 use crate::programs::{Notebooks, Scripts};
 use crate::worker::{Life, Worker};
 
@@ -120,6 +121,8 @@ pub struct Session {
     /// Processes of programs that run now, by the run's number.
     programs: Mutex<BTreeMap<u64, Life>>,
     kept: Kept,
+    /// What this session was shown, where persons' numbers are the session's own.
+    own_guard: Arc<Guard>,
     /// `None`: a console.
     desktop: Option<Desktop>,
     bounds: Bounds,
@@ -155,6 +158,8 @@ pub(crate) struct Kept {
     pub(crate) scripts: Option<Scripts>,
     /// For desktops.
     pub(crate) notebooks: Option<Notebooks>,
+    /// What the project was shown.
+    pub(crate) guard: Option<Arc<Guard>>,
 }
 
 /// What comes of a program's query.
@@ -183,7 +188,9 @@ impl Session {
             functions: _,
         } = worker;
         let (desktop, desk) = desktop.map(Desktop::new).unzip();
+        let own_guard = Arc::new(Guard::new(terms.session.threshold));
         let session = Arc::new(Self {
+            own_guard,
             terms,
             around,
             life,

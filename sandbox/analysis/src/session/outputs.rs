@@ -39,6 +39,7 @@ impl Session {
             replaces: words.replaces,
             lang,
             content: Content::Table((*submission.table).clone()),
+            seen: submission.seen,
         };
         hand_over(&self.around.review, &request).await?;
         Ok(submission.output)
@@ -49,13 +50,17 @@ impl Session {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
         }
-        let table = self.jobs().result(job)?;
+        let (table, seen) = {
+            let mut jobs = self.jobs();
+            (jobs.result(job)?, jobs.find(job).and_then(|job| job.seen()))
+        };
         let terms = &self.terms.session;
         let call = Preview {
             author: terms.person.clone(),
             agreement: terms.agreement.clone(),
             sdc_profile: terms.sdc_profile.clone(),
             content: Content::Table((*table).clone()),
+            seen,
         };
         let said = self.around.review.call(&call).await;
         said.map_err(CallError::into_refusal)

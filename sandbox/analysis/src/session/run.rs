@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode, Work};
-use kekkai_output::{Populations, Table};
+use kekkai_differencing::{Close, shown};
+use kekkai_output::{Populations, Seen, Table};
 use kekkai_policy_api::{EndReason, Event};
 use kekkai_service::CallError;
-use kekkai_types::{JobId, Refusal};
+use kekkai_types::{JobId, Refusal, Timestamp};
 use kekkai_worker_api::{AsyncReceiver, FromWorker, ToWorker};
 
 use super::job::{Finished, State};
 use super::{CANCEL_GRACE, ReadEvent, SEND_LIMIT, Session, lock};
+use crate::guard::{Denied, Label};
 use crate::judge::{Counted, Expected, judge};
 
 /// A person who cancels hears of it by then, whatever the worker does.
@@ -181,6 +183,7 @@ impl Session {
             }
         };
         let (outcome, state, counted) = self.judged(&sql, outcome);
+        let (outcome, state) = self.guarded(id, outcome, state).await;
         let recorded = self
             .record(Event::QueryEnded {
                 session: self.id().clone(),
@@ -208,6 +211,74 @@ impl Session {
             jobs.forget_old_results();
         }
         self.announce();
+    }
+
+    /// Holds a statistic against what the project was shown before. What is shown is written down first.
+    async fn guarded(&self, id: &JobId, outcome: String, state: State) -> (String, State) {
+        let State::Done(Some(finished)) = state else {
+            return (outcome, state);
+        };
+        let label = Label {
+            person: self.terms.session.person.clone(),
+            session: self.id().clone(),
+            job: id.clone(),
+            at: Timestamp::now(),
+        };
+        let guard = match (&self.kept.guard, finished.populations.stable) {
+            (Some(guard), true) => Arc::clone(guard),
+            _ => Arc::clone(&self.own_guard),
+        };
+        let (table, populations) = (finished.table.clone(), finished.populations.clone());
+        let admitted = tokio::task::spawn_blocking(move || {
+            let shown = shown(&table, &populations).map_err(|_| Denied::Unfit)?;
+            guard.admit(&label, shown)
+        });
+        let denied = match admitted.await {
+            Ok(Ok(())) => return (outcome, State::Done(Some(finished))),
+            Ok(Err(denied)) => denied,
+            Err(_) => Denied::Unfit,
+        };
+        match denied {
+            Denied::Close(close) => {
+                let seen = self.seen(&close);
+                let error = SqlError {
+                    code: SqlErrorCode::TooClose,
+                    name: seen.earlier.clone().unwrap_or_default(),
+                    ..internal()
+                };
+                let state = State::Withheld {
+                    finished,
+                    error,
+                    seen,
+                };
+                ("withheld: too-close".to_owned(), state)
+            }
+            denied => {
+                tracing::error!(session = %self.id(), error = %crate::explain(&denied), "the guard");
+                let error = SqlError {
+                    code: SqlErrorCode::HistoryFull,
+                    ..internal()
+                };
+                (format!("failed: {}", error.code), State::Failed(error))
+            }
+        }
+    }
+
+    /// How people of the project know an earlier statement.
+    fn seen(&self, close: &Close<Label>) -> Seen {
+        let index = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
+        let earlier = close.with.as_ref().map(|label| {
+            if label.session == *self.id() {
+                format!("job {}", label.job)
+            } else {
+                format!("{} {}", label.person, label.at)
+            }
+        });
+        Seen {
+            row: index(close.row),
+            column: index(close.column),
+            earlier,
+        }
     }
 
     fn judged(&self, sql: &str, outcome: Outcome) -> (String, State, Counted) {

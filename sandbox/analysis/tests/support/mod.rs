@@ -361,6 +361,7 @@ impl Second {
             desktops: Some(self.desktops.clone()),
             groups: kekkai_sys::cgroup::Host::prepare().ok(),
             scripts_dir: Some(dir.join("scripts")),
+            shown_dir: Some(dir.join("shown")),
             policy: self.policy.clone(),
             review: self.review.clone(),
         }))
