@@ -6,10 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use arrow::datatypes::DataType;
 use datafusion::common::Column;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
+use datafusion::logical_expr::{
+    Cast, Distinct, Expr, ExprSchemable as _, JoinType, LogicalPlan, TryCast,
+};
 use kekkai_output::{Aggregate as Kind, Measure};
 
 use crate::table::Granted;
@@ -66,8 +70,12 @@ fn of_expr(expr: &Expr, plan: &LogicalPlan) -> Origin {
     match expr {
         Expr::Column(column) => of_name(column, plan),
         Expr::Alias(alias) => of_expr(&alias.expr, plan),
-        // Other types of the same numbers.
-        Expr::Cast(cast) => of_expr(&cast.expr, plan),
+        // Other types of the same numbers. Of texts, what is no number would get lost.
+        Expr::Cast(Cast { expr: inner, .. }) | Expr::TryCast(TryCast { expr: inner, .. })
+            if is_number(inner, plan) =>
+        {
+            of_expr(inner, plan)
+        }
         Expr::Literal(value, _) => Some(Made {
             // `sum(NULL)` is nobody's; `CASE` decides elsewhere.
             is_computed: value.is_null(),
@@ -87,6 +95,11 @@ fn of_expr(expr: &Expr, plan: &LogicalPlan) -> Origin {
             Some(made)
         }
     }
+}
+
+fn is_number(expr: &Expr, plan: &LogicalPlan) -> bool {
+    expr.get_type(plan.schema())
+        .is_ok_and(|of| of.is_numeric() || of == DataType::Boolean)
 }
 
 fn has_a_query(expr: &Expr) -> bool {

@@ -11,7 +11,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{alone, csv, float, gibleed, int, integers, refused, run, run_on};
+use common::{alone, answer_on, csv, float, gibleed, int, integers, refused, run, run_on};
 use kekkai_analysis_api::SqlErrorCode;
 use kekkai_output::{Aggregate, Cell, ColumnKind, Suppression, Value};
 
@@ -382,4 +382,77 @@ fn several_shapes_of_values_come_out_as_they_are() {
             ..
         }
     ));
+}
+
+/// What the only row of a statement's answer measures: kind, columns without their dataset, whether plain.
+fn measured(sql: &str) -> Vec<(Aggregate, Option<Vec<String>>, bool)> {
+    let answer = answer_on(&gibleed(), sql).unwrap();
+    let all: BTreeSet<_> = answer
+        .populations
+        .cells
+        .into_iter()
+        .flat_map(|population| population.measures)
+        .collect();
+    let short = |name: String| name.split_once('.').unwrap().1.to_owned();
+    all.into_iter()
+        .map(|m| {
+            let columns = m.columns.map(|c| c.into_iter().map(short).collect());
+            (m.kind, columns, m.is_plain)
+        })
+        .collect()
+}
+
+#[test]
+fn populations_say_what_was_measured_of_them_however_it_is_renamed() {
+    let is = |sql: &str, kind, columns: Option<&[&str]>, plain| {
+        let columns = columns.map(|all| all.iter().map(|&c| c.to_owned()).collect::<Vec<_>>());
+        assert_eq!(measured(sql), [(kind, columns, plain)], "{sql}");
+    };
+    let year = &["person.year_of_birth"][..];
+    let both = &["person.gender_concept_id", "person.year_of_birth"][..];
+    is(
+        "SELECT count(*) FROM person",
+        Aggregate::Count,
+        Some(&[]),
+        true,
+    );
+    is(
+        "SELECT avg(year_of_birth) FROM person",
+        Aggregate::Mean,
+        Some(year),
+        true,
+    );
+    is(
+        "SELECT sum(CASE WHEN gender_concept_id = 8532 THEN year_of_birth END) FROM person",
+        Aggregate::Sum,
+        Some(both),
+        false,
+    );
+    is(
+        "SELECT sum(year_of_birth) FILTER (WHERE gender_concept_id = 8532) FROM person",
+        Aggregate::Sum,
+        Some(both),
+        false,
+    );
+    is(
+        "WITH a AS (SELECT person_id, year_of_birth AS y FROM person) \
+         SELECT avg(b.z) FROM (SELECT y AS z FROM a) b",
+        Aggregate::Mean,
+        Some(year),
+        true,
+    );
+    is(
+        "SELECT avg(b.z) FROM (SELECT CASE WHEN gender_concept_id = 8532 THEN year_of_birth END AS z \
+         FROM person) b",
+        Aggregate::Mean,
+        Some(both),
+        false,
+    );
+    is(
+        "SELECT avg(p.year_of_birth) FROM condition_occurrence c JOIN person p \
+         ON p.person_id = c.person_id",
+        Aggregate::Mean,
+        Some(year),
+        true,
+    );
 }
