@@ -81,10 +81,12 @@ fn decoded(table: &Table, population: &Population) -> Result<Shown, ShownError> 
     })
 }
 
+/// What is measured, of whom.
+type Alike<'a> = (&'a DatasetId, u32, &'a [Measure]);
+
 /// Rows about different persons can be added up by whoever sees them all: their sum is shown, too.
 fn together(all: &[Shown]) -> Vec<Shown> {
-    let mut sums: BTreeMap<(&DatasetId, u32, &[Measure]), (RoaringBitmap, u64, u32)> =
-        BTreeMap::new();
+    let mut sums: BTreeMap<Alike<'_>, (RoaringBitmap, u64, u32)> = BTreeMap::new();
     for one in all {
         if one.measures.is_empty() || one.row.is_none() {
             continue;
