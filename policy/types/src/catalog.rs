@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DatasetId, Digest, ServerId, Text};
 
+/// The hidden column of a table's files that numbers each row's person: `UInt32`, never null, from 0
+/// without gaps within one version of a dataset, the same person's in every table. It stands in no
+/// catalogue, and no manifest, grant or statement can name it: names begin with a letter. It says nothing
+/// beyond what the person key says, and counts without hashing.
+pub const PERSON_NUMBER_COLUMN: &str = "__kekkai_person";
+
 /// A dataset as it was ingested, one version of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,7 +13,8 @@ mod secret;
 mod time;
 
 pub use catalog::{
-    ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, Recipient, TableCatalog, WrappedKey,
+    ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, PERSON_NUMBER_COLUMN, Recipient,
+    TableCatalog, WrappedKey,
 };
 pub use digest::{Digest, DigestParseError};
 pub use end::EndReason;

@@ -7,8 +7,8 @@
 //! [`decryption_properties`] to its Parquet reader. Each file is bound to its [`FilePlace`]: moved to
 //! another dataset, version, table or name, it does not open.
 //!
-//! On disk: `ROOT/DATASET/VERSION/TABLE/part-00000.parquet`, with `catalog.json` and
-//! `wrapped-keys.json` beside the tables' folders (see [`layout`]).
+//! On disk: `ROOT/DATASET/VERSION/TABLE/part-00000.parquet`, with `catalog.json`,
+//! `wrapped-keys.json` and `escrow.sealed` beside the tables' folders (see [`layout`], [`escrow`]).
 #![cfg_attr(
     test,
     allow(
@@ -19,12 +19,14 @@
     )
 )]
 
+pub mod escrow;
 mod file;
 mod key;
 pub mod layout;
 mod manifest;
 mod read;
 mod rule;
+mod work;
 
 pub use file::{
     EncryptedFile, FILE_TARGET_BYTES, FileError, FilePlace, ROW_GROUP_ROWS,
@@ -34,3 +36,4 @@ pub use key::{KeyError, unwrap_with_recovery, wrap_for};
 pub use manifest::{Column, Day, Encoding, Format, MANIFEST_MAX, Manifest, ManifestError, Table};
 pub use read::{check_magic, decryption_properties, open_reader, read_metadata, verify_digest};
 pub use rule::{Check, Coarsening, Rule, SqlType};
+pub use work::{Work, WorkError, sync_folder};

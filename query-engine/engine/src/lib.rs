@@ -43,6 +43,8 @@ mod statement;
 mod stream;
 mod suppress;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod total;
 

@@ -1,8 +1,10 @@
 //! Persons as small numbers.
 //!
 //! A pseudonym is a text; counting distinct texts in every group of every query would hash the same
-//! texts over and over. Each dataset has one [`Register`], which gives each pseudonym the number of its
-//! first appearance. The numbers live and die with the session and never leave it.
+//! texts over and over. The files of an ingested dataset number its persons themselves, from 0 without
+//! gaps, the same in every table and every session ([`kekkai_types::PERSON_NUMBER_COLUMN`]). For files
+//! that don't, each dataset has one [`Register`], which gives each pseudonym the number of its first
+//! appearance; those numbers live and die with the session.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

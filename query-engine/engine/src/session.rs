@@ -1,6 +1,6 @@
 //! A session: granted tables under terms, and statements run against them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,6 +182,18 @@ impl Session {
         let mut registers: BTreeMap<DatasetId, Arc<Register>> = BTreeMap::new();
         let mut tables = Tables::default();
         let mut datasets = Vec::new();
+        let mut numbered = BTreeMap::new();
+        // Numbers are one version's: beside another version, persons are known by their keys.
+        let mut versions: BTreeMap<DatasetId, u32> = BTreeMap::new();
+        let mut mixed = BTreeSet::new();
+        for source in &sources {
+            let version = *versions
+                .entry(source.dataset.clone())
+                .or_insert(source.version);
+            if version != source.version {
+                mixed.insert(source.dataset.clone());
+            }
+        }
         for source in sources {
             let name = source.name.clone();
             let dataset = (source.dataset.clone(), source.version);
@@ -189,7 +201,18 @@ impl Session {
                 datasets.push(dataset);
             }
             let register = Arc::clone(registers.entry(source.dataset.clone()).or_default());
-            if !tables.add(Loaded::new(source, register)?) {
+            let by_number = !mixed.contains(&source.dataset);
+            let loaded = Loaded::new(source, register, by_number)?;
+            // The files' numbers and the register's would mean different persons.
+            if loaded.person_key.is_some()
+                && *numbered
+                    .entry(loaded.dataset.clone())
+                    .or_insert(loaded.is_numbered)
+                    != loaded.is_numbered
+            {
+                return Err(LoadError::PersonNumbers(name));
+            }
+            if !tables.add(loaded) {
                 return Err(LoadError::Twice(name));
             }
         }

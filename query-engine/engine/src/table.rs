@@ -24,7 +24,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
-use kekkai_types::DatasetId;
+use kekkai_types::{DatasetId, PERSON_NUMBER_COLUMN};
 use parquet::encryption::decrypt::FileDecryptionProperties;
 
 use crate::file::OpenFile;
@@ -112,6 +112,10 @@ pub enum LoadError {
         /// The column.
         column: String,
     },
+    /// Numbered persons where others of the dataset have none, or in a table that is said to be about
+    /// nobody: persons would be counted twice, or not at all.
+    #[error("table \"{0}\" and the rest of its dataset disagree on whether persons are numbered")]
+    PersonNumbers(String),
     /// A table without files.
     #[error("table \"{0}\" has no files")]
     NoFiles(String),
@@ -154,6 +158,8 @@ pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) rows: u64,
     pub(crate) person_key: Option<String>,
+    /// Its files number persons, or the session's register does.
+    pub(crate) is_numbered: bool,
     /// Granted columns.
     schema: SchemaRef,
     register: Arc<Register>,
@@ -165,19 +171,22 @@ struct Part {
     file: OpenFile,
     /// For each granted column, its index in the file.
     columns: Vec<usize>,
-    /// The person key's index in the file.
+    /// The index in the file of the persons' numbers, or else of the person key.
     person: Option<usize>,
     row_groups: Vec<u64>,
 }
 
 impl Loaded {
-    /// Reads the footers and compares them with the grant.
+    /// Reads the footers and compares them with the grant. `by_number`: the numbers in its files, where
+    /// there are some, mean the same persons in all that the session may read of the dataset.
     pub(crate) fn new(
         source: TableSource,
         register: Arc<Register>,
+        by_number: bool,
     ) -> std::result::Result<Self, LoadError> {
         let table = source.name;
         let mut schema: Option<SchemaRef> = None;
+        let mut is_numbered = None;
         let mut parts = Vec::with_capacity(source.files.len());
         for (index, handed) in source.files.into_iter().enumerate() {
             let file = OpenFile::new(handed.file, handed.decryption).map_err(|_| {
@@ -189,7 +198,10 @@ impl Loaded {
             let find = |column: &str| {
                 file.schema()
                     .index_of(column)
-                    .map_err(|_| LoadError::MissingColumn {
+                    .ok()
+                    // Hidden: for a grant it is not there.
+                    .filter(|_| column != PERSON_NUMBER_COLUMN)
+                    .ok_or_else(|| LoadError::MissingColumn {
                         table: table.clone(),
                         column: column.to_owned(),
                         file: index,
@@ -221,8 +233,8 @@ impl Loaded {
                 // Another file may have nulls where this one has none.
                 fields.push(Field::new(&granted.name, data_type, true));
             }
-            let person = source.person_key.as_deref().map(find).transpose()?;
-            if let (Some(at), Some(key)) = (person, &source.person_key)
+            let key = source.person_key.as_deref().map(find).transpose()?;
+            if let (Some(at), Some(key)) = (key, &source.person_key)
                 && !is_key_type(file.schema().field(at).data_type())
             {
                 return Err(LoadError::PersonKeyType {
@@ -230,6 +242,24 @@ impl Loaded {
                     column: key.clone(),
                 });
             }
+            let number = file.schema().index_of(PERSON_NUMBER_COLUMN).ok();
+            if *is_numbered.get_or_insert(number.is_some()) != number.is_some()
+                || (number.is_some() && key.is_none())
+            {
+                return Err(LoadError::PersonNumbers(table));
+            }
+            if let Some(at) = number {
+                let field = file.schema().field(at);
+                // A row without a number would be counted to nobody.
+                if *field.data_type() != PERSON_TYPE || field.is_nullable() {
+                    return Err(LoadError::ColumnType {
+                        table: table.clone(),
+                        column: PERSON_NUMBER_COLUMN.to_owned(),
+                        file: index,
+                    });
+                }
+            }
+            let person = number.filter(|_| by_number).or(key);
             match &schema {
                 None => schema = Some(Arc::new(Schema::new(fields))),
                 Some(first) => {
@@ -261,6 +291,7 @@ impl Loaded {
             name: table,
             rows: parts.iter().flat_map(|part| &part.row_groups).sum(),
             person_key: source.person_key,
+            is_numbered: by_number && is_numbered.unwrap_or(false),
             schema,
             register,
             parts,
@@ -447,7 +478,7 @@ struct Reading {
 struct Current {
     reader: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
     picks: Vec<Pick>,
-    /// Where the person key is among the read columns.
+    /// Where the person key is among the read columns, if it can be null.
     person: Option<usize>,
 }
 
@@ -476,7 +507,9 @@ impl Reading {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut read: Vec<usize> = wanted.iter().map(|(column, _)| *column).collect();
-        read.extend(part.person);
+        // A key may be null, a number never is.
+        let nullable = part.person.filter(|_| !self.scan.granted.table.is_numbered);
+        read.extend(nullable);
         read.sort_unstable();
         read.dedup();
         let picks = wanted
@@ -489,7 +522,7 @@ impl Reading {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let person = match &part.person {
+        let person = match &nullable {
             Some(column) => Some(read.binary_search(column).map_err(|_| bug())?),
             None => None,
         };
@@ -508,7 +541,7 @@ impl Reading {
                 let column = batch.columns().get(pick.at).ok_or_else(|| {
                     DataFusionError::Internal("a file gave fewer columns than asked".to_owned())
                 })?;
-                if pick.is_person {
+                if pick.is_person && !self.scan.granted.table.is_numbered {
                     self.scan.granted.table.register.number(column)
                 } else {
                     Ok(Arc::clone(column))

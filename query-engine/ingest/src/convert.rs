@@ -1,16 +1,19 @@
 //! Cells to the columns that are written: parsing, pseudonyms, coarsening. Everything works on a column
 //! of a batch at a time. Errors name place, column and expected type, never the cell.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int64Array,
-    StringArray, StringBuilder, TimestampMicrosecondArray,
+    StringArray, StringBuilder, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
 };
+use kekkai_dataset::escrow::EscrowWriter;
 use kekkai_dataset::{Coarsening, Column, Day, Rule, SqlType};
 use kekkai_types::ColumnRole;
 
@@ -74,10 +77,15 @@ pub(crate) const PREFECTURES: [&str; 47] = [
 const AGE_TOP: i32 = 90;
 const AGE_BAND_YEARS: i32 = 5;
 
+/// The escrow of a dataset, being written.
+pub(crate) type Escrow = EscrowWriter<BufWriter<File>>;
+
 /// What a table's columns need for conversion.
 pub(crate) struct Conversion<'m> {
     pub table: &'m str,
     pub pseudonyms: &'m mut Pseudonyms,
+    /// Where each person's id is sealed, if to anybody.
+    pub escrow: Option<&'m mut Escrow>,
     pub reference: Option<Day>,
 }
 
@@ -85,6 +93,8 @@ pub(crate) struct Conversion<'m> {
 pub(crate) struct Converted {
     pub column: ArrayRef,
     pub made_null: u64,
+    /// Of a person key: each row's person as a number; null where the key is.
+    pub persons: Option<ArrayRef>,
 }
 
 impl Conversion<'_> {
@@ -100,10 +110,19 @@ impl Conversion<'_> {
         let whole = |column: ArrayRef| Converted {
             column,
             made_null: 0,
+            persons: None,
         };
         match column.rule {
             Rule::Keep => keep(sql_type, cells, &at).map(whole),
-            Rule::Pseudonym => self.pseudonyms(column, cells, &at).map(whole),
+            Rule::Pseudonym if column.role == ColumnRole::PersonKey => {
+                let (column, numbers) = self.persons(column, cells, &at)?;
+                Ok(Converted {
+                    column,
+                    made_null: 0,
+                    persons: Some(numbers),
+                })
+            }
+            Rule::Pseudonym => keys(self.pseudonyms, column, cells, &at).map(whole),
             Rule::Coarsen(Coarsening::Prefecture) => {
                 let texts = text(cells, &at)?;
                 let mut made_null = 0;
@@ -118,6 +137,7 @@ impl Conversion<'_> {
                 Ok(Converted {
                     column: Arc::new(prefectures),
                     made_null,
+                    persons: None,
                 })
             }
             Rule::Coarsen(how) => {
@@ -130,31 +150,36 @@ impl Conversion<'_> {
         }
     }
 
-    fn pseudonyms(
+    fn persons(
         &mut self,
         column: &Column,
         cells: &ArrayRef,
         at: &At<'_>,
-    ) -> Result<ArrayRef, IngestError> {
+    ) -> Result<(ArrayRef, ArrayRef), IngestError> {
         let texts = text(cells, at)?;
-        let is_person = column.role == ColumnRole::PersonKey;
         let mut made = Vec::with_capacity(texts.len());
+        let mut numbers = Vec::with_capacity(texts.len());
         // Raw tables are mostly sorted by patient.
-        let mut last: Option<(&str, i64)> = None;
+        let mut last: Option<(&str, i64, u32)> = None;
         for cell in &texts {
-            let Some(cell) = cell.map(str::trim).filter(|cell| !cell.is_empty()) else {
+            let Some(cell) = present(cell) else {
                 made.push(None);
+                numbers.push(None);
                 continue;
             };
-            if let Some((known, pseudonym)) = last
-                && known == cell
-            {
-                made.push(Some(pseudonym));
-                continue;
-            }
-            let pseudonym = if is_person {
-                match self.pseudonyms.person(&column.domain, cell) {
-                    Pseudonym::Is(pseudonym) => pseudonym,
+            let (pseudonym, number) = match last {
+                Some((known, pseudonym, number)) if known == cell => (pseudonym, number),
+                _ => match self.pseudonyms.person(&column.domain, cell) {
+                    Pseudonym::Is {
+                        pseudonym,
+                        number,
+                        is_new,
+                    } => {
+                        if let (true, Some(escrow)) = (is_new, &mut self.escrow) {
+                            escrow.add(pseudonym, cell)?;
+                        }
+                        (pseudonym, number)
+                    }
                     Pseudonym::Collision => {
                         return Err(IngestError::PseudonymCollision {
                             table: self.table.to_owned(),
@@ -164,14 +189,16 @@ impl Conversion<'_> {
                     Pseudonym::Full => {
                         return Err(IngestError::TooManyPersons { max: PERSONS_MAX });
                     }
-                }
-            } else {
-                self.pseudonyms.key(&column.domain, cell)
+                },
             };
-            last = Some((cell, pseudonym));
+            last = Some((cell, pseudonym, number));
             made.push(Some(pseudonym));
+            numbers.push(Some(number));
         }
-        Ok(Arc::new(Int64Array::from(made)))
+        Ok((
+            Arc::new(Int64Array::from(made)),
+            Arc::new(UInt32Array::from(numbers)),
+        ))
     }
 
     fn coarsen_date(
@@ -213,6 +240,35 @@ impl Conversion<'_> {
             Coarsening::Prefecture => Err(IngestError::Internal("a prefecture is not a date")),
         }
     }
+}
+
+/// A key that is there: an empty one is none.
+fn present(cell: Option<&str>) -> Option<&str> {
+    cell.map(str::trim).filter(|cell| !cell.is_empty())
+}
+
+/// Pseudonyms of keys that are not persons'.
+fn keys(
+    pseudonyms: &Pseudonyms,
+    column: &Column,
+    cells: &ArrayRef,
+    at: &At<'_>,
+) -> Result<ArrayRef, IngestError> {
+    let texts = text(cells, at)?;
+    let mut made = Vec::with_capacity(texts.len());
+    let mut last: Option<(&str, i64)> = None;
+    for cell in &texts {
+        let pseudonym = present(cell).map(|cell| match last {
+            Some((known, pseudonym)) if known == cell => pseudonym,
+            _ => {
+                let pseudonym = pseudonyms.key(&column.domain, cell);
+                last = Some((cell, pseudonym));
+                pseudonym
+            }
+        });
+        made.push(pseudonym);
+    }
+    Ok(Arc::new(Int64Array::from(made)))
 }
 
 /// Full years at the reference date; `None` for who is not born yet.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use kekkai_dataset::{Check, FileError, KeyError};
+use kekkai_dataset::escrow::EscrowError;
+use kekkai_dataset::{Check, FileError, KeyError, WorkError};
 
 /// Why nothing was ingested. After each of these no folder was made or changed at the final place.
 /// [`IngestError::message`] says it in a person's language.
@@ -176,6 +177,9 @@ pub enum IngestError {
     /// An encrypted file failed.
     #[error("an encrypted file failed")]
     File(#[from] FileError),
+    /// The escrow of ids failed.
+    #[error("the escrow of persons' ids failed")]
+    Escrow(#[from] EscrowError),
     /// The dataset's key could not be wrapped.
     #[error("the dataset's key can't be wrapped for {recipient}")]
     Wrap {
@@ -246,5 +250,16 @@ fn hint(is_cp932: &bool) -> &'static str {
         "; it looks like Shift_JIS: declare encoding = \"cp932\" in the manifest"
     } else {
         ""
+    }
+}
+
+impl From<WorkError> for IngestError {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::AlreadyThere { path } => Self::AlreadyThere { path },
+            WorkError::Busy { path } => Self::Busy { path },
+            WorkError::Write { path, source } => Self::Write { path, source },
+            WorkError::Randomness => Self::Randomness,
+        }
     }
 }

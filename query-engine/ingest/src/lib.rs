@@ -32,4 +32,6 @@ pub use checks::IDENTIFIERS_MAX;
 pub use decode::RECORD_BYTES_MAX;
 pub use error::{Finding, IngestError, Place};
 pub use pseudonym::{PERSONS_MAX, PseudonymKey};
-pub use run::{Accepted, Ingested, Progress, Report, Step, TableReport, ingest};
+pub use run::{
+    Accepted, Ingested, Progress, Report, Step, TableReport, ingest, ingest_with_escrow,
+};

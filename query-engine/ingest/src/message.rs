@@ -137,6 +137,7 @@ impl IngestError {
                 )
             }
             Self::File(error) => format!("暗号化ファイルの処理に失敗しました: {error}"),
+            Self::Escrow(error) => format!("患者番号の封緘ファイルを作れません: {error}"),
             Self::Wrap { recipient, source } => {
                 format!("{recipient}宛てにデータ鍵を包めません: {source}")
             }

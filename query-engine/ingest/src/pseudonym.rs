@@ -14,6 +14,10 @@ use sha2::Sha256;
 
 /// Persons in one dataset. Each takes about 20 bytes of memory while it is ingested.
 pub const PERSONS_MAX: usize = 1 << 27;
+const _: () = assert!(
+    PERSONS_MAX <= u32::MAX as usize,
+    "a person's number has 32 bits"
+);
 
 /// The key that a dataset's pseudonyms are made with. It is never written anywhere: whoever holds it
 /// can find a patient in the data.
@@ -50,8 +54,12 @@ impl PseudonymKey {
 
 /// What became of a value.
 pub(crate) enum Pseudonym {
-    /// A positive number.
-    Is(i64),
+    /// The pseudonym, positive, and the person's number: that of the first appearance, from 0.
+    Is {
+        pseudonym: i64,
+        number: u32,
+        is_new: bool,
+    },
     /// Another person has it already.
     Collision,
     /// [`PERSONS_MAX`] reached.
@@ -61,8 +69,9 @@ pub(crate) enum Pseudonym {
 /// Makes pseudonyms for one ingest.
 pub(crate) struct Pseudonyms {
     mac: Hmac<Sha256>,
-    /// Pseudonym to further bits of the same HMAC: equal pseudonyms with other bits are two persons.
-    persons: HashMap<u64, u32, BuildHasherDefault<Already>>,
+    /// Pseudonym to further bits of the same HMAC, since equal pseudonyms with other bits are two
+    /// persons, and to the person's number.
+    persons: HashMap<u64, (u32, u32), BuildHasherDefault<Already>>,
     max: usize,
 }
 
@@ -118,15 +127,23 @@ impl Pseudonyms {
     /// The pseudonym of a person.
     pub(crate) fn person(&mut self, domain: &str, value: &str) -> Pseudonym {
         let (pseudonym, rest) = self.digest(domain, value);
-        match self.persons.get(&pseudonym) {
-            Some(known) if *known != rest => return Pseudonym::Collision,
-            Some(_) => {}
+        let (number, is_new) = match self.persons.get(&pseudonym) {
+            Some((known, _)) if *known != rest => return Pseudonym::Collision,
+            Some((_, number)) => (*number, false),
             None if self.persons.len() >= self.max => return Pseudonym::Full,
             None => {
-                self.persons.insert(pseudonym, rest);
+                let Ok(number) = u32::try_from(self.persons.len()) else {
+                    return Pseudonym::Full;
+                };
+                self.persons.insert(pseudonym, (rest, number));
+                (number, true)
             }
-        }
-        i64::try_from(pseudonym).map_or(Pseudonym::Collision, Pseudonym::Is)
+        };
+        i64::try_from(pseudonym).map_or(Pseudonym::Collision, |pseudonym| Pseudonym::Is {
+            pseudonym,
+            number,
+            is_new,
+        })
     }
 
     /// Persons so far.
@@ -164,9 +181,19 @@ mod tests {
     fn person_and_key_agree_so_that_tables_join() {
         let mut pseudonyms = pseudonyms(1, "d1");
         let key = pseudonyms.key("person", "7");
-        assert!(matches!(pseudonyms.person("person", "7"), Pseudonym::Is(p) if p == key));
-        assert!(matches!(pseudonyms.person("person", "7"), Pseudonym::Is(p) if p == key));
-        assert_eq!(pseudonyms.persons(), 1);
+        for (value, expected) in [("7", (0, true)), ("8", (1, true)), ("7", (0, false))] {
+            let Pseudonym::Is {
+                pseudonym,
+                number,
+                is_new,
+            } = pseudonyms.person("person", value)
+            else {
+                panic!("no collision, and room");
+            };
+            assert_eq!(pseudonym == key, value == "7");
+            assert_eq!((number, is_new), expected);
+        }
+        assert_eq!(pseudonyms.persons(), 2);
     }
 
     #[test]
@@ -174,7 +201,7 @@ mod tests {
         let mut pseudonyms = pseudonyms(1, "d1");
         let (pseudonym, rest) = pseudonyms.digest("person", "7");
         // As if somebody else had come to the same 63 bits.
-        pseudonyms.persons.insert(pseudonym, rest ^ 1);
+        pseudonyms.persons.insert(pseudonym, (rest ^ 1, 0));
         assert!(matches!(
             pseudonyms.person("person", "7"),
             Pseudonym::Collision
@@ -185,9 +212,18 @@ mod tests {
     fn persons_beyond_the_bound_are_refused() {
         let mut pseudonyms = pseudonyms(1, "d1");
         pseudonyms.max = 2;
-        assert!(matches!(pseudonyms.person("person", "1"), Pseudonym::Is(_)));
-        assert!(matches!(pseudonyms.person("person", "2"), Pseudonym::Is(_)));
+        assert!(matches!(
+            pseudonyms.person("person", "1"),
+            Pseudonym::Is { .. }
+        ));
+        assert!(matches!(
+            pseudonyms.person("person", "2"),
+            Pseudonym::Is { .. }
+        ));
         assert!(matches!(pseudonyms.person("person", "3"), Pseudonym::Full));
-        assert!(matches!(pseudonyms.person("person", "1"), Pseudonym::Is(_)));
+        assert!(matches!(
+            pseudonyms.person("person", "1"),
+            Pseudonym::Is { .. }
+        ));
     }
 }

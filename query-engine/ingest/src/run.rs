@@ -1,40 +1,37 @@
 //! One ingest, from raw files to a folder that either is complete or does not exist.
 //!
-//! Work happens in a hidden sibling of the final folder. Everything in it is encrypted, made durable, and
-//! read back; only then is it renamed. A process that dies at any line leaves the sibling behind, which
-//! the next ingest of the dataset removes under the dataset's lock.
+//! Work happens in a hidden sibling of the final folder ([`Work`]). Everything in it is encrypted, made
+//! durable, and read back; only then is it renamed.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use arrow::array::{Array as _, AsArray as _};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use kekkai_dataset::escrow::{ESCROW, EscrowHeader, EscrowWriter};
 use kekkai_dataset::{
-    Check, EncryptedFile, FILE_TARGET_BYTES, FilePlace, Manifest, SqlType, Table, layout, wrap_for,
+    Check, EncryptedFile, FILE_TARGET_BYTES, FilePlace, Manifest, SqlType, Table, Work, layout,
+    sync_folder, wrap_for,
 };
 use kekkai_types::{
-    ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, KeyText, Recipient, TableCatalog,
-    WrappedKey,
+    ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, KeyText, PERSON_NUMBER_COLUMN, Recipient,
+    TableCatalog, WrappedKey,
 };
 use serde::Serialize;
 
 use crate::checks::{ColumnChecks, IDENTIFIERS_MAX, Memory};
-use crate::convert::Conversion;
+use crate::convert::{Conversion, Escrow};
 use crate::error::{Finding, IngestError};
 use crate::pseudonym::{PseudonymKey, Pseudonyms};
 use crate::source::{self, Batch, Sent, SourceFile};
 
 /// Batches between two threads.
 const QUEUE_BATCHES_MAX: usize = 4;
-/// Of the folder that an ingest works in.
-const WORK_PREFIX: &str = ".ingest-";
-/// The file whose lock one ingest of a dataset holds.
-const LOCK: &str = ".ingest.lock";
 
 /// How far an ingest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,15 +131,41 @@ pub fn ingest(
     let places = Places {
         source,
         out,
+        offline: None,
         file_target: FILE_TARGET_BYTES,
     };
     run(manifest, &places, recipients, pseudonym_key, &mut progress)
 }
 
-/// Where from, where to, and how much in one file.
+/// As [`ingest`], and seals each person's id to `offline`, the public half of a P-256 key (65 bytes, SEC 1
+/// uncompressed) whose private half is kept offline: whoever holds that can say whose a pseudonym is, and
+/// nobody else can ([`kekkai_dataset::escrow`]).
+///
+/// # Errors
+/// As [`ingest`].
+pub fn ingest_with_escrow(
+    manifest: &Manifest,
+    source: &Path,
+    out: &Path,
+    recipients: &[(Recipient, Vec<u8>)],
+    pseudonym_key: Option<&PseudonymKey>,
+    offline: &[u8],
+    mut progress: impl FnMut(&Progress<'_>),
+) -> Result<Ingested, IngestError> {
+    let places = Places {
+        source,
+        out,
+        offline: Some(offline),
+        file_target: FILE_TARGET_BYTES,
+    };
+    run(manifest, &places, recipients, pseudonym_key, &mut progress)
+}
+
+/// Where from, where to, to whom ids are sealed, and how much in one file.
 struct Places<'a> {
     source: &'a Path,
     out: &'a Path,
+    offline: Option<&'a [u8]>,
     file_target: u64,
 }
 
@@ -186,7 +209,7 @@ fn run(
         }
     };
 
-    let work = Work::begin(places.out, manifest)?;
+    let work = Work::begin(places.out, &manifest.id, manifest.version)?;
     let mut sources = Vec::with_capacity(manifest.tables.len());
     for table in &manifest.tables {
         sources.push(source::files(table, places.source)?);
@@ -194,6 +217,7 @@ fn run(
     let mut meter = Meter::new(manifest, &sources, progress);
     let memory = remember(manifest, &sources, &mut meter)?;
     let mut pseudonyms = Pseudonyms::new(pseudonym_key)?;
+    let mut escrow = begin_escrow(&work, manifest, places.offline)?;
 
     let mut findings = Vec::new();
     let mut tables = Vec::with_capacity(manifest.tables.len());
@@ -205,8 +229,9 @@ fn run(
             files,
             memory: &memory,
             pseudonyms: &mut pseudonyms,
+            escrow: escrow.as_mut(),
             dataset_key: &dataset_key,
-            folder: &work.folder,
+            folder: work.folder(),
             file_target: places.file_target,
             // Once something was found nothing is written any more, but all is looked at: the producer
             // wants to hear of everything at once.
@@ -227,7 +252,12 @@ fn run(
         description: manifest.description.clone(),
         tables,
     };
-    let folder = work.commit(&catalog, &keys)?;
+    if let Some(escrow) = escrow {
+        finish_escrow(&work, escrow)?;
+    }
+    work.write_json(layout::CATALOG, &catalog)?;
+    work.write_json(layout::WRAPPED_KEYS, &keys)?;
+    let folder = work.commit()?;
     let report = Report {
         persons: pseudonyms.persons(),
         tables: reports,
@@ -378,6 +408,7 @@ struct TableJob<'j> {
     files: &'j [SourceFile],
     memory: &'j Memory,
     pseudonyms: &'j mut Pseudonyms,
+    escrow: Option<&'j mut Escrow>,
     dataset_key: &'j KeyText,
     folder: &'j Path,
     file_target: u64,
@@ -454,7 +485,7 @@ impl<'j> TableJob<'j> {
     }
 
     fn schema(&self) -> SchemaRef {
-        let fields: Vec<Field> = self
+        let mut fields: Vec<Field> = self
             .table
             .kept()
             .map(|(column, sql_type)| {
@@ -462,6 +493,9 @@ impl<'j> TableJob<'j> {
                 Field::new(&column.name, sql_type.arrow(), !is_person)
             })
             .collect();
+        if self.table.person_key().is_some() {
+            fields.push(Field::new(PERSON_NUMBER_COLUMN, DataType::UInt32, false));
+        }
         Arc::new(Schema::new(fields))
     }
 
@@ -489,12 +523,14 @@ impl<'j> TableJob<'j> {
         let mut conversion = Conversion {
             table: &table.name,
             pseudonyms: self.pseudonyms,
+            escrow: self.escrow.as_deref_mut(),
             reference: self.manifest.reference_date,
         };
         let mut writes = self.writes;
         for batch in batches {
             let batch: Batch = batch?;
-            let mut made = Vec::with_capacity(kept.len());
+            let mut made = Vec::with_capacity(kept.len() + 1);
+            let mut persons = None;
             let mut personless = 0;
             for (slot, ((at, sql_type), cells)) in kept.iter().zip(&batch.columns).enumerate() {
                 let column = table
@@ -517,7 +553,9 @@ impl<'j> TableJob<'j> {
                     }
                 }
                 made.push(converted.column);
+                persons = persons.or(converted.persons);
             }
+            made.extend(persons);
             counted.personless += personless;
             writes &= counted.personless == 0;
             counted.rows += count(batch.rows);
@@ -646,124 +684,35 @@ impl Parts<'_> {
     }
 }
 
-/// The folder that an ingest works in; removed when dropped before [`Work::commit`].
-struct Work {
-    folder: PathBuf,
-    parent: PathBuf,
-    final_folder: PathBuf,
-    is_committed: bool,
-    /// Held until the end.
-    _lock: File,
+/// The escrow, where a key is given to seal it to. Without one nobody can be told whose a pseudonym is.
+fn begin_escrow(
+    work: &Work,
+    manifest: &Manifest,
+    offline: Option<&[u8]>,
+) -> Result<Option<Escrow>, IngestError> {
+    let Some(public) = offline else {
+        return Ok(None);
+    };
+    let path = work.folder().join(ESCROW);
+    let file = File::create_new(&path).map_err(|source| IngestError::Write { path, source })?;
+    let header = EscrowHeader::of_source(&manifest.id, manifest.version);
+    Ok(Some(EscrowWriter::new(
+        BufWriter::new(file),
+        public,
+        &header,
+    )?))
 }
 
-impl Work {
-    fn begin(out: &Path, manifest: &Manifest) -> Result<Self, IngestError> {
-        let final_folder = layout::version_folder(out, &manifest.id, manifest.version);
-        let parent = out.join(manifest.id.as_str());
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| IngestError::Write { path, source }
-        };
-        fs::create_dir_all(&parent).map_err(failed(&parent))?;
-        let lock_path = parent.join(LOCK);
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(failed(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(IngestError::Busy { path: parent }),
-            Err(TryLockError::Error(source)) => {
-                return Err(IngestError::Write {
-                    path: lock_path,
-                    source,
-                });
-            }
-        }
-        // Under the lock: whoever made these is dead.
-        for entry in fs::read_dir(&parent).map_err(failed(&parent))? {
-            let entry = entry.map_err(failed(&parent))?;
-            let path = entry.path();
-            let is_stale = entry
-                .file_name()
-                .to_str()
-                .is_some_and(|n| n.starts_with(WORK_PREFIX));
-            if is_stale && path.is_dir() {
-                fs::remove_dir_all(&path).map_err(failed(&path))?;
-            }
-        }
-        if final_folder.exists() {
-            return Err(IngestError::AlreadyThere { path: final_folder });
-        }
-        let mut random = [0_u8; 8];
-        getrandom::fill(&mut random).map_err(|_| IngestError::Randomness)?;
-        let suffix = u64::from_be_bytes(random);
-        let folder = parent.join(format!("{WORK_PREFIX}{}-{suffix:016x}", manifest.version));
-        fs::create_dir(&folder).map_err(failed(&folder))?;
-        Ok(Self {
-            folder,
-            parent,
-            final_folder,
-            is_committed: false,
-            _lock: lock,
-        })
-    }
-
-    /// Writes catalogue and wrapped keys, makes everything durable, and renames.
-    fn commit(
-        mut self,
-        catalog: &DatasetCatalog,
-        keys: &[WrappedKey],
-    ) -> Result<PathBuf, IngestError> {
-        self.write_json(layout::CATALOG, catalog)?;
-        self.write_json(layout::WRAPPED_KEYS, keys)?;
-        sync_folder(&self.folder)?;
-        if self.final_folder.exists() {
-            return Err(IngestError::AlreadyThere {
-                path: self.final_folder.clone(),
-            });
-        }
-        fs::rename(&self.folder, &self.final_folder).map_err(|source| IngestError::Write {
-            path: self.final_folder.clone(),
-            source,
-        })?;
-        self.is_committed = true;
-        sync_folder(&self.parent)?;
-        Ok(self.final_folder.clone())
-    }
-
-    fn write_json(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), IngestError> {
-        let path = self.folder.join(name);
-        let failed = |source| IngestError::Write {
-            path: path.clone(),
-            source,
-        };
-        let text =
-            serde_json::to_vec_pretty(value).map_err(|error| failed(io::Error::other(error)))?;
-        let mut file = File::create_new(&path).map_err(failed)?;
-        file.write_all(&text).map_err(failed)?;
-        file.sync_all().map_err(failed)
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if !self.is_committed {
-            // What can't be removed now is removed by the next ingest.
-            let _left_for_the_next = fs::remove_dir_all(&self.folder);
-        }
-    }
-}
-
-fn sync_folder(path: &Path) -> Result<(), IngestError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| IngestError::Write {
-            path: path.to_owned(),
-            source,
-        })
+fn finish_escrow(work: &Work, escrow: Escrow) -> Result<(), IngestError> {
+    let failed = |source| IngestError::Write {
+        path: work.folder().join(ESCROW),
+        source,
+    };
+    let file = escrow
+        .finish()?
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
 }
 
 #[cfg(test)]
@@ -787,6 +736,7 @@ mod tests {
         let places = Places {
             source: &raw,
             out: &root.path().join("out"),
+            offline: None,
             file_target: 1,
         };
         let recipients = [(Recipient::Recovery, public.to_bytes().to_vec())];

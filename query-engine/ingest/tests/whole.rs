@@ -15,13 +15,14 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use arrow::array::{Array as _, AsArray as _};
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, UInt32Type};
 use common::{Scene, contains};
+use kekkai_dataset::escrow::{self, ESCROW};
 use kekkai_dataset::{
     FileError, FilePlace, Manifest, check_magic, layout, read_metadata, verify_digest,
 };
 use kekkai_ingest::{Ingested, PseudonymKey, Step, ingest, sample};
-use kekkai_types::{ColumnRole, DatasetId, KeyText, Recipient};
+use kekkai_types::{ColumnRole, DatasetId, KeyText, PERSON_NUMBER_COLUMN, Recipient};
 use sample::SampleFormat;
 
 const SEED: u64 = 20_250_331;
@@ -255,7 +256,9 @@ fn coarsened_columns_hold_what_the_rule_leaves() {
             kept["first_visit_month"],
             format!("{}-01", &raw["初診日"][..7])
         );
-        assert_eq!(kept.len(), 5);
+        // Five columns, and the hidden number.
+        assert_eq!(kept.len(), 5 + 1);
+        assert!(kept.contains_key(PERSON_NUMBER_COLUMN));
     }
 }
 
@@ -577,6 +580,77 @@ fn killed_ingest_leaves_a_whole_version_or_none() {
         .filter(|entry| entry.as_ref().unwrap().path().is_dir())
         .count();
     assert_eq!(left, 1, "what the killed ones left was removed");
+}
+
+#[test]
+fn persons_have_one_number_in_all_tables_and_no_catalogue_names_it() {
+    let scene = sampled(300, SampleFormat::CsvUtf8);
+    let ingested = scene.ingest(sample::MANIFEST).unwrap();
+    let mut numbers: HashMap<i64, u32> = HashMap::new();
+    for table in TABLES {
+        for batch in scene.recovery.table(&ingested, table) {
+            let schema = batch.schema();
+            let field = schema.field_with_name(PERSON_NUMBER_COLUMN).unwrap();
+            assert!(!field.is_nullable());
+            let persons = batch.column_by_name("person_id").unwrap();
+            let found = batch.column_by_name(PERSON_NUMBER_COLUMN).unwrap();
+            for (person, number) in persons
+                .as_primitive::<Int64Type>()
+                .values()
+                .iter()
+                .zip(found.as_primitive::<UInt32Type>().values())
+            {
+                assert_eq!(numbers.entry(*person).or_insert(*number), number);
+            }
+        }
+        let known = ingested.catalog.tables.iter().find(|t| t.name == table);
+        let columns = &known.unwrap().columns;
+        assert!(columns.iter().all(|c| c.name != PERSON_NUMBER_COLUMN));
+    }
+    // From 0 without gaps, each once.
+    let mut all: Vec<u32> = numbers.into_values().collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..300).collect::<Vec<u32>>());
+}
+
+#[test]
+fn only_the_offline_key_leads_from_a_pseudonym_to_its_patient_number() {
+    let scene = sampled(200, SampleFormat::CsvUtf8);
+    let manifest = Manifest::parse(sample::MANIFEST).unwrap();
+    let offline = common::Recovery::new();
+    let secret = KeyText::new([9; 32]);
+    let ingested = kekkai_ingest::ingest_with_escrow(
+        &manifest,
+        &scene.raw(),
+        &scene.out(),
+        &[(Recipient::Recovery, scene.recovery.public.clone())],
+        Some(&PseudonymKey::derive(&secret, &manifest.id).unwrap()),
+        &offline.public,
+        |_| {},
+    )
+    .unwrap();
+    let path = ingested.folder.join(ESCROW);
+    let raw = raw_rows(&scene, "patients");
+    let kept = decrypted_rows(&scene, &ingested, "patients");
+    assert_eq!(raw.len(), kept.len());
+    let bytes = fs::read(&path).unwrap();
+    // Rows keep their order, so that each pseudonym's patient number is known here.
+    for (raw, kept) in raw.iter().zip(&kept) {
+        let number = &raw["患者ID"];
+        let pseudonym = kept["person_id"].parse().unwrap();
+        let found = escrow::find(bytes.as_slice(), &offline.private, pseudonym).unwrap();
+        assert_eq!(found.header.dataset, ingested.catalog.id);
+        assert_eq!(found.id.unwrap().as_str(), number);
+        assert!(!contains(&bytes, number.as_bytes()), "{number}");
+    }
+    let found = escrow::find(bytes.as_slice(), &offline.private, 1).unwrap();
+    assert!(found.id.is_none(), "nobody's");
+    // Nothing else opens it: not the dataset's key, nor the pseudonyms' secret, nor the recovery key.
+    let pseudonym = kept[0]["person_id"].parse().unwrap();
+    let dataset_key = scene.recovery.dataset_key(&ingested);
+    for key in [dataset_key, secret, scene.recovery.private.duplicate()] {
+        assert!(escrow::find(bytes.as_slice(), &key, pseudonym).is_err());
+    }
 }
 
 #[test]
