@@ -388,7 +388,7 @@ pub(crate) async fn server(command: Server, lang: Lang) -> Outcome {
 
 pub(crate) async fn status(connect: &Connect, lang: Lang) -> Outcome {
     let state = connect.policy()?.call(&policy::ListState {}).await?;
-    let rows: [(&str, &str, String); 8] = [
+    let rows: [(&str, &str, String); 9] = [
         (
             "取決め",
             "agreements",
@@ -408,6 +408,16 @@ pub(crate) async fn status(connect: &Connect, lang: Lang) -> Outcome {
                 .datasets
                 .iter()
                 .map(|(d, v)| format!("{d}/{v}"))
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
+        (
+            "抽出データ",
+            "extracts",
+            state
+                .extracts
+                .iter()
+                .map(|(agreement, extract, version)| format!("{extract}/{version} ({agreement})"))
                 .collect::<Vec<_>>()
                 .join(" "),
         ),

@@ -1,7 +1,7 @@
 //! Raw data in, a registered dataset out.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kekkai_dataset::Manifest;
 use kekkai_ingest::sample::SampleFormat;
-use kekkai_ingest::{PseudonymKey, Step};
+use kekkai_ingest::{Progress, PseudonymKey, Step};
 use kekkai_policy_api::{Enrolments, RegisterDataset};
 use kekkai_types::{KeyText, Lang, Recipient};
 use zeroize::Zeroizing;
@@ -115,10 +115,24 @@ pub(crate) struct Ingest {
     /// pseudonyms; without it they are made once and can't be made again.
     #[arg(long)]
     pseudonym_secret: Option<PathBuf>,
+    /// The producer's offline key, public (PEM; `kekkai extract keygen`): each person's id is sealed to
+    /// it, so that a regulator's enquiry can be answered. Without it nobody can say whose a pseudonym is.
+    #[arg(long)]
+    offline_key: Option<PathBuf>,
     /// Register the dataset with the policy service, its key wrapped to every enrolled server. Without
     /// it, only the recovery key can open the dataset.
     #[arg(long, env = "KEKKAI_CONNECT")]
     connect: Option<PathBuf>,
+}
+
+/// Reads a secret of 64 hexadecimal digits.
+pub(crate) fn read_secret(path: &Path) -> Result<KeyText, Box<dyn std::error::Error>> {
+    let text = Zeroizing::new(
+        std::fs::read_to_string(path)
+            .map_err(|e| format!("\"{}\" can't be read: {e}", path.display()))?,
+    );
+    let quoted = Zeroizing::new(format!("\"{}\"", text.trim()));
+    Ok(serde_json::from_str(&quoted).map_err(|e| format!("\"{}\": {e}", path.display()))?)
 }
 
 pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
@@ -145,29 +159,38 @@ pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
         .pseudonym_secret
         .as_ref()
         .map(|path| -> Result<PseudonymKey, Box<dyn std::error::Error>> {
-            let text = Zeroizing::new(std::fs::read_to_string(path)?);
-            let quoted = Zeroizing::new(format!("\"{}\"", text.trim()));
-            let secret: KeyText = serde_json::from_str(&quoted)?;
-            Ok(PseudonymKey::derive(&secret, &manifest.id)?)
+            Ok(PseudonymKey::derive(&read_secret(path)?, &manifest.id)?)
         })
         .transpose()?;
     let bar = bar(0, "");
-    let done = kekkai_ingest::ingest(
-        &manifest,
-        &ingest.source,
-        &ingest.out,
-        &recipients,
-        pseudonym_key.as_ref(),
-        |progress| {
-            bar.set_length(progress.bytes_total);
-            bar.set_position(progress.bytes);
-            let doing = match progress.step {
-                Step::Remember => lang.pick("名前を覚える", "remembering names"),
-                Step::Write => lang.pick("仮名化と検査", "checking"),
-            };
-            bar.set_message(format!("{doing} {}", progress.table));
-        },
-    )
+    let offline = ingest
+        .offline_key
+        .as_deref()
+        .map(kekkai_deploy::ec_public_of_file)
+        .transpose()?;
+    let progress = |progress: &Progress<'_>| {
+        bar.set_length(progress.bytes_total);
+        bar.set_position(progress.bytes);
+        let doing = match progress.step {
+            Step::Remember => lang.pick("名前を覚える", "remembering names"),
+            Step::Write => lang.pick("仮名化と検査", "checking"),
+        };
+        bar.set_message(format!("{doing} {}", progress.table));
+    };
+    let (source, out) = (&ingest.source, &ingest.out);
+    let key = pseudonym_key.as_ref();
+    let done = match &offline {
+        Some(offline) => kekkai_ingest::ingest_with_escrow(
+            &manifest,
+            source,
+            out,
+            &recipients,
+            key,
+            offline,
+            progress,
+        ),
+        None => kekkai_ingest::ingest(&manifest, source, out, &recipients, key, progress),
+    }
     .map_err(|error| error.message(lang))?;
     bar.finish_and_clear();
     println!("{}: {}", lang.pick("人数", "persons"), done.report.persons);

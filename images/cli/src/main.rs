@@ -4,6 +4,7 @@ mod admin;
 mod data;
 mod demo;
 mod doctor;
+mod extract;
 mod ledger;
 mod recording;
 mod reference;
@@ -33,6 +34,8 @@ enum Command {
     Sample(data::Sample),
     /// Pseudonymize, check and encrypt raw data, and register the dataset.
     Ingest(data::Ingest),
+    /// Make a project's own copy of the data that its agreement grants, under its own keys and pseudonyms.
+    Extract(extract::Extract),
     /// Agreements: register, end.
     #[command(subcommand)]
     Agreement(admin::Agreement),
@@ -111,6 +114,7 @@ async fn run(command: Command, lang: Lang) -> Outcome {
     match command {
         Command::Sample(sample) => data::sample(&sample, lang),
         Command::Ingest(ingest) => data::ingest(&ingest, lang).await,
+        Command::Extract(extract) => extract::run(extract, lang).await,
         Command::Agreement(agreement) => admin::agreement(agreement, lang).await,
         Command::Handler(handler) => admin::handler(handler, lang).await,
         Command::Person(person) => admin::person(person, lang).await,

@@ -8,7 +8,7 @@ use kekkai_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::session::call;
+use crate::session::{Recorded, call};
 
 /// Registers an agreement from its TOML text. The same id with other text replaces it: running
 /// sessions are judged by the new text at their next renewal.
@@ -110,6 +110,43 @@ pub struct RegisterDataset {
 }
 call!(RegisterDataset, "/v1/admin/dataset/register", (), [Admin]);
 
+/// Registers an agreement's own extract of a dataset. From now on its sessions read the extract in the
+/// dataset's place, and no other agreement's ever do. A later version takes the earlier one's place, whose
+/// keys are erased; all are erased when the agreement ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterExtract {
+    /// Whose.
+    pub agreement: AgreementId,
+    /// The dataset and version that it was made of, as the agreement names them.
+    pub of: (DatasetId, u32),
+    /// SHA-256 of that version's catalogue as JSON: the extract was made of what is registered.
+    pub of_digest: Digest,
+    /// What it offers: the agreed tables and columns, and each table's person key. Its id is no dataset's.
+    pub catalog: DatasetCatalog,
+    /// Its key, wrapped to analysis servers and to nobody else.
+    pub keys: Vec<WrappedKey>,
+}
+call!(RegisterExtract, "/v1/admin/extract/register", (), [Admin]);
+
+/// Puts into the ledger that somebody is to be told whose a pseudonym is, before they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordEnquiry {
+    /// The extract whose pseudonym it is; of a running or an ended agreement.
+    pub extract: DatasetId,
+    /// SHA-256 of the pseudonym in decimal digits.
+    pub pseudonym: Digest,
+    /// Who asks and why, for the ledger.
+    pub reason: String,
+}
+call!(
+    RecordEnquiry,
+    "/v1/admin/extract/enquiry",
+    Recorded,
+    [Admin]
+);
+
 /// Lets a server enrol under this id, once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,6 +203,9 @@ pub struct StateSummary {
     pub terminals: Vec<TerminalId>,
     /// Dataset versions.
     pub datasets: Vec<(DatasetId, u32)>,
+    /// Extracts whose keys are there, and the agreements that they belong to.
+    #[serde(default)]
+    pub extracts: Vec<(AgreementId, DatasetId, u32)>,
     /// Enrolled servers.
     pub servers: Vec<ServerId>,
     /// Reference values in force.

@@ -415,6 +415,31 @@ pub enum Event {
         digest: Digest,
         by: PersonId,
     },
+    /// An agreement's own extract of a dataset. `digest` is that of its catalogue.
+    ExtractRegistered {
+        agreement: AgreementId,
+        dataset: DatasetId,
+        dataset_version: u32,
+        extract: DatasetId,
+        version: u32,
+        digest: Digest,
+        by: PersonId,
+    },
+    /// The certificate: the wrapped keys with these digests were all that opened the extract, and are erased.
+    ExtractKeysDestroyed {
+        agreement: AgreementId,
+        extract: DatasetId,
+        version: u32,
+        keys: Vec<Digest>,
+    },
+    /// Somebody is to be told whose a pseudonym is. `pseudonym` is the digest of its digits.
+    EnquiryRecorded {
+        agreement: AgreementId,
+        extract: DatasetId,
+        pseudonym: Digest,
+        reason: String,
+        by: PersonId,
+    },
     ReferenceAdded {
         reference: Digest,
         label: String,

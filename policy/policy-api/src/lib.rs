@@ -6,8 +6,8 @@ mod session;
 
 pub use admin::{
     AddHandler, AddPerson, AddReference, AddTerminal, DeploymentKeys, EndAgreement, Enrolments,
-    ExpectServer, ListState, RegisterAgreement, RegisterDataset, RemoveHandler, RevokeTerminal,
-    StateSummary, WithdrawReference,
+    ExpectServer, ListState, RecordEnquiry, RegisterAgreement, RegisterDataset, RegisterExtract,
+    RemoveHandler, RevokeTerminal, StateSummary, WithdrawReference,
 };
 pub use entry::{ENTRY_VERSION, Entry, Event, Factor, OutputKind, SignInRefusal};
 pub use kekkai_types::EndReason;

@@ -24,7 +24,8 @@ pub enum GrantError {
     Key(DatasetId, u32),
 }
 
-/// The granted datasets: agreed tables and columns, nothing else. `person_key` still names the column
+/// The granted datasets: agreed tables and columns, nothing else. `catalog` may answer with an extract's in
+/// a dataset's place; `key` is asked for the key of what it answered. `person_key` still names the column
 /// that holds a row's person where that column is not granted: contributors are counted by it, inside.
 pub fn grant<'a>(
     terms: &Agreement,
@@ -67,7 +68,8 @@ pub fn grant<'a>(
         }
         granted.push(GrantedDataset {
             catalog: cut,
-            key: key(dataset, version).ok_or_else(|| GrantError::Key(dataset.clone(), version))?,
+            key: key(&whole.id, whole.version)
+                .ok_or_else(|| GrantError::Key(dataset.clone(), version))?,
             tables,
         });
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use kekkai_policy_api::{
     AddHandler, AddPerson, AddReference, AddTerminal, AttestChallenge, BeginEnrolment,
     CloseSession, Decide, EndAgreement, Enrolments, ExpectServer, FinishEnrolment, ListState,
-    LookUpPerson, LookUpTerminal, OpenSession, Record, RegisterAgreement, RegisterDataset,
-    ReleaseKeys, RemoveHandler, RenewLeases, RevokeTerminal, WithdrawReference,
+    LookUpPerson, LookUpTerminal, OpenSession, Record, RecordEnquiry, RegisterAgreement,
+    RegisterDataset, RegisterExtract, ReleaseKeys, RemoveHandler, RenewLeases, RevokeTerminal,
+    WithdrawReference,
 };
 use kekkai_service::{From, Routes};
 use kekkai_types::{Call, Refusal, Timestamp};
@@ -89,6 +90,12 @@ pub fn routes(service: &Arc<Service>) -> Routes {
     });
     let r = add::<RegisterDataset>(r, service, |s, from, call, now| {
         s.register_dataset(&from.peer, call, now)
+    });
+    let r = add::<RegisterExtract>(r, service, |s, from, call, now| {
+        s.register_extract(&from.peer, call, now)
+    });
+    let r = add::<RecordEnquiry>(r, service, |s, from, call, now| {
+        s.record_enquiry(&from.peer, call, now)
     });
     let r = add::<ExpectServer>(r, service, |s, from, call, now| {
         s.expect_server(&from.peer, call, now)

@@ -4,6 +4,7 @@
 
 mod admin;
 mod attest;
+mod extract;
 mod record;
 mod register;
 mod session;
@@ -47,6 +48,9 @@ pub enum StartError {
     /// The ledger refused the first entries.
     #[error("the ledger can't be written: {0}")]
     Ledger(Refusal),
+    /// Keys of an agreement that ended can't be overwritten, or the ledger can't say that they are.
+    #[error("keys that were erased can't be overwritten: {0}")]
+    Erasure(Refusal),
     /// An agreement that was accepted once: this build reads the format otherwise.
     #[error("a registered agreement can't be read any more")]
     Agreement(#[from] AgreementError),
@@ -70,6 +74,7 @@ struct State {
     people: BTreeMap<PersonId, KnownPerson>,
     terminals: BTreeMap<TerminalId, TerminalRow>,
     catalogs: BTreeMap<(DatasetId, u32), DatasetCatalog>,
+    extracts: extract::Extracts,
     expected: BTreeSet<ServerId>,
     enrolled: BTreeMap<ServerId, Enrolled>,
     /// In force, in the order in which they were added.
@@ -124,6 +129,7 @@ impl Service {
             .record_all(&Peer::Policy, now, events)
             .map_err(StartError::Ledger)?;
         state.store.end_sessions(&left, now)?;
+        state.certify(&journal, now).map_err(StartError::Erasure)?;
         Ok(Self {
             state: Mutex::new(state),
             journal,
@@ -163,6 +169,7 @@ impl State {
             people: BTreeMap::new(),
             terminals: BTreeMap::new(),
             catalogs: BTreeMap::new(),
+            extracts: extract::Extracts::default(),
             expected: BTreeSet::new(),
             enrolled: BTreeMap::new(),
             references: Vec::new(),
@@ -201,6 +208,11 @@ impl State {
             state
                 .catalogs
                 .insert((catalog.id.clone(), catalog.version), catalog);
+        }
+        for row in state.store.extracts()? {
+            state
+                .extracts
+                .know(row.agreement, row.of, row.catalog, row.is_erased);
         }
         for (server, expected, enrolled) in state.store.servers()? {
             if expected {

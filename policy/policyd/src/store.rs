@@ -1,5 +1,7 @@
 //! SQLite: what the service must still know after a restart. Every write follows its ledger entry.
 
+mod extracts;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The schema that this build writes.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Another connection (a backup) holds the database at most this long.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
@@ -59,6 +61,22 @@ CREATE TABLE session (
 CREATE INDEX session_open ON session (id) WHERE ended_at IS NULL;
 ";
 
+/// What version 1 didn't have. An extract stays known when its keys are gone; `certified` once the ledger
+/// says that they are.
+const EXTRACTS: &str = "
+CREATE TABLE extract (
+    id TEXT NOT NULL, version INTEGER NOT NULL, agreement TEXT NOT NULL REFERENCES agreement (id),
+    dataset TEXT NOT NULL, dataset_version INTEGER NOT NULL, catalog TEXT NOT NULL,
+    key_digests TEXT NOT NULL, erased INTEGER NOT NULL, certified INTEGER NOT NULL,
+    PRIMARY KEY (id, version)
+) STRICT;
+CREATE TABLE extract_key (
+    id TEXT NOT NULL, version INTEGER NOT NULL, recipient TEXT NOT NULL, wrapped TEXT NOT NULL,
+    PRIMARY KEY (id, version, recipient),
+    FOREIGN KEY (id, version) REFERENCES extract (id, version)
+) STRICT;
+";
+
 /// Why the state can't be read or written: the machine's fault, or ours.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -71,6 +89,9 @@ pub enum StoreError {
     /// Written by a newer build.
     #[error("the state database has schema version {0}, this build knows {SCHEMA_VERSION}")]
     Schema(i64),
+    /// Somebody else reads the database: what was erased is still in its log.
+    #[error("another process holds the state database open: erased keys can't be overwritten yet")]
+    Held,
 }
 
 /// The database.
@@ -128,11 +149,16 @@ impl Store {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", true)?;
+        // Erased rows are overwritten with zeros.
+        db.pragma_update(None, "secure_delete", true)?;
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
-            0 => {
+            0 | 1 => {
                 let change = db.transaction()?;
-                change.execute_batch(SCHEMA)?;
+                if version == 0 {
+                    change.execute_batch(SCHEMA)?;
+                }
+                change.execute_batch(EXTRACTS)?;
                 change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 change.commit()?;
             }
@@ -256,6 +282,7 @@ impl Store {
         })
     }
 
+    /// Ends an agreement and erases the keys that belong to it, both or neither.
     pub(crate) fn end_agreement(
         &mut self,
         id: &AgreementId,
@@ -263,6 +290,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.change(|db| {
+            extracts::erase(db, "agreement = ?1", &[&id.as_str()])?;
             db.execute(
                 "UPDATE agreement SET ended_at = ?2, end_reason = ?3 WHERE id = ?1",
                 params![id.as_str(), now.0, reason],

@@ -3,6 +3,7 @@
 mod bench;
 mod callers;
 mod crash;
+mod extracts;
 mod keys;
 mod ledger;
 mod programs;

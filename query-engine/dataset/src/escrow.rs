@@ -264,8 +264,8 @@ pub fn find(
         let mut rest = chunk.as_slice();
         while !rest.is_empty() {
             let (found, after) = record(rest).ok_or(EscrowError::DoesNotOpen)?;
-            if found.0 == pseudonym {
-                let text = std::str::from_utf8(found.1).map_err(|_| EscrowError::DoesNotOpen)?;
+            if found.pseudonym == pseudonym {
+                let text = std::str::from_utf8(found.id).map_err(|_| EscrowError::DoesNotOpen)?;
                 id = Some(Zeroizing::new(text.to_owned()));
             }
             rest = after;
@@ -276,13 +276,20 @@ pub fn find(
     }
 }
 
+/// A person's record.
+struct Record<'a> {
+    pseudonym: i64,
+    id: &'a [u8],
+}
+
 /// A record, and what follows it.
-fn record(bytes: &[u8]) -> Option<((i64, &[u8]), &[u8])> {
+fn record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let (pseudonym, rest) = bytes.split_first_chunk::<8>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (id, rest) = rest.split_at_checked(length)?;
-    Some(((i64::from_be_bytes(*pseudonym), id), rest))
+    let pseudonym = i64::from_be_bytes(*pseudonym);
+    Some((Record { pseudonym, id }, rest))
 }
 
 fn cut_off(error: io::Error) -> EscrowError {

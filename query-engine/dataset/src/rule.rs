@@ -38,6 +38,20 @@ impl SqlType {
         }
     }
 
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [
+            Self::Bigint,
+            Self::Double,
+            Self::Text,
+            Self::Boolean,
+            Self::Date,
+            Self::Timestamp,
+        ]
+        .into_iter()
+        .find(|sql_type| sql_type.as_str() == name)
+    }
+
     /// The type in Arrow and in the encrypted files.
     pub fn arrow(self) -> DataType {
         match self {

@@ -29,7 +29,9 @@ pub enum ExtractError {
     #[error("the agreement grants no table of this dataset")]
     Nothing,
     /// No analysis server could ever open the extract.
-    #[error("no analysis server is enrolled: enrol one first, since an extract's key goes to no one else")]
+    #[error(
+        "no analysis server is enrolled: enrol one first, since an extract's key goes to no one else"
+    )]
     NoServer,
     /// Ingested by a build that didn't number persons.
     #[error(
@@ -45,7 +47,9 @@ pub enum ExtractError {
         column: String,
     },
     /// The dataset's files contradict each other or the catalogue.
-    #[error("the files of table \"{0}\" are not those of the catalogue, or contradict other tables")]
+    #[error(
+        "the files of table \"{0}\" are not those of the catalogue, or contradict other tables"
+    )]
     Contradiction(String),
     /// Two persons would get one pseudonym.
     #[error("two persons got one pseudonym: make the extract anew, under another secret")]

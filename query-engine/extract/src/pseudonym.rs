@@ -173,7 +173,9 @@ impl Persons {
             self.of_project.get(at),
             self.numbers.get(at),
         ) {
-            (Some(known), Some(project), Some(number)) if *known == pseudonym && *known != NOBODY => {
+            (Some(known), Some(project), Some(number))
+                if *known == pseudonym && *known != NOBODY =>
+            {
                 Ok((*project, *number))
             }
             _ => Err(Contradiction),
@@ -249,11 +251,18 @@ mod tests {
         let mut sorted = first.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..666).collect::<Vec<u32>>());
-        assert_eq!(numbers(&persons(&key(1, "d1", "p1"))), first, "the same key");
+        assert_eq!(
+            numbers(&persons(&key(1, "d1", "p1"))),
+            first,
+            "the same key"
+        );
         // 666 numbers in two random orders agree at about one place.
         let agree = |a: &[u32], b: &[u32]| a.iter().zip(b).filter(|(a, b)| a == b).count();
         assert!(agree(&first, &second) < 12);
-        assert!(agree(&first, &sorted) < 12, "not the dataset's order either");
+        assert!(
+            agree(&first, &sorted) < 12,
+            "not the dataset's order either"
+        );
         let all: Vec<(i64, i64)> = one.each().collect();
         assert_eq!(all.len(), 666);
         assert!(all.is_sorted());

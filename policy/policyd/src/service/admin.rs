@@ -236,7 +236,7 @@ impl Service {
         Ok(())
     }
 
-    /// Ends an agreement for good.
+    /// Ends an agreement for good, and destroys the keys that are its own.
     pub fn end_agreement(
         &self,
         from: &Peer,
@@ -253,7 +253,8 @@ impl Service {
         }
         match state.facts.agreements.get(&call.agreement) {
             None => return Err(Refusal::not_found(call.agreement.as_str())),
-            Some(agreement) if agreement.ended => return Ok(()),
+            // Again: keys that could not be overwritten then are now.
+            Some(agreement) if agreement.ended => return state.certify(&self.journal, now),
             Some(_) => {}
         }
         self.journal.record(
@@ -273,7 +274,8 @@ impl Service {
         if let Some(agreement) = state.facts.agreements.get_mut(&call.agreement) {
             agreement.ended = true;
         }
-        Ok(())
+        state.extracts.forget(&call.agreement);
+        state.certify(&self.journal, now)
     }
 
     /// Names and counts, nothing secret.
@@ -305,6 +307,7 @@ impl Service {
                 .map(|terminal| terminal.id.clone())
                 .collect(),
             datasets: state.catalogs.keys().cloned().collect(),
+            extracts: state.extracts.list(),
             servers: state.enrolled.keys().cloned().collect(),
             references: state
                 .references

@@ -246,12 +246,16 @@ impl State {
             return Err(refuse::reason(reason, session.facts.agreement.as_str()));
         }
         let terms = &session.facts.terms;
+        let agreement = &session.facts.agreement;
         let recipient = Recipient::Server(server.clone());
         let mut broken = None;
         let datasets = grant(
             terms,
-            |dataset, version| self.catalogs.get(&(dataset.clone(), version)),
-            |dataset, version| match self.store.wrapped_key(dataset, version, &recipient) {
+            |dataset, version| {
+                let own = self.extracts.get(agreement, dataset, version);
+                own.or_else(|| self.catalogs.get(&(dataset.clone(), version)))
+            },
+            |dataset, version| match self.key_for(agreement, dataset, version, &recipient) {
                 Ok(key) => key,
                 Err(error) => {
                     broken = Some(error);

@@ -79,6 +79,9 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::TerminalRegistered { .. }
         | Event::TerminalRevoked { .. }
         | Event::DatasetRegistered { .. }
+        | Event::ExtractRegistered { .. }
+        | Event::ExtractKeysDestroyed { .. }
+        | Event::EnquiryRecorded { .. }
         | Event::ReferenceAdded { .. }
         | Event::ReferenceWithdrawn { .. } => &[],
     };

@@ -88,6 +88,9 @@ impl Service {
         check_catalog(&call.catalog)?;
         state.check_keys(&call.catalog, &call.keys)?;
         let place = (call.catalog.id.clone(), call.catalog.version);
+        if state.extracts.has_id(&place.0) {
+            return Err(Refusal::new("dataset-id-in-use", place.0.as_str()));
+        }
         if let Some(known) = state.catalogs.get(&place) {
             if *known != call.catalog {
                 return Err(Refusal::new(
@@ -219,7 +222,7 @@ impl Service {
 
 /// What a catalogue must be whatever ingest made of it: each name once, and no column that names a
 /// person (R14).
-fn check_catalog(catalog: &DatasetCatalog) -> Result<(), Refusal> {
+pub(super) fn check_catalog(catalog: &DatasetCatalog) -> Result<(), Refusal> {
     let malformed = |what: String| Err(Refusal::new("catalog-malformed", what));
     if catalog.version == 0 {
         return malformed("versions count from 1".to_owned());
@@ -255,7 +258,11 @@ fn check_catalog(catalog: &DatasetCatalog) -> Result<(), Refusal> {
 
 impl State {
     /// Wrapped keys only: their lengths leave no room for a plain one beside or instead.
-    fn check_keys(&self, catalog: &DatasetCatalog, keys: &[WrappedKey]) -> Result<(), Refusal> {
+    pub(super) fn check_keys(
+        &self,
+        catalog: &DatasetCatalog,
+        keys: &[WrappedKey],
+    ) -> Result<(), Refusal> {
         let mut recipients = BTreeSet::new();
         let mut servers = 0_u32;
         for key in keys {

@@ -49,7 +49,7 @@ fn all() -> Vec<(&'static str, &'static str, &'static [PeerKind])> {
     callers![
         Record LookUpPerson LookUpTerminal OpenSession RenewLeases CloseSession Decide
         AttestChallenge BeginEnrolment FinishEnrolment ReleaseKeys RegisterAgreement EndAgreement
-        AddHandler RemoveHandler AddPerson AddTerminal RevokeTerminal RegisterDataset ExpectServer
+        AddHandler RemoveHandler AddPerson AddTerminal RevokeTerminal RegisterDataset RegisterExtract RecordEnquiry ExpectServer
         Enrolments AddReference WithdrawReference ListState
     ]
 }

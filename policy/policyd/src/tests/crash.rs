@@ -14,11 +14,12 @@ use kekkai_policy_api::{
 use kekkai_types::{Peer, Role, TerminalClass};
 
 use super::bench::*;
+use super::extracts::{certificates, own};
 use crate::Service;
 use crate::failpoint::DIE_AT;
 
 /// What the child does, and the entry that must come before it.
-const CHANGES: [(&str, &str); 14] = [
+const CHANGES: [(&str, &str); 16] = [
     ("add-person", "person-registered"),
     ("add-terminal", "terminal-registered"),
     ("revoke-terminal", "terminal-revoked"),
@@ -27,6 +28,8 @@ const CHANGES: [(&str, &str); 14] = [
     ("register-agreement", "agreement-registered"),
     ("end-agreement", "agreement-ended"),
     ("register-dataset", "dataset-registered"),
+    ("register-extract", "extract-registered"),
+    ("end-agreement-with-keys", "agreement-ended"),
     ("expect-server", "server-expected"),
     ("add-reference", "reference-added"),
     ("withdraw-reference", "reference-withdrawn"),
@@ -37,6 +40,9 @@ const CHANGES: [(&str, &str); 14] = [
 
 fn change(bench: &Bench, service: &Service, name: &str) {
     let session = matches!(name, "close-session" | "release-keys").then(|| opened(service).session);
+    if name == "end-agreement-with-keys" {
+        service.register_extract(&admin(), own(1, 6), NOON).unwrap();
+    }
     // From here on the process may die; what came before is the ground it stands on.
     let place = std::env::var("KEKKAI_TEST_DIE").unwrap();
     DIE_AT.with(|die_at| *die_at.borrow_mut() = Some(place));
@@ -73,7 +79,8 @@ fn change(bench: &Bench, service: &Service, name: &str) {
                 .register_agreement(&admin(), RegisterAgreement { toml }, NOON)
                 .map(|_| ())
         }
-        "end-agreement" => {
+        "register-extract" => service.register_extract(&admin(), own(1, 6), NOON),
+        "end-agreement" | "end-agreement-with-keys" => {
             let call = EndAgreement {
                 agreement: agreement(),
                 reason: "x".to_owned(),
@@ -170,6 +177,19 @@ fn seen(bench: &Bench, service: &Service, name: &str, before: &StateSummary) -> 
             on == (name == "add-handler")
         }
         "register-agreement" | "end-agreement" => now.agreements != before.agreements,
+        // Ended: what the dead one left undone is done at the start.
+        "end-agreement-with-keys" => {
+            let ended = now.agreements != before.agreements;
+            assert_eq!(now.extracts.is_empty(), ended);
+            assert_eq!(certificates(bench).len(), usize::from(ended));
+            let erased = crate::Store::open(&bench.dir).unwrap().erased_extracts();
+            assert!(
+                erased.unwrap().is_empty(),
+                "all that is erased is certified"
+            );
+            ended
+        }
+        "register-extract" => now.extracts != before.extracts,
         "register-dataset" => now.datasets != before.datasets,
         "expect-server" => {
             let servers = crate::Store::open(&bench.dir).unwrap().servers().unwrap();
@@ -233,7 +253,11 @@ fn killed_between_entry_and_effect_no_change_lacks_its_entry() {
             if !matches!(
                 (name, expected),
                 (
-                    "revoke-terminal" | "remove-handler" | "end-agreement" | "withdraw-reference",
+                    "revoke-terminal"
+                        | "remove-handler"
+                        | "end-agreement"
+                        | "end-agreement-with-keys"
+                        | "withdraw-reference",
                     true
                 )
             ) {
