@@ -174,6 +174,9 @@ pub struct Session {
     planners: Vec<Arc<dyn ExprPlanner>>,
     state: SessionState,
     datasets: Vec<(DatasetId, u32)>,
+    /// All persons are numbered by the files, none by the session's registers, which number them in the
+    /// order in which rows happen to be read.
+    has_stable_numbers: bool,
 }
 
 impl Session {
@@ -242,6 +245,7 @@ impl Session {
             planners: SessionStateDefaults::default_expr_planners(),
             state,
             datasets,
+            has_stable_numbers: numbered.values().all(|is_numbered| *is_numbered),
         })
     }
 
@@ -372,7 +376,7 @@ impl Session {
             }
         }
         let populations = rows
-            .populations(&kept.sets, self.has_stable_numbers())
+            .populations(&kept.sets, self.has_stable_numbers)
             .map_err(|e| running(&e, text))?
             .ok_or_else(|| refuse(SqlErrorCode::TooLarge, "", None))?;
         let (columns, rows) = rows.finish();
@@ -390,11 +394,6 @@ impl Session {
             },
         };
         Ok(Answer { table, populations })
-    }
-
-    /// Person numbers are given by the session's own registers, in the order in which rows happen to be read.
-    fn has_stable_numbers(&self) -> bool {
-        false
     }
 
     pub(crate) fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {

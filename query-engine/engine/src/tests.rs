@@ -11,7 +11,8 @@ use kekkai_types::{DatasetId, Digest, PERSON_NUMBER_COLUMN};
 use parquet::arrow::ArrowWriter;
 
 use crate::{
-    Cancel, GrantedColumn, LoadError, STACK_BYTES, Session, Stopped, TableFile, TableSource, Terms,
+    Answer, Cancel, GrantedColumn, LoadError, STACK_BYTES, Session, Stopped, TableFile,
+    TableSource, Terms,
 };
 
 /// Rows `(person, value)`; with numbers, person `p` has `number(p)`.
@@ -110,6 +111,10 @@ fn load(sources: Vec<TableSource>) -> Result<Session, LoadError> {
 }
 
 fn run(session: &Arc<Session>, sql: &str) -> Result<Table, Stopped> {
+    answer(session, sql).map(|answer| answer.table)
+}
+
+fn answer(session: &Arc<Session>, sql: &str) -> Result<Answer, Stopped> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_stack_size(STACK_BYTES)
@@ -186,6 +191,31 @@ fn contributors_are_counted_by_the_numbers_where_the_files_have_them() {
     };
     assert!(shown(Rows::numbered(&rows, &number)));
     assert!(!shown(Rows::numbered(&rows, &few)));
+}
+
+#[test]
+fn populations_are_the_files_numbers_and_said_to_be_stable_only_then() {
+    let rows = visits();
+    // Far from the order in which rows come.
+    let reversed = |person: i64| 29 - number(person);
+    let sql = "SELECT count(*) AS n FROM visits WHERE value >= 100";
+    let populations = |rows: Rows<'_>| {
+        let session = Arc::new(load(vec![rows.source("visits", 1, ALL)]).unwrap());
+        let first = answer(&session, sql).unwrap().populations;
+        let again = Arc::new(load(vec![rows.source("visits", 1, ALL)]).unwrap());
+        // Another statement before it: a register would number otherwise.
+        run(&again, "SELECT count(*) AS n FROM visits WHERE value > 150").unwrap();
+        (first, answer(&again, sql).unwrap().populations)
+    };
+    let (first, again) = populations(Rows::numbered(&rows, &reversed));
+    assert!(first.stable && again.stable);
+    assert!(!first.cells.is_empty());
+    assert_eq!(first, again);
+    // Values of 100 and more are those of persons 1010 to 1029.
+    let expected: roaring::RoaringBitmap = (0..20).collect();
+    let found = roaring::RoaringBitmap::deserialize_from(first.cells[0].persons.as_slice());
+    assert_eq!(found.unwrap(), expected);
+    assert!(!populations(Rows::new(&rows)).0.stable);
 }
 
 #[test]
