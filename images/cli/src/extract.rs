@@ -314,6 +314,13 @@ async fn make_extract(make: Make, lang: Lang) -> Outcome {
         );
         return Err(error.into());
     }
+    eprintln!(
+        "{}",
+        lang.pick(
+            "注意: これまでに保存されたスクリプトとノートブックは、以前の鍵で封じられているため開けなくなります",
+            "note: scripts and notebooks that were kept before are sealed under the earlier key and can't be opened any more"
+        )
+    );
     println!(
         "{}: {} {} {}",
         lang.pick(

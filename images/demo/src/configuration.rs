@@ -306,8 +306,17 @@ fn ingest(
         recipients.push((Recipient::Server(server.server.clone()), public));
     }
     let out = layout.dir.join("analysis/data");
-    let done = kekkai_ingest::ingest(&manifest, source, &out, &recipients, None, |_| {})
-        .map_err(|e| program("kekkai ingest", &e))?;
+    let offline = kekkai_deploy::ec_public_of_file(&layout.dir.join("offline/offline.pub"))?;
+    let done = kekkai_ingest::ingest_with_escrow(
+        &manifest,
+        source,
+        &out,
+        &recipients,
+        None,
+        &offline,
+        |_| {},
+    )
+    .map_err(|e| program("kekkai ingest", &e))?;
     Ok(RegisterDataset {
         catalog: done.catalog,
         keys: done.keys,

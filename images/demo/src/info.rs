@@ -38,7 +38,7 @@ pub struct Info {
     pub release_key: PathBuf,
     /// Reference values in force.
     pub reference: Digest,
-    /// Offline keys of the producer: recovery and PCR policy.
+    /// Offline keys of the producer: recovery, enquiries (`offline`), PCR policy.
     pub keys: PathBuf,
     /// Raw data of the sample, before pseudonymization.
     pub raw: PathBuf,

@@ -429,6 +429,8 @@ impl World {
         let web = Authority::create(&authorities, "web")?;
         let offline = dir.join("offline");
         ec_key_pair(&offline, "recovery")?;
+        // In earnest it is made on a machine of its own, which has no network.
+        ec_key_pair(&offline, "offline")?;
         let pcr = ec_key_pair(&offline, "pcr-policy")?;
         let admin = dir.join("admin");
         self.trusted_copy(&services, &admin)?;
@@ -660,9 +662,16 @@ impl World {
             false => Vec::new(),
         };
         let mut agreements = Vec::new();
+        // For `kekkai extract`, which reads the text that was registered.
+        let folder = self.layout.dir.join("agreements");
+        std::fs::create_dir_all(&folder).map_err(io("the agreements' folder"))?;
         let with_gibleed = self.options.gibleed.is_some();
         for toml in configuration::agreements(&self.layout, &extra, &desktop, with_gibleed)? {
-            agreements.push(admin.policy.call(&RegisterAgreement { toml }).await?);
+            let call = RegisterAgreement { toml };
+            let id = admin.policy.call(&call).await?;
+            std::fs::write(folder.join(format!("{id}.toml")), call.toml)
+                .map_err(io("an agreement"))?;
+            agreements.push(id);
         }
         Ok(agreements)
     }
