@@ -140,15 +140,16 @@ fn own_again() -> RegisterExtract {
 
 #[test]
 fn an_extract_that_is_not_as_agreed_is_refused() {
+    type Change = dyn Fn(&mut RegisterExtract);
     let (_dir, bench, service) = full();
     register_other(&service);
     let before = bench.entries().len();
-    let try_with = |change: &dyn Fn(&mut RegisterExtract)| {
+    let try_with = |change: &Change| {
         let mut call = own(1, 6);
         change(&mut call);
         register(&service, call).unwrap_err()
     };
-    let cases: [(&str, &dyn Fn(&mut RegisterExtract)); 14] = [
+    let cases: [(&str, &Change); 14] = [
         ("not-found", &|c| {
             c.agreement = AgreementId::new("nobody").unwrap()
         }),
