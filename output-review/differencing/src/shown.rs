@@ -120,7 +120,9 @@ pub(crate) fn comparable(these: &[Measure], those: &[Measure]) -> bool {
 }
 
 fn are_alike(a: &Measure, b: &Measure) -> bool {
-    if is_magnitude(a.kind) != is_magnitude(b.kind) {
+    // A magnitude of a column is no count; one that is computed may be: the sum of ones.
+    let is_no_count = |measure: &Measure| is_magnitude(measure.kind) && measure.is_plain;
+    if is_magnitude(a.kind) != is_magnitude(b.kind) && (is_no_count(a) || is_no_count(b)) {
         return false;
     }
     let (Some(of_a), Some(of_b)) = (&a.columns, &b.columns) else {

@@ -90,6 +90,9 @@ fn only_like_is_compared_with_like() {
         // Somebody chose who is left out.
         (count(), counted(&["d.t.x"], false), true),
         (sum(&["d.t.x"], true), sum(&["d.t.x", "d.t.y"], false), true),
+        // A sum of ones is a count.
+        (count(), sum(&["d.t.y"], false), true),
+        (count(), sum(&[], false), true),
         // A mean and a count make a sum.
         (sum(&["d.t.x"], true), mean(&["d.t.x"], true), true),
         // What it is made of can't be said.
