@@ -15,41 +15,44 @@ use kekkai_demo::sign_in;
 use kekkai_e2e::{TestWorld, said, story, world};
 use kekkai_policy_api::Event;
 
-/// A month or year of first visits, and a sex: a condition that holds for exactly one person, and one that holds for at
-/// least as many as the threshold.
+/// Of patients: a condition that holds for exactly one person, and one that holds for many.
 struct Conditions {
     one: String,
     many: String,
 }
 
+/// What the sample's manifest makes of an address.
+fn prefecture(address: &str) -> String {
+    let letters: Vec<char> = address.chars().collect();
+    let ends = "都道府県".contains(letters[2]);
+    letters[..if ends { 3 } else { 4 }].iter().collect()
+}
+
 fn conditions(raw: &Path) -> Conditions {
     let mut reader = csv::Reader::from_path(raw.join("patients.csv")).unwrap();
-    let column = |headers: &csv::StringRecord, name: &str| {
-        headers.iter().position(|header| header == name).unwrap()
-    };
     let headers = reader.headers().unwrap().clone();
-    let (visit, sex) = (column(&headers, "初診日"), column(&headers, "性別"));
-    let mut by_month: BTreeMap<(String, String), u32> = BTreeMap::new();
-    let mut by_year: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let (visit, sex, address) = (column("初診日"), column("性別"), column("住所"));
+    let mut fine: BTreeMap<String, u32> = BTreeMap::new();
+    let mut coarse: BTreeMap<String, u32> = BTreeMap::new();
     for record in reader.records() {
         let record = record.unwrap();
-        let (day, sex) = (&record[visit], record[sex].to_owned());
-        *by_month
-            .entry((day[..7].to_owned(), sex.clone()))
-            .or_default() += 1;
-        *by_year.entry((day[..4].to_owned(), sex)).or_default() += 1;
+        let (month, sex) = (&record[visit][..7], &record[sex]);
+        let one = format!(
+            "prefecture = '{}' AND first_visit_month = DATE '{month}-01' AND sex = '{sex}'",
+            prefecture(&record[address])
+        );
+        *fine.entry(one).or_default() += 1;
+        let many = format!("first_visit_month = DATE '{month}-01' AND sex = '{sex}'");
+        *coarse.entry(many).or_default() += 1;
     }
-    let ((month, of), _) = by_month
-        .iter()
-        .find(|(_, persons)| **persons == 1)
-        .expect("a month in which one person came first");
-    let ((year, many_of), _) = by_year
-        .iter()
-        .find(|(_, persons)| **persons >= 20)
-        .expect("a year in which many came first");
+    let of = |all: BTreeMap<String, u32>, fits: fn(u32) -> bool| {
+        let found = all.into_iter().find(|(_, persons)| fits(*persons));
+        found.expect("persons in the sample").0
+    };
     Conditions {
-        one: format!("first_visit_month = DATE '{month}-01' AND sex = '{of}'"),
-        many: format!("date_part('year', first_visit_month) = {year} AND sex = '{many_of}'"),
+        one: of(fine, |persons| persons == 1),
+        many: of(coarse, |persons| persons >= 20),
     }
 }
 
