@@ -8,7 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
 /// Persons under which nothing is shown.
-const THRESHOLD: usize = 10;
+pub(crate) const THRESHOLD: usize = 10;
 /// A person's share over which a magnitude is not shown, in thousandths.
 const DOMINANCE_PERMILLE: f64 = 850.0;
 
