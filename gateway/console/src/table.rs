@@ -285,6 +285,8 @@ mod tests {
             contributors,
             largest_permille: 0,
             second_permille: 0,
+            zeros: 0,
+            missing: 0,
         };
         Cell::Shown { value, evidence }
     }

@@ -46,6 +46,8 @@ impl Case {
                             contributors: 98_765,
                             largest_permille: 0,
                             second_permille: 0,
+                            zeros: 0,
+                            missing: 0,
                         },
                     },
                 ],
@@ -157,6 +159,8 @@ fn table_that_failed_its_checks_is_not_approved_by_anybody() {
             contributors: 9,
             largest_permille: 0,
             second_permille: 0,
+            zeros: 0,
+            missing: 0,
         },
     };
     case.report = check(case.table(), &ProfileName::Strict.profile());

@@ -40,6 +40,8 @@ fn count(value: i64, contributors: u64) -> Cell {
             contributors,
             largest_permille: 0,
             second_permille: 0,
+            zeros: 0,
+            missing: 0,
         },
     }
 }
@@ -51,6 +53,8 @@ fn magnitude(value: f64, largest: u32, second: u32) -> Cell {
             contributors: 50,
             largest_permille: largest,
             second_permille: second,
+            zeros: 0,
+            missing: 0,
         },
     }
 }
@@ -387,6 +391,8 @@ fn what_is_not_recognised_is_reviewed() {
                     contributors: 60,
                     largest_permille: 0,
                     second_permille: 0,
+                    zeros: 0,
+                    missing: 0,
                 },
             }]],
         ),
@@ -511,6 +517,8 @@ fn any_cell() -> impl Strategy<Value = Cell> {
             contributors,
             largest_permille,
             second_permille,
+            zeros: 0,
+            missing: 0,
         },
     );
     prop_oneof![

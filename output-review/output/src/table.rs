@@ -75,6 +75,9 @@ pub enum Aggregate {
     Mean,
     /// A variance, standard deviation, covariance or correlation.
     Spread,
+    /// A median or another quantile: it shows single values, so that its contributors are those on its smaller
+    /// side.
+    Quantile,
 }
 
 /// What a value is.
@@ -129,11 +132,28 @@ pub enum Cell {
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// Distinct persons with a value in this cell; the smallest over the aggregates that it is computed from.
+    /// Of a quantile, those with a value up to it or those with one from it on, whichever are fewer.
     pub contributors: u64,
-    /// The largest person's share of a magnitude, in permille, rounded up; 0 for counts.
+    /// The largest person's share of a magnitude or a count of rows, in permille, rounded up; 0 where persons
+    /// have no share: for counts of distinct values and for quantiles.
     pub largest_permille: u32,
     /// The second largest person's share, likewise.
     pub second_permille: u32,
+    /// Contributors who bring nothing but zeros; the most over the aggregates that it is computed from.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub zeros: u64,
+    /// Persons of the group without a value in this cell, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u64,
+}
+
+/// What was stored before there was such a number is written as it was, so that its digest stays.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why a cell is kept inside.

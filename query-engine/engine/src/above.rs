@@ -1,11 +1,12 @@
-//! The upper half: the same nodes over the suppressed table, each carrying the verdicts along.
+//! The upper half: the same nodes over the suppressed table, each carrying the row's number along, by which
+//! verdicts and persons are known.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt32Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result};
 use datafusion::datasource::{MemTable, provider_as_source};
@@ -107,24 +108,17 @@ fn base(counted: &Counted, kept: RecordBatch) -> Result<LogicalPlan> {
             col(format!("{table}.c{i}")).alias_qualified(qualifier.cloned(), field.name())
         })
         .collect();
-    exprs.extend(
-        (0..counted.cells.len()).map(|i| col(format!("{table}.e{i}")).alias(verdict_name(i))),
-    );
     exprs.push(col(format!("{table}.{ROW_NUMBER}")).alias(row_name()));
     LogicalPlanBuilder::scan(table.as_str(), source, None)?
         .project(exprs)?
         .build()
 }
 
-fn verdict_name(aggregate: usize) -> String {
-    format!("{HIDDEN_PREFIX}_v{aggregate}")
-}
-
 fn row_name() -> String {
     format!("{HIDDEN_PREFIX}_n")
 }
 
-/// Verdicts and row numbers: a statement can write no name that begins so.
+/// The row number: a statement can write no name that begins so.
 fn travelling(schema: &DFSchemaRef) -> Vec<Expr> {
     schema
         .columns()
@@ -148,6 +142,8 @@ fn depends_on(expr: &Expr, schema: &DFSchemaRef, input: &[BTreeSet<usize>]) -> B
 pub(crate) struct Rows<'a> {
     above: &'a Above,
     counted: &'a Counted,
+    /// For each row number, the verdict on each aggregate.
+    verdicts: &'a [Vec<Verdict>],
     rows: Vec<Vec<Cell>>,
     /// For each row, the number by which its persons are known.
     numbers: Vec<u32>,
@@ -155,7 +151,11 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(above: &'a Above, counted: &'a Counted) -> Self {
+    pub(crate) fn new(
+        above: &'a Above,
+        counted: &'a Counted,
+        verdicts: &'a [Vec<Verdict>],
+    ) -> Self {
         let types = above
             .plan
             .schema()
@@ -167,6 +167,7 @@ impl<'a> Rows<'a> {
         Self {
             above,
             counted,
+            verdicts,
             rows: Vec::new(),
             numbers: Vec::new(),
             types,
@@ -179,7 +180,6 @@ impl<'a> Rows<'a> {
     }
 
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let verdicts = self.verdicts(batch)?;
         let numbers = batch
             .column_by_name(&row_name())
             .and_then(|column| column.as_primitive_opt::<UInt32Type>())
@@ -193,14 +193,16 @@ impl<'a> Rows<'a> {
             .map(|(column, value_type)| values(column, *value_type))
             .collect::<Result<Vec<_>>>()?;
         let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-        for row in 0..batch.num_rows() {
+        for number in numbers.values() {
+            let verdicts = usize::try_from(*number).ok();
+            let verdicts = verdicts.and_then(|at| self.verdicts.get(at));
+            let verdicts = verdicts.ok_or_else(missing)?;
             let mut cells = Vec::with_capacity(columns.len());
             for (column, depends) in columns.iter_mut().zip(&self.above.depends) {
                 let value = column.next().unwrap_or(Value::Null);
                 let verdict = depends
                     .iter()
-                    .map(|aggregate| verdicts.get(*aggregate).and_then(|column| column.get(row)))
-                    .map(|verdict| verdict.copied().ok_or_else(missing))
+                    .map(|aggregate| verdicts.get(*aggregate).copied().ok_or_else(missing))
                     .try_fold(Verdict::Public, |all, verdict| {
                         Ok::<_, DataFusionError>(all.and(verdict?))
                     })?;
@@ -213,24 +215,6 @@ impl<'a> Rows<'a> {
             self.rows.push(cells);
         }
         Ok(())
-    }
-
-    /// For each aggregate, the verdicts of the batch's rows.
-    fn verdicts(&self, batch: &RecordBatch) -> Result<Vec<Vec<Verdict>>> {
-        (0..self.counted.cells.len())
-            .map(|aggregate| {
-                let column = batch
-                    .column_by_name(&verdict_name(aggregate))
-                    .and_then(|column| column.as_primitive_opt::<UInt64Type>())
-                    .filter(|column| column.null_count() == 0)
-                    .ok_or_else(missing)?;
-                Ok(column
-                    .values()
-                    .iter()
-                    .map(|bits| Verdict::unpack(*bits))
-                    .collect())
-            })
-            .collect()
     }
 
     /// The persons behind the rows that came out; `None` where there are too many bitmaps.

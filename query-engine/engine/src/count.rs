@@ -11,15 +11,17 @@ use datafusion::common::{DFSchemaRef, tree_node::TreeNode};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Distinct, Expr, ExprSchemable, LogicalPlan, cast, when,
+    Aggregate, AggregateUDF, Distinct, Expr, ExprSchemable, GroupingSet, LogicalPlan, cast, lit,
+    when,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use kekkai_analysis_api::SqlErrorCode;
 use kekkai_output::{Aggregate as Kind, Measure};
 use kekkai_types::DatasetId;
 
-use crate::evidence::{is_evidence, magnitudes, persons};
+use crate::evidence::{is_evidence, magnitudes, persons, sides};
 use crate::follow::{Checked, Follow, Followed, Person, Stand, first_place};
+use crate::functions::QUANTILE_FUNCTIONS;
 use crate::measure::measure;
 use crate::text::{HIDDEN_PREFIX, refuse};
 
@@ -36,10 +38,11 @@ pub(crate) struct Counted {
     pub(crate) plan: LogicalPlan,
     /// The aggregate's own columns: what the upper half expects.
     pub(crate) schema: DFSchemaRef,
+    /// Columns that name the group; of grouping sets, the set's number is among them.
     pub(crate) groups: usize,
     pub(crate) cells: Vec<CellPlan>,
-    /// For each person of a row, the column with the group's persons.
-    pub(crate) group_persons: Vec<usize>,
+    /// For each person of a row, where the group's persons stand.
+    pub(crate) group_persons: Vec<Gathered>,
     /// For each person of a row, the dataset.
     pub(crate) datasets: Vec<DatasetId>,
 }
@@ -49,10 +52,19 @@ pub(crate) struct CellPlan {
     pub(crate) kind: Kind,
     /// What it measures, for who compares populations.
     pub(crate) measure: Measure,
-    /// Columns with sets of persons: one for each person of a row.
-    pub(crate) persons: Vec<usize>,
-    /// Columns with magnitudes.
-    pub(crate) magnitudes: Vec<usize>,
+    /// For each person of a row.
+    pub(crate) persons: Vec<Gathered>,
+}
+
+/// Evidence about one person of the rows, by the numbers of its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gathered {
+    /// A set of persons.
+    Persons(usize),
+    /// What each person brings, of each argument; the persons are the same in all.
+    Magnitudes(Vec<usize>),
+    /// The persons on both sides of a quantile.
+    Sides(usize),
 }
 
 /// Finds the aggregate. Above it only nodes that take one row and give at most one.
@@ -110,6 +122,17 @@ struct Columns {
 }
 
 impl Columns {
+    /// The column with such a call of all rows, if it is asked for already.
+    fn find(&self, function: &AggregateUDF, args: &[Expr]) -> Option<usize> {
+        let found = self.exprs.iter().position(|known| match known {
+            Expr::AggregateFunction(AggregateFunction { func, params }) => {
+                func.name() == function.name() && params.args == args && params.filter.is_none()
+            }
+            _ => false,
+        });
+        found.map(|at| self.first + at)
+    }
+
     fn add(
         &mut self,
         function: Arc<AggregateUDF>,
@@ -142,12 +165,16 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
     let input = follow.plan(&aggregate.input)?;
     let schema = Arc::clone(input.plan.schema());
     let names = NamePreserver::new(cut.whole);
-    let mut groups = Vec::with_capacity(aggregate.group_expr.len());
-    for expr in &aggregate.group_expr {
+    let mut value = |expr: &Expr| {
         let saved = names.save(expr);
         let value = follow.expression(expr, &schema, &input.persons, Stand::Value)?;
-        groups.push(saved.restore(value));
-    }
+        Ok(saved.restore(value))
+    };
+    let groups = aggregate
+        .group_expr
+        .iter()
+        .map(|expr| grouped(expr, &mut value))
+        .collect::<Checked<Vec<_>>>()?;
     let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
     let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
     for expr in &aggregate.aggr_expr {
@@ -161,20 +188,32 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         return Err(refuse(SqlErrorCode::Internal, "", None));
     }
 
+    let group_columns = aggregate
+        .schema
+        .fields()
+        .len()
+        .saturating_sub(aggregates.len());
     let mut columns = Columns {
         exprs: Vec::new(),
-        first: groups.len() + aggregates.len(),
+        first: group_columns + aggregates.len(),
     };
-    let group_persons = input
-        .persons
-        .iter()
-        .map(|person| columns.add(persons(), vec![Expr::Column(person.id.clone())], None))
-        .collect();
     let datasets = input.persons.iter().map(|p| p.dataset.clone()).collect();
     let mut cells = Vec::with_capacity(calls.len());
     for call in &calls {
         cells.push(cell(call, &input, follow, &mut columns)?);
     }
+    // After the cells: a count of rows has gathered the group's persons already.
+    let group_persons = input
+        .persons
+        .iter()
+        .map(|person| {
+            let id = Expr::Column(person.id.clone());
+            match columns.find(&magnitudes(), &[id.clone(), lit(1.0_f64)]) {
+                Some(at) => Gathered::Magnitudes(vec![at]),
+                None => Gathered::Persons(columns.add(persons(), vec![id], None)),
+            }
+        })
+        .collect();
     aggregates.extend(
         columns
             .exprs
@@ -182,16 +221,33 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
             .enumerate()
             .map(|(number, expr)| expr.alias(format!("{HIDDEN_PREFIX}_e{number}"))),
     );
-    let groups_count = groups.len();
     let plan =
         Aggregate::try_new(Arc::new(input.plan), groups, aggregates).map_err(|e| follow.bug(e))?;
     Ok(Counted {
         plan: LogicalPlan::Aggregate(plan),
         schema: Arc::clone(&aggregate.schema),
-        groups: groups_count,
+        groups: group_columns,
         cells,
         group_persons,
         datasets,
+    })
+}
+
+/// A group, or each group of grouping sets.
+fn grouped(expr: &Expr, value: &mut impl FnMut(&Expr) -> Checked<Expr>) -> Checked<Expr> {
+    let mut each = |exprs: &[Expr]| exprs.iter().map(&mut *value).collect::<Checked<Vec<_>>>();
+    Ok(match expr {
+        Expr::GroupingSet(GroupingSet::Rollup(exprs)) => {
+            Expr::GroupingSet(GroupingSet::Rollup(each(exprs)?))
+        }
+        Expr::GroupingSet(GroupingSet::Cube(exprs)) => {
+            Expr::GroupingSet(GroupingSet::Cube(each(exprs)?))
+        }
+        Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
+            let sets = sets.iter().map(|exprs| each(exprs));
+            Expr::GroupingSet(GroupingSet::GroupingSets(sets.collect::<Checked<_>>()?))
+        }
+        other => value(other)?,
     })
 }
 
@@ -212,11 +268,11 @@ fn cell(
         ("count", true) => Kind::CountDistinct,
         ("sum", _) => Kind::Sum,
         ("avg", _) => Kind::Mean,
+        (name, _) if QUANTILE_FUNCTIONS.contains(&name) => Kind::Quantile,
         _ => Kind::Spread,
     };
-    let has_magnitude = !matches!(kind, Kind::Count | Kind::CountDistinct);
     let schema = input.plan.schema();
-    if has_magnitude {
+    if !matches!(kind, Kind::Count | Kind::CountDistinct) {
         for arg in args {
             let data_type = arg.get_type(schema).map_err(|e| follow.bug(e))?;
             if !(data_type.is_integer() || data_type.is_floating()) {
@@ -226,26 +282,37 @@ fn cell(
             }
         }
     }
-    let mut plan = CellPlan {
-        kind,
-        measure: measure(call, kind, &input.plan),
-        persons: Vec::new(),
-        magnitudes: Vec::new(),
-    };
+    let mut gathered = Vec::with_capacity(input.persons.len());
     for person in &input.persons {
         let contributor = contributor(person, args).map_err(|e| follow.bug(e))?;
-        plan.persons
-            .push(columns.add(persons(), vec![contributor], filter.clone()));
-        if has_magnitude {
-            for arg in args {
-                let amount = cast(arg.clone(), DataType::Float64);
-                let args = vec![Expr::Column(person.id.clone()), amount];
-                plan.magnitudes
-                    .push(columns.add(magnitudes(), args, filter.clone()));
+        let float = |arg: &Expr| cast(arg.clone(), DataType::Float64);
+        let mut add = |function, rest: Vec<Expr>| {
+            let args = std::iter::once(contributor.clone()).chain(rest).collect();
+            columns.add(function, args, filter.clone())
+        };
+        gathered.push(match (kind, args.as_slice()) {
+            (Kind::CountDistinct, _) => Gathered::Persons(add(persons(), Vec::new())),
+            // Each row or value is one.
+            (Kind::Count, _) => Gathered::Magnitudes(vec![add(magnitudes(), vec![lit(1.0_f64)])]),
+            (Kind::Quantile, [value]) => {
+                Gathered::Sides(add(sides(), vec![float(value), lit(0.5_f64)]))
             }
-        }
+            (Kind::Quantile, [value, point]) => {
+                Gathered::Sides(add(sides(), vec![float(value), float(point)]))
+            }
+            (Kind::Quantile, _) => return Err(refuse(SqlErrorCode::Internal, "", None)),
+            (Kind::Sum | Kind::Mean | Kind::Spread, _) => Gathered::Magnitudes(
+                args.iter()
+                    .map(|arg| add(magnitudes(), vec![float(arg)]))
+                    .collect(),
+            ),
+        });
     }
-    Ok(plan)
+    Ok(CellPlan {
+        kind,
+        measure: measure(call, kind, &input.plan),
+        persons: gathered,
+    })
 }
 
 /// The person of a row that has a value in every argument; `count(*)` counts a literal.
@@ -302,7 +369,7 @@ fn evidence_name(expr: &Expr) -> Option<&str> {
 fn still_counts(plan: &LogicalPlan, column: usize, name: &str) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => column
-            .checked_sub(aggregate.group_expr.len())
+            .checked_sub(aggregate.schema.fields().len() - aggregate.aggr_expr.len())
             .and_then(|at| aggregate.aggr_expr.get(at))
             .and_then(evidence_name)
             .is_some_and(|found| found == name),

@@ -1,14 +1,14 @@
-//! The two aggregates that count contributors, beside the researcher's own.
+//! The aggregates that count contributors, beside the researcher's own.
 //!
 //! [`persons`] gathers the distinct persons of a group as a set; [`magnitudes`] adds up what each person
-//! brings to a total and keeps the two largest. Both are exact, also when a group is put together from
-//! several partitions: their states carry every person.
+//! brings to a total or a count and tells the two largest; [`sides`] tells who is on each side of a quantile.
+//! All are exact, also when a group is put together from several partitions: their states carry every person.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt32Type};
-use datafusion::common::{DataFusionError, HashMap, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::person::{PERSON_TYPE, PersonSet};
+use crate::weights::Weights;
 
 /// `kekkai_persons(person)`: the set of distinct persons, as bytes.
 pub(crate) fn persons() -> Arc<AggregateUDF> {
@@ -24,16 +25,24 @@ pub(crate) fn persons() -> Arc<AggregateUDF> {
     Arc::clone(&UDAF)
 }
 
-/// `kekkai_magnitudes(person, value)`: total and two largest of the persons' sums of `|value|`.
+/// `kekkai_magnitudes(person, value)`: of the persons' sums of `|value|` the total, the two largest, and how
+/// many are zero; then the persons.
 pub(crate) fn magnitudes() -> Arc<AggregateUDF> {
     static UDAF: LazyLock<Arc<AggregateUDF>> =
-        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Magnitudes>::new())));
+        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Weights>::new())));
+    Arc::clone(&UDAF)
+}
+
+/// `kekkai_sides(person, value, point)`: the persons with values up to a quantile, and those from it on.
+pub(crate) fn sides() -> Arc<AggregateUDF> {
+    static UDAF: LazyLock<Arc<AggregateUDF>> =
+        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Values>::new())));
     Arc::clone(&UDAF)
 }
 
 /// True for the names of this module's aggregates.
 pub(crate) fn is_evidence(name: &str) -> bool {
-    name == Persons::NAME || name == Magnitudes::NAME
+    [Persons::NAME, Weights::NAME, Values::NAME].contains(&name)
 }
 
 /// What is gathered of one group.
@@ -121,10 +130,7 @@ impl Gather for Persons {
 }
 
 /// What each person brings.
-#[derive(Debug, Default)]
-struct Magnitudes(HashMap<u32, f64>);
-
-impl Gather for Magnitudes {
+impl Gather for Weights {
     const NAME: &'static str = "kekkai_magnitudes";
 
     fn arguments() -> Vec<DataType> {
@@ -142,47 +148,161 @@ impl Gather for Magnitudes {
             if rows.passes(row)
                 && let Some(group) = groups.get_mut(rows.group(row))
             {
-                let before = group.0.len();
-                *group.0.entry(person).or_insert(0.0) += amount.abs();
-                grown += (group.0.len() - before) * 24;
+                grown += group.add(person, amount.abs());
             }
         }
         Ok(grown)
     }
 
     fn merge(&mut self, state: &[u8]) -> usize {
-        let before = self.0.len();
+        let mut grown = 0;
         let (entries, _) = state.as_chunks::<12>();
         for entry in entries {
             let [a, b, c, d, amount @ ..] = *entry;
             let person = u32::from_le_bytes([a, b, c, d]);
-            *self.0.entry(person).or_insert(0.0) += f64::from_le_bytes(amount);
+            grown += self.add(person, f64::from_le_bytes(amount));
         }
-        (self.0.len() - before) * 24
+        grown
     }
 
     fn state(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() * 12);
-        for (person, amount) in &self.0 {
+        let mut bytes = Vec::with_capacity(self.len() * 12);
+        self.each(|person, amount| {
+            bytes.extend_from_slice(&person.to_le_bytes());
+            bytes.extend_from_slice(&amount.to_le_bytes());
+        });
+        bytes
+    }
+
+    fn result(&self) -> Vec<u8> {
+        let mut shares = Shares::default();
+        let mut persons = Vec::with_capacity(self.len() * 4);
+        self.each(|person, amount| {
+            shares.add(amount);
+            persons.extend_from_slice(&person.to_le_bytes());
+        });
+        let mut bytes = shares.to_bytes();
+        bytes.append(&mut persons);
+        bytes
+    }
+}
+
+/// Values around a point, and whose they are: for quantiles.
+#[derive(Debug, Default)]
+struct Values {
+    /// Where the point is, from 0 to 1; the same for all rows.
+    at: f64,
+    values: Vec<(f64, u32)>,
+}
+
+impl Gather for Values {
+    const NAME: &'static str = "kekkai_sides";
+
+    fn arguments() -> Vec<DataType> {
+        vec![PERSON_TYPE, DataType::Float64, DataType::Float64]
+    }
+
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<usize> {
+        let persons = argument(values, 0)?.as_primitive::<UInt32Type>();
+        let amounts = argument(values, 1)?.as_primitive::<Float64Type>();
+        let points = argument(values, 2)?.as_primitive::<Float64Type>();
+        let mut grown = 0;
+        for (row, ((person, amount), point)) in persons.iter().zip(amounts).zip(points).enumerate()
+        {
+            let (Some(person), Some(amount), Some(point)) = (person, amount, point) else {
+                continue;
+            };
+            if rows.passes(row)
+                && let Some(group) = groups.get_mut(rows.group(row))
+            {
+                group.at = point;
+                group.values.push((amount, person));
+                grown += size_of::<(f64, u32)>();
+            }
+        }
+        Ok(grown)
+    }
+
+    fn merge(&mut self, state: &[u8]) -> usize {
+        let before = self.values.len();
+        if let Some((at, entries)) = state.split_first_chunk::<8>() {
+            self.at = f64::from_le_bytes(*at);
+            let (entries, _) = entries.as_chunks::<12>();
+            self.values.extend(entries.iter().map(|entry| {
+                let [a, b, c, d, amount @ ..] = *entry;
+                (f64::from_le_bytes(amount), u32::from_le_bytes([a, b, c, d]))
+            }));
+        }
+        (self.values.len() - before) * size_of::<(f64, u32)>()
+    }
+
+    fn state(&self) -> Vec<u8> {
+        if self.values.is_empty() {
+            return Vec::new();
+        }
+        let mut bytes = Vec::with_capacity(8 + self.values.len() * 12);
+        bytes.extend_from_slice(&self.at.to_le_bytes());
+        for (amount, person) in &self.values {
             bytes.extend_from_slice(&person.to_le_bytes());
             bytes.extend_from_slice(&amount.to_le_bytes());
         }
         bytes
     }
 
+    /// The number of persons below, then the persons below and above.
     fn result(&self) -> Vec<u8> {
-        let mut shares = Shares::default();
-        for amount in self.0.values() {
-            shares.total += amount;
-            if *amount >= shares.largest || amount.is_nan() {
-                shares.second = shares.largest;
-                shares.largest = *amount;
-            } else if *amount > shares.second {
-                shares.second = *amount;
+        let (below, above) = self.sides();
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(&below.len().to_le_bytes());
+        bytes.extend(below.to_bytes());
+        bytes.extend(above.to_bytes());
+        bytes
+    }
+}
+
+impl Values {
+    /// Persons with a value at or below the point, and those with one at or above it. The point lies on a
+    /// value, or between two.
+    fn sides(&self) -> (PersonSet, PersonSet) {
+        let mut sorted: Vec<f64> = self.values.iter().map(|(value, _)| *value).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        let at = position(self.at, last);
+        let value = |at: usize| sorted.get(at.min(last)).copied().unwrap_or(f64::NAN);
+        let (low, high) = (value(at), value(at + usize::from(!is_whole(self.at, last))));
+        let (mut below, mut above) = (PersonSet::default(), PersonSet::default());
+        for (value, person) in &self.values {
+            if value.total_cmp(&low).is_le() {
+                below.insert(*person);
+            }
+            if value.total_cmp(&high).is_ge() {
+                above.insert(*person);
             }
         }
-        shares.to_bytes()
+        (below, above)
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a number of values in memory is exact in a float, and so is the floor of a part of it"
+)]
+fn position(at: f64, last: usize) -> usize {
+    (at.clamp(0.0, 1.0) * last as f64).floor() as usize
+}
+
+#[allow(clippy::cast_precision_loss, reason = "as above")]
+fn is_whole(at: f64, last: usize) -> bool {
+    (at.clamp(0.0, 1.0) * last as f64).fract() == 0.0
+}
+
+/// The result of `kekkai_sides`: the persons on each side of the point, 4 bytes for each.
+pub(crate) fn sides_from_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (below, persons) = bytes.split_first_chunk::<8>()?;
+    let below = usize::try_from(u64::from_le_bytes(*below)).ok()?;
+    persons.split_at_checked(below.checked_mul(4)?)
 }
 
 /// The total of a magnitude and what its two largest contributors bring.
@@ -191,27 +311,48 @@ pub(crate) struct Shares {
     pub(crate) total: f64,
     pub(crate) largest: f64,
     pub(crate) second: f64,
+    /// Persons who bring nothing but zeros.
+    pub(crate) zeros: u64,
 }
 
+/// Of the result of `kekkai_magnitudes`, before the persons.
+const SHARES_BYTES: usize = 32;
+
 impl Shares {
-    fn to_bytes(self) -> Vec<u8> {
-        [self.total, self.largest, self.second]
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect()
+    fn add(&mut self, amount: f64) {
+        self.total += amount;
+        self.zeros += u64::from(amount == 0.0);
+        if amount >= self.largest || amount.is_nan() {
+            self.second = self.largest;
+            self.largest = amount;
+        } else if amount > self.second {
+            self.second = amount;
+        }
     }
 
-    /// Reads the result of `kekkai_magnitudes`.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (numbers, rest) = bytes.as_chunks::<8>();
-        match (numbers, rest) {
-            ([total, largest, second], []) => Some(Self {
-                total: f64::from_le_bytes(*total),
-                largest: f64::from_le_bytes(*largest),
-                second: f64::from_le_bytes(*second),
-            }),
-            _ => None,
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(SHARES_BYTES);
+        for number in [self.total, self.largest, self.second] {
+            bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend_from_slice(&self.zeros.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the result of `kekkai_magnitudes`: the shares, and the persons, 4 bytes for each.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (shares, persons) = bytes.split_first_chunk::<SHARES_BYTES>()?;
+        let (numbers, _) = shares.as_chunks::<8>();
+        let [total, largest, second, zeros] = numbers else {
+            return None;
+        };
+        let shares = Self {
+            total: f64::from_le_bytes(*total),
+            largest: f64::from_le_bytes(*largest),
+            second: f64::from_le_bytes(*second),
+            zeros: u64::from_le_bytes(*zeros),
+        };
+        Some((shares, persons))
     }
 
     /// The two largest shares in permille, rounded up. Where they can't be told (infinite, not a

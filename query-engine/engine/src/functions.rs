@@ -2,8 +2,11 @@
 //!
 //! Left out of statistics on purpose:
 //! - `now`, `current_date`, `random`, `uuid`: a review must be able to compute an output again;
-//! - `min`, `max`, medians, quantiles, `array_agg`, `string_agg`, `first_value`, `any_value`: each shows a
-//!   single person's value. (`min` and `max` work inside a subquery that groups by the person key.)
+//! - `min`, `max`, `array_agg`, `string_agg`, `first_value`, `any_value`: each shows a single person's value.
+//!   (`min` and `max` work inside a subquery that groups by the person key.) Medians and quantiles show such
+//!   values as well, but with enough persons on both sides of them; the approximate ones are left out, since
+//!   nobody can say on which value they stand.
+//! - window functions, but inside a subquery and partitioned by the person key;
 //! - `repeat`, `lpad`, `rpad`, `factorial`: small input, large output;
 //! - `arrow_cast`, `arrow_typeof`, `version`, `get_field`, lists and structs: nothing a statistic needs.
 //!
@@ -130,6 +133,9 @@ pub const AGGREGATE_FUNCTIONS: &[&str] = &[
     "var_pop",
 ];
 
+/// Quantiles: shown where enough persons are on both sides of them.
+pub(crate) const QUANTILE_FUNCTIONS: &[&str] = &["median", "percentile_cont"];
+
 /// Aggregates that show a single row's value: only inside a subquery that groups by the person key.
 pub const PERSON_FUNCTIONS: &[&str] = &["max", "min"];
 
@@ -149,7 +155,7 @@ pub const ROW_AGGREGATE_FUNCTIONS: &[&str] = &[
     "percentile_cont",
 ];
 
-/// Window functions that rows may be made with, besides their aggregates.
+/// Window functions, besides the aggregates: for rows, and over each person's own rows below a statistic.
 pub const WINDOW_FUNCTIONS: &[&str] = &[
     "cume_dist",
     "dense_rank",
@@ -172,7 +178,6 @@ pub(crate) const TOTAL_FUNCTIONS: &[&str] =
 pub(crate) struct Functions {
     pub(crate) scalar: HashMap<String, Arc<ScalarUDF>>,
     pub(crate) aggregate: HashMap<String, Arc<AggregateUDF>>,
-    /// None for statistics.
     pub(crate) window: HashMap<String, Arc<WindowUDF>>,
     pub(crate) purpose: Purpose,
     /// Names that exist in SQL engines but not here: `read_parquet` is refused, not unknown.
@@ -251,7 +256,7 @@ impl Functions {
         let mut window = HashMap::new();
         for function in SessionStateDefaults::default_window_functions() {
             for name in names(function.name(), function.aliases()) {
-                if is_window(purpose, function.name()) {
+                if WINDOW_FUNCTIONS.contains(&function.name()) {
                     window.insert(name, Arc::clone(&function));
                 } else if !aggregate.contains_key(&name) {
                     refused.insert(name);
@@ -299,14 +304,11 @@ impl Functions {
 pub(crate) fn is_aggregate(purpose: Purpose, name: &str) -> bool {
     AGGREGATE_FUNCTIONS.contains(&name)
         || match purpose {
-            Purpose::Statistic => PERSON_FUNCTIONS.contains(&name),
+            Purpose::Statistic => {
+                PERSON_FUNCTIONS.contains(&name) || QUANTILE_FUNCTIONS.contains(&name)
+            }
             Purpose::Rows => ROW_AGGREGATE_FUNCTIONS.contains(&name),
         }
-}
-
-/// True for the window functions of a purpose, by DataFusion's name.
-pub(crate) fn is_window(purpose: Purpose, name: &str) -> bool {
-    purpose == Purpose::Rows && WINDOW_FUNCTIONS.contains(&name)
 }
 
 fn names(name: &str, aliases: &[String]) -> Vec<String> {
@@ -352,10 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn statistics_know_no_window_function() {
+    fn statistics_know_no_function_that_shows_one_row() {
         let functions = Functions::new(Purpose::Statistic);
-        assert!(functions.window.is_empty());
-        for name in ["row_number", "rank", "lag", "lead", "ntile", "median"] {
+        for name in ["array_agg", "string_agg", "approx_median", "any_value"] {
             assert!(functions.is_refused(name), "{name}");
         }
     }

@@ -47,6 +47,7 @@ mod table;
 mod tests;
 mod text;
 mod total;
+mod weights;
 
 pub use functions::{
     AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS,

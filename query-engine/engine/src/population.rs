@@ -22,8 +22,9 @@ pub(crate) enum Behind {
     Nothing,
     /// All of the group's persons.
     Group,
-    /// For each person of a row, its set.
-    Own(Vec<Bitmap>),
+    /// Sets of its own, each with the number of the person of a row that it is about: one for each, or one for
+    /// each side of a quantile.
+    Own(Vec<(usize, Bitmap)>),
 }
 
 /// What is known of one group that was kept.
@@ -80,10 +81,10 @@ impl Sets {
 
     /// Keeps a group's sets; gives its number.
     pub(crate) fn keep(&mut self, persons: Vec<Bitmap>, cells: Vec<Behind>) -> Result<u32> {
-        self.admit(&persons);
+        self.admit(persons.iter());
         for cell in &cells {
             if let Behind::Own(sets) = cell {
-                self.admit(sets);
+                self.admit(sets.iter().map(|(_, set)| set));
             }
         }
         let number = u32::try_from(self.groups.len())
@@ -94,15 +95,15 @@ impl Sets {
 
     /// Keeps the persons of the withheld groups, whose number is told.
     pub(crate) fn keep_withheld(&mut self, persons: Vec<Bitmap>) {
-        self.admit(&persons);
+        self.admit(persons.iter());
         self.withheld = persons;
     }
 
-    fn admit(&mut self, sets: &[Bitmap]) {
-        self.count = self.count.saturating_add(sets.len());
-        self.bytes = sets
-            .iter()
-            .fold(self.bytes, |sum, set| sum.saturating_add(set.len()));
+    fn admit<'b>(&mut self, sets: impl Iterator<Item = &'b Bitmap>) {
+        for set in sets {
+            self.count = self.count.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(set.len());
+        }
     }
 
     /// Memory, in bytes, about.
@@ -135,32 +136,45 @@ impl Sets {
             let mut is_group_told = given.has_groups;
             let mut of_group = BTreeSet::new();
             for (column, depends) in (0_u32..).zip(given.columns) {
-                let mut own: Vec<(&Vec<Bitmap>, BTreeSet<&Measure>)> = Vec::new();
-                for aggregate in depends {
+                let behind = depends.iter().map(|at| group.cells.get(*at));
+                let Some(behind) = behind.collect::<Option<Vec<_>>>() else {
+                    return Err(DataFusionError::Internal("a cell of nothing".to_owned()));
+                };
+                if behind
+                    .iter()
+                    .any(|behind| matches!(behind, Behind::Nothing))
+                {
+                    // Suppressed, since one of its aggregates is.
+                    continue;
+                }
+                let mut own: Vec<(&(usize, Bitmap), BTreeSet<&Measure>)> = Vec::new();
+                for (aggregate, behind) in depends.iter().zip(behind) {
                     let measure = measures.get(*aggregate).copied();
-                    match group.cells.get(*aggregate) {
-                        Some(Behind::Own(sets)) => {
-                            match own.iter_mut().find(|(known, _)| *known == sets) {
-                                Some((_, measured)) => measured.extend(measure),
-                                None => own.push((sets, BTreeSet::from_iter(measure))),
+                    match behind {
+                        Behind::Own(sets) => {
+                            for set in sets {
+                                match own.iter_mut().find(|(known, _)| *known == set) {
+                                    Some((_, measured)) => measured.extend(measure),
+                                    None => own.push((set, BTreeSet::from_iter(measure))),
+                                }
                             }
                         }
-                        Some(Behind::Group) => {
+                        Behind::Group => {
                             is_group_told = true;
                             of_group.extend(measure);
                         }
-                        _ => {}
+                        Behind::Nothing => {}
                     }
                 }
-                for (sets, measured) in own {
-                    out.add(row, Some(column), sets, measured);
+                for ((person, set), measured) in own {
+                    out.add(row, Some(column), *person, set, &measured);
                 }
                 if let Some((told, _)) = told.get_mut(*number as usize) {
                     told.extend(depends.iter().copied());
                 }
             }
             if is_group_told {
-                out.add(row, None, &group.persons, of_group);
+                out.add_all(row, None, &group.persons, &of_group);
             }
             if let Some((_, told)) = told.get_mut(*number as usize) {
                 *told |= is_group_told;
@@ -178,7 +192,10 @@ impl Sets {
                 let measure = measures.get(*aggregate).copied();
                 match group.cells.get(*aggregate) {
                     Some(Behind::Own(sets)) => {
-                        out.add(beside, None, sets, BTreeSet::from_iter(measure));
+                        for (person, set) in sets {
+                            let measured = BTreeSet::from_iter(measure);
+                            out.add(beside, None, *person, set, &measured);
+                        }
                     }
                     Some(Behind::Group) => {
                         is_group_decided = true;
@@ -188,14 +205,14 @@ impl Sets {
                 }
             }
             if is_group_decided && !is_group_told {
-                out.add(beside, None, &group.persons, of_group);
+                out.add_all(beside, None, &group.persons, &of_group);
             }
             if out.is_too_large() {
                 return Ok(None);
             }
         }
         let withheld = withheld_groups();
-        out.add(beside, None, &self.withheld, BTreeSet::from([&withheld]));
+        out.add_all(beside, None, &self.withheld, &BTreeSet::from([&withheld]));
         if out.is_too_large() {
             return Ok(None);
         }
@@ -228,20 +245,34 @@ struct Out<'s> {
 }
 
 impl Out<'_> {
-    fn add(
+    /// A set for each person of a row.
+    fn add_all(
         &mut self,
         row: u32,
         column: Option<u32>,
         sets: &[Bitmap],
-        measured: BTreeSet<&Measure>,
+        measured: &BTreeSet<&Measure>,
     ) {
-        for (dataset, persons) in self.datasets.iter().zip(sets) {
-            self.bytes = self.bytes.saturating_add(persons.len());
+        for (person, set) in sets.iter().enumerate() {
+            self.add(row, column, person, set, measured);
+        }
+    }
+
+    fn add(
+        &mut self,
+        row: u32,
+        column: Option<u32>,
+        person: usize,
+        set: &Bitmap,
+        measured: &BTreeSet<&Measure>,
+    ) {
+        if let Some(dataset) = self.datasets.get(person) {
+            self.bytes = self.bytes.saturating_add(set.len());
             self.cells.push(Population {
                 row,
                 column,
                 dataset: dataset.clone(),
-                persons: persons.clone(),
+                persons: set.clone(),
                 measures: measured.iter().copied().cloned().collect(),
             });
         }

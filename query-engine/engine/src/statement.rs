@@ -8,15 +8,15 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CeilFloorKind, DataType, Distinct, DuplicateTreatment, Expr, FunctionArg,
     FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName,
-    OrderByKind, Query, Select, SelectFlavor, SetExpr, SetQuantifier, Spanned, Statement,
-    TableFactor, UnaryOperator, Value, Visit, Visitor,
+    OrderByKind, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Spanned,
+    Statement, TableFactor, UnaryOperator, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 
-use crate::functions::{Functions, Purpose};
+use crate::functions::{Functions, Purpose, QUANTILE_FUNCTIONS};
 use crate::parameters;
 use crate::text::{Place, Text, candidates, place, refuse};
 
@@ -111,11 +111,11 @@ impl Check<'_> {
             // Nested ones are visited by themselves.
             SetExpr::Select(_) | SetExpr::Query(_) => GO_ON,
             SetExpr::SetOperation {
+                op,
                 left,
                 set_quantifier,
                 right,
-                ..
-            } if self.for_rows() => {
+            } if self.for_rows() || *op == SetOperator::Union => {
                 if !matches!(
                     set_quantifier,
                     SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None
@@ -180,13 +180,6 @@ impl Check<'_> {
             );
         };
         let lower = name.value.to_lowercase();
-        if function.over.is_some() && !self.for_rows() {
-            return stop(
-                SqlErrorCode::NotFollowed,
-                "OVER",
-                self.text.keyword(&[Keyword::OVER]).or(place),
-            );
-        }
         if self.functions.is_refused(&lower) {
             return stop(SqlErrorCode::FunctionNotAllowed, name.value.clone(), place);
         }
@@ -201,7 +194,9 @@ impl Check<'_> {
         if function.over.is_none() && self.functions.is_window_only(&lower) {
             return clause(&name.value, place);
         }
-        if !function.within_group.is_empty() && !self.for_rows() {
+        let is_quantile = self.functions.aggregate.get(&lower);
+        let is_quantile = is_quantile.is_some_and(|f| QUANTILE_FUNCTIONS.contains(&f.name()));
+        if !function.within_group.is_empty() && !self.for_rows() && !is_quantile {
             return clause("WITHIN GROUP", place);
         }
         if function.null_treatment.is_some() && function.over.is_none() {
@@ -335,13 +330,6 @@ impl Visitor for Check<'_> {
         }
         if matches!(select.distinct, Some(Distinct::On(_))) {
             return self.clause_at("DISTINCT ON", &[Keyword::DISTINCT]);
-        }
-        if !self.for_rows() && (!select.named_window.is_empty() || select.qualify.is_some()) {
-            return stop(
-                SqlErrorCode::NotFollowed,
-                "WINDOW",
-                self.text.keyword(&[Keyword::WINDOW, Keyword::QUALIFY]),
-            );
         }
         let has_foreign_clause = !select.optimizer_hints.is_empty()
             || select.select_modifiers.is_some()
@@ -546,8 +534,15 @@ impl Visitor for Check<'_> {
                 }
             }
             Expr::Function(function) => self.function(function),
-            Expr::Subquery(_) if self.for_rows() => GO_ON,
-            Expr::Subquery(query) => stop(SqlErrorCode::NotFollowed, "SELECT", at(query.as_ref())),
+            Expr::Subquery(_) => GO_ON,
+            Expr::GroupingSets(sets) if !self.for_rows() => sets
+                .iter()
+                .flatten()
+                .try_for_each(|expr| self.no_position(expr)),
+            Expr::Cube(sets) | Expr::Rollup(sets) if !self.for_rows() => sets
+                .iter()
+                .flatten()
+                .try_for_each(|expr| self.no_position(expr)),
             Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => self.clause_at(
                 "GROUP BY",
                 &[Keyword::ROLLUP, Keyword::CUBE, Keyword::GROUPING],

@@ -107,6 +107,9 @@ struct Ward {
     doses: BTreeMap<u64, f64>,
     total: f64,
     dosed_rows: i64,
+    rows_of: BTreeMap<u64, f64>,
+    dosed_of: BTreeMap<u64, f64>,
+    flagged_of: BTreeMap<u64, f64>,
 }
 
 fn by_ward(visits: &[Visit]) -> BTreeMap<Option<i64>, Ward> {
@@ -117,14 +120,17 @@ fn by_ward(visits: &[Visit]) -> BTreeMap<Option<i64>, Ward> {
         let ward = wards.entry(visit.ward).or_default();
         ward.rows += 1;
         ward.persons.insert(person);
+        *ward.rows_of.entry(person).or_default() += 1.0;
         if visit.flag == 1 {
             ward.flagged_rows += 1;
             ward.flagged.insert(person);
+            *ward.flagged_of.entry(person).or_default() += 1.0;
         }
         if let Some(dose) = visit.dose {
             *ward.doses.entry(person).or_default() += dose.abs();
             ward.total += dose;
             ward.dosed_rows += 1;
+            *ward.dosed_of.entry(person).or_default() += 1.0;
         }
     }
     wards
@@ -232,9 +238,19 @@ fn check(table: &Table, wards: &BTreeMap<Option<i64>, Ward>, seed: u64) {
                     other => panic!("seed {seed}: {other:?}"),
                 }
             };
-        cell(1, ward.persons.len(), None, ward.rows as f64);
-        cell(2, ward.doses.len(), None, ward.dosed_rows as f64);
-        cell(3, ward.flagged.len(), None, ward.flagged_rows as f64);
+        cell(1, ward.persons.len(), Some(&ward.rows_of), ward.rows as f64);
+        cell(
+            2,
+            ward.doses.len(),
+            Some(&ward.dosed_of),
+            ward.dosed_rows as f64,
+        );
+        cell(
+            3,
+            ward.flagged.len(),
+            Some(&ward.flagged_of),
+            ward.flagged_rows as f64,
+        );
         cell(4, ward.doses.len(), Some(&ward.doses), ward.total);
         cell(
             5,

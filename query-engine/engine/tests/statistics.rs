@@ -57,7 +57,7 @@ fn grouped_counts_equal_a_plain_count_and_small_groups_stay_inside() {
             panic!()
         };
         assert_eq!(evidence.contributors as i64, int(&row[2]));
-        assert_eq!(evidence.largest_permille, 0);
+        assert!((1..=1000).contains(&evidence.largest_permille));
     }
     assert_eq!(table.columns[0].kind, ColumnKind::Key);
     assert_eq!(

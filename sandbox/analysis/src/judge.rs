@@ -186,6 +186,8 @@ mod tests {
             contributors,
             largest_permille,
             second_permille: 0,
+            zeros: 0,
+            missing: 0,
         };
         Table {
             columns: vec![

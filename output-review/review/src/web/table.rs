@@ -195,6 +195,8 @@ fn show_cell(lang: Lang, cell: &Cell, mark: &str, counts: bool) -> Markup {
                             " 1st " (percent(evidence.largest_permille))
                             " 2nd " (percent(evidence.second_permille))
                         }
+                        @if evidence.zeros > 0 { " 0×" (evidence.zeros) }
+                        @if evidence.missing > 0 { " −" (evidence.missing) }
                     }
                 }
             }

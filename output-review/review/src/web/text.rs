@@ -66,7 +66,7 @@ texts! {
     TABLE_LEAD: "* は秘匿されたセルです。行番号と寄与者数は持ち出されません。", "* marks a suppressed cell. Row numbers and contributor counts don't leave.";
     SHOW_COUNTS: "寄与者数を表示", "Show contributors";
     HIDE_COUNTS: "寄与者数を隠す", "Hide contributors";
-    COUNTS_LEGEND: "n: 寄与者数、1st/2nd: 最大・2番目の寄与者の割合", "n: contributors; 1st, 2nd: shares of the two largest";
+    COUNTS_LEGEND: "n: 寄与者数、1st/2nd: 最大・2番目の寄与者の割合、0×: 値が0だけの寄与者数、−: 群のうち値のない人数", "n: contributors; 1st, 2nd: shares of the two largest; 0×: contributors of zeros only; −: persons of the group without a value";
     WITHHELD: "名前ごと秘匿された群の数", "Groups withheld, names included";
     SUPPRESSED_THRESHOLD: "寄与者が少ないため秘匿", "suppressed: too few contributors";
     SUPPRESSED_DOMINANCE: "少数の寄与者が大半を占めるため秘匿", "suppressed: one or two persons dominate";

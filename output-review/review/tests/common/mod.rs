@@ -732,6 +732,8 @@ pub(crate) fn cell(value: Value, contributors: u64) -> Cell {
             contributors,
             largest_permille: 0,
             second_permille: 0,
+            zeros: 0,
+            missing: 0,
         },
     }
 }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use kekkai_analysis_api::SqlErrorCode;
 
 use super::{Checked, Follow, Followed, Key, Stand, bare_column, column_at};
-use crate::functions::{AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, Purpose};
+use crate::functions::{AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, Purpose, QUANTILE_FUNCTIONS};
 use crate::text::refuse;
 
 impl Follow<'_> {
@@ -21,9 +21,14 @@ impl Follow<'_> {
     ) -> Checked<Followed> {
         let input = self.plan(&aggregate.input)?;
         let schema = Arc::clone(input.plan.schema());
-        let refusal = || self.not_followed("GROUP BY", &[Keyword::GROUP]);
+        let refusal = || match aggregate.group_expr.as_slice() {
+            [] => self.not_followed("SELECT", &[Keyword::SELECT]),
+            _ => self.not_followed("GROUP BY", &[Keyword::GROUP]),
+        };
         let by_person = match input.persons.as_slice() {
             [] => true,
+            // For each row of the enclosing query by itself, whose person they are about.
+            [person] if !self.carrying && !person.outer.is_empty() => true,
             [person] => aggregate
                 .group_expr
                 .iter()
@@ -115,8 +120,9 @@ impl Follow<'_> {
             return Err(refuse(SqlErrorCode::Internal, "", None));
         };
         let name = call.func.name();
-        let is_listed =
-            AGGREGATE_FUNCTIONS.contains(&name) || (per_person && PERSON_FUNCTIONS.contains(&name));
+        let is_listed = AGGREGATE_FUNCTIONS.contains(&name)
+            || QUANTILE_FUNCTIONS.contains(&name)
+            || (per_person && PERSON_FUNCTIONS.contains(&name));
         if !is_listed {
             return Err(refuse(
                 SqlErrorCode::FunctionNotAllowed,
@@ -125,15 +131,20 @@ impl Follow<'_> {
             ));
         }
         let params = &call.params;
-        let is_plain = params.order_by.is_empty()
-            && params.null_treatment.is_none()
-            && (!params.distinct || name == "count");
-        let arguments = if matches!(name, "corr" | "covar_pop" | "covar_samp") {
-            2
-        } else {
-            1
+        let is_ordered = match (name, params.order_by.as_slice(), params.args.as_slice()) {
+            // `WITHIN GROUP (ORDER BY value)` is the same as the value for an argument.
+            ("percentile_cont", [by], [value, _]) => by.asc && by.expr == *value,
+            (_, [], _) => true,
+            _ => false,
         };
-        if !is_plain || params.args.len() != arguments {
+        let is_plain =
+            is_ordered && params.null_treatment.is_none() && (!params.distinct || name == "count");
+        let is_fit = match (name, params.args.as_slice()) {
+            ("corr" | "covar_pop" | "covar_samp", args) => args.len() == 2,
+            ("percentile_cont", args) => matches!(args, [_, Expr::Literal(..)]),
+            (_, args) => args.len() == 1,
+        };
+        if !is_plain || !is_fit {
             return Err(refuse(
                 SqlErrorCode::ClauseNotAllowed,
                 name,

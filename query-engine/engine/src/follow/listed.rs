@@ -17,7 +17,10 @@ use crate::total::total;
 pub(crate) enum Stand {
     Condition,
     Value,
+    /// A column of a `SELECT` list: as a value, but it may be a subquery.
+    Projected,
     Aggregate,
+    Window,
 }
 
 impl Follow<'_> {
@@ -39,7 +42,8 @@ impl Follow<'_> {
         total(expr, schema).map_err(|e| self.bug(e))
     }
 
-    /// Holds a node above the aggregate against the closed list of expressions.
+    /// Holds a node above the aggregate against the closed list of expressions: no subquery is among them, since
+    /// nothing is read any more.
     pub(crate) fn check_above(&self, node: &LogicalPlan) -> Checked<()> {
         let mut checked = Ok(());
         let walked = node.apply_expressions(|expr| {
@@ -99,13 +103,18 @@ impl Follow<'_> {
                     }
                     stand == Stand::Condition
                 }
+                Expr::ScalarSubquery(_) if matches!(stand, Stand::Condition | Stand::Projected) => {
+                    true
+                }
                 Expr::ScalarSubquery(_) | Expr::SetComparison(_) => {
                     refusal = Some(self.not_followed("SELECT", &[Keyword::SELECT]));
                     false
                 }
                 Expr::WindowFunction(_) => {
-                    refusal = Some(self.not_followed("OVER", &[Keyword::OVER]));
-                    false
+                    if stand != Stand::Window {
+                        refusal = Some(self.not_followed("OVER", &[Keyword::OVER]));
+                    }
+                    stand == Stand::Window
                 }
                 #[allow(deprecated, reason = "named so that the list stays closed")]
                 Expr::Wildcard { .. }
@@ -153,6 +162,20 @@ impl Follow<'_> {
                     *op == Operator::Eq && is_key(left) && is_key(right)
                 }
                 Expr::InSubquery(InSubquery { expr, .. }) => is_key(expr),
+                Expr::WindowFunction(call) => {
+                    let own = |by: &Expr| bare_column(by).is_some();
+                    let params = &call.params;
+                    let by = params.partition_by.iter().filter(|by| !own(by));
+                    let order = params.order_by.iter().map(|order| &order.expr);
+                    let others = params.args.iter().chain(by).chain(order);
+                    found = others
+                        .chain(params.filter.as_deref())
+                        .find_map(|other| first_key(other, &is_key));
+                    if found.is_some() {
+                        return Ok(TreeNodeRecursion::Stop);
+                    }
+                    true
+                }
                 Expr::AggregateFunction(call) => {
                     stand == Stand::Aggregate
                         && call.func.name() == "count"
@@ -186,6 +209,21 @@ impl Follow<'_> {
             )),
         }
     }
+}
+
+/// The first person key that an expression names, in whatever place.
+fn first_key(expr: &Expr, is_key: &impl Fn(&Expr) -> bool) -> Option<Column> {
+    let mut found = None;
+    let walked = expr.apply(|part| {
+        if let Expr::Column(column) | Expr::OuterReferenceColumn(_, column) = part
+            && is_key(part)
+        {
+            found = Some(column.clone());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.ok().and(found)
 }
 
 pub(crate) fn is_listed_operator(op: Operator) -> bool {

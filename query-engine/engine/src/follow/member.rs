@@ -1,4 +1,4 @@
-//! Subqueries that decide which rows are there.
+//! Subqueries that decide which rows are there, or what is in them.
 
 use std::sync::Arc;
 
@@ -40,6 +40,10 @@ impl Follow<'_> {
                     // Its value is made of rows that nobody counts.
                     Err(self.not_followed("SELECT", &[Keyword::SELECT]))
                 }
+                // A value made of rows of the same person, or of rows about nobody.
+                Expr::ScalarSubquery(subquery) if self.purpose == Purpose::Statistic => {
+                    self.own_value(&subquery, persons).map(Expr::ScalarSubquery)
+                }
                 other => return Ok(Transformed::no(other)),
             };
             match done {
@@ -54,6 +58,29 @@ impl Follow<'_> {
             return Err(refusal);
         }
         rewritten.map(|t| t.data).map_err(|e| self.bug(e))
+    }
+
+    /// A subquery in the place of a value. A person key would no longer be known as one.
+    fn own_value(&mut self, subquery: &Subquery, persons: &[Person]) -> Checked<Subquery> {
+        let followed = self.membership(subquery, persons, None)?;
+        let mut shown = followed.subquery.as_ref();
+        // Names may be given on the way; what is projected is computed below.
+        while let LogicalPlan::SubqueryAlias(alias) = shown {
+            shown = &alias.input;
+        }
+        let is_computed = match shown {
+            LogicalPlan::Projection(projection) => {
+                let aggregate = projection.input.as_ref();
+                matches!(aggregate, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+            }
+            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+            _ => false,
+        };
+        if is_computed {
+            Ok(followed)
+        } else {
+            Err(self.not_followed("SELECT", &[Keyword::SELECT]))
+        }
     }
 
     /// A subquery that decides which rows are there: about the same person as the row, or about nobody.

@@ -8,7 +8,8 @@
 //!
 //! A row that decides only whether *another* row is there (`EXISTS`, `IN`, the inner side of an outer join)
 //! must be about the same person as that row: otherwise one person's data would switch other persons' rows,
-//! and the sum of those would tell. What this module can't show to be so is refused as `not-followed`.
+//! and the sum of those would tell. So must what a window or a subquery in the place of a value adds to a row,
+//! and rows that `DISTINCT` makes one. What this module can't show to be so is refused as `not-followed`.
 //!
 //! The same walk is the closed list of plan nodes and expressions, and makes expressions
 //! [`total`](crate::total).
@@ -148,11 +149,9 @@ impl<'a> Follow<'a> {
             LogicalPlan::Aggregate(aggregate) => self.per_person(plan, aggregate),
             LogicalPlan::Sort(sort) if self.carries_rows() => self.sorted(sort),
             LogicalPlan::Limit(limit) if self.carries_rows() => self.limited(limit),
-            LogicalPlan::Window(window) if self.carries_rows() => self.window(window),
-            LogicalPlan::Union(union) if self.carries_rows() => self.union(union),
-            LogicalPlan::Distinct(Distinct::All(input)) if self.carries_rows() => {
-                self.distinct(input)
-            }
+            LogicalPlan::Window(window) => self.window(plan, window),
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Distinct(Distinct::All(input)) if self.carrying => self.distinct(input),
             LogicalPlan::EmptyRelation(_) if self.carries_rows() => Ok(Followed {
                 plan: plan.clone(),
                 persons: Vec::new(),
@@ -170,8 +169,6 @@ impl<'a> Follow<'a> {
                 })
             }
             LogicalPlan::Distinct(_) => Err(self.not_followed("DISTINCT", &[Keyword::DISTINCT])),
-            LogicalPlan::Union(_) => Err(self.not_followed("UNION", &[Keyword::UNION])),
-            LogicalPlan::Window(_) => Err(self.not_followed("OVER", &[Keyword::OVER])),
             LogicalPlan::Subquery(_) => Err(self.not_followed("LATERAL", &[Keyword::LATERAL])),
             LogicalPlan::EmptyRelation(_) => Err(refuse(
                 SqlErrorCode::RowsNotAllowed,
@@ -280,7 +277,7 @@ impl<'a> Follow<'a> {
         let mut exprs = Vec::with_capacity(projection.expr.len());
         for expr in &projection.expr {
             let saved = names.save(expr);
-            let value = self.expression(expr, &schema, &input.persons, Stand::Value)?;
+            let value = self.expression(expr, &schema, &input.persons, Stand::Projected)?;
             exprs.push(saved.restore(value));
         }
         let shown = projection.expr.len();

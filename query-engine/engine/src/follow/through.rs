@@ -1,15 +1,21 @@
-//! Nodes through which rows go up with their persons, where rows are asked for.
+//! Nodes through which rows go up with their persons.
 
 use std::sync::Arc;
 
 use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Distinct, Expr, Limit, LogicalPlan, Projection, Sort, SortExpr, Union, Window, lit,
+    Distinct, Expr, Limit, LogicalPlan, Projection, Sort, SortExpr, Union, Window,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
+use kekkai_analysis_api::SqlErrorCode;
 use kekkai_types::DatasetId;
 
 use super::{Checked, Follow, Followed, Key, Person, Stand, bare_column, column_at};
+use crate::functions::{AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, Purpose, WINDOW_FUNCTIONS};
+use crate::text::refuse;
 
 impl Follow<'_> {
     pub(super) fn sorted(&mut self, sort: &Sort) -> Checked<Followed> {
@@ -45,9 +51,10 @@ impl Follow<'_> {
     }
 
     /// A window shows other rows' values: they must be of the same person.
-    pub(super) fn window(&mut self, window: &Window) -> Checked<Followed> {
+    pub(super) fn window(&mut self, plan: &LogicalPlan, window: &Window) -> Checked<Followed> {
         let input = self.plan(&window.input)?;
         let schema = Arc::clone(input.plan.schema());
+        let names = NamePreserver::new(plan);
         let mut exprs = Vec::with_capacity(window.window_expr.len());
         for expr in &window.window_expr {
             let is_own = match input.persons.as_slice() {
@@ -60,13 +67,55 @@ impl Follow<'_> {
             if !is_own {
                 return Err(self.not_followed("OVER", &[Keyword::OVER]));
             }
-            exprs.push(self.expression(expr, &schema, &input.persons, Stand::Value)?);
+            if self.purpose == Purpose::Statistic {
+                self.window_call(expr)?;
+            }
+            let saved = names.save(expr);
+            let value = self.expression(expr, &schema, &input.persons, Stand::Window)?;
+            exprs.push(saved.restore(value));
         }
         let plan = Window::try_new(exprs, Arc::new(input.plan)).map_err(|e| self.bug(e))?;
         Ok(Followed {
             plan: LogicalPlan::Window(plan),
             persons: input.persons,
         })
+    }
+
+    /// Holds a window function below a statistic against the lists. No frame may be computed from a row: it
+    /// could fail on it.
+    fn window_call(&self, expr: &Expr) -> Checked<()> {
+        let Some(call) = call(expr) else {
+            return Err(refuse(SqlErrorCode::Internal, "", None));
+        };
+        let name = call.fun.name();
+        let is_listed = match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(_) => {
+                AGGREGATE_FUNCTIONS.contains(&name) || PERSON_FUNCTIONS.contains(&name)
+            }
+            WindowFunctionDefinition::WindowUDF(_) => WINDOW_FUNCTIONS.contains(&name),
+        };
+        if !is_listed {
+            let code = SqlErrorCode::FunctionNotAllowed;
+            return Err(refuse(code, name, self.text.name(name)));
+        }
+        let is_fixed = |bound: &WindowFrameBound| match bound {
+            WindowFrameBound::Preceding(by) | WindowFrameBound::Following(by) => by.is_null(),
+            WindowFrameBound::CurrentRow => true,
+        };
+        let params = &call.params;
+        let frame = &params.window_frame;
+        let is_range = frame.units == WindowFrameUnits::Range;
+        if is_range && !(is_fixed(&frame.start_bound) && is_fixed(&frame.end_bound)) {
+            let at = &[Keyword::RANGE, Keyword::OVER];
+            return Err(self.refuse_at(SqlErrorCode::ClauseNotAllowed, "RANGE", at));
+        }
+        let is_literal = |arg: &Expr| matches!(arg, Expr::Literal(..));
+        let is_aggregate = matches!(call.fun, WindowFunctionDefinition::AggregateUDF(_));
+        if params.distinct || !(is_aggregate || params.args.iter().skip(1).all(is_literal)) {
+            let code = SqlErrorCode::ClauseNotAllowed;
+            return Err(refuse(code, name, self.text.name(name)));
+        }
+        Ok(())
     }
 
     /// Equal rows become one: they must be one person's.
@@ -76,10 +125,11 @@ impl Follow<'_> {
         let is_own = followed.persons.iter().all(|person| {
             shown
                 .iter()
-                .any(|column| is_exact_key(&followed, person, column))
+                .any(|column| key_of(&followed, person, column) == Some(true))
         });
         if !is_own {
-            return Err(self.not_followed("DISTINCT", &[Keyword::DISTINCT]));
+            // `UNION` without `ALL` is one as well.
+            return Err(self.not_followed("DISTINCT", &[Keyword::DISTINCT, Keyword::UNION]));
         }
         // Of the hidden columns those of the persons only: others would tell equal rows apart.
         let ids = followed.persons.iter().map(|person| person.id.clone());
@@ -92,12 +142,20 @@ impl Follow<'_> {
         })
     }
 
-    /// Each branch gives a hidden column for each person that a row of any branch may be about.
+    /// Each branch gives a hidden column for each person that a row of any branch may be about. Where only
+    /// membership is followed, nobody's column is there, and none is used.
     pub(super) fn union(&mut self, union: &Union) -> Checked<Followed> {
-        let mut branches = Vec::with_capacity(union.inputs.len());
+        let mut branches: Vec<(Vec<Column>, Followed)> = Vec::with_capacity(union.inputs.len());
         let mut slots: Vec<DatasetId> = Vec::new();
         for input in &union.inputs {
             let followed = self.plan(input)?;
+            if self.purpose == Purpose::Statistic
+                && let Some((_, first)) = branches.first()
+                && datasets(&first.persons) != datasets(&followed.persons)
+            {
+                // Rows about nobody, or about others, would count for nobody.
+                return Err(self.not_followed("UNION", &[Keyword::UNION]));
+            }
             let mut free = slots.clone();
             for person in &followed.persons {
                 match free.iter().position(|dataset| *dataset == person.dataset) {
@@ -109,11 +167,14 @@ impl Follow<'_> {
         }
         let hidden: Vec<String> = slots.iter().map(|_| self.next_hidden()).collect();
         let keys = common_keys(&branches);
+        if self.purpose == Purpose::Statistic && hides_a_key(&branches, &keys) {
+            return Err(self.not_followed("UNION", &[Keyword::UNION]));
+        }
         let mut inputs = Vec::with_capacity(branches.len());
         for (shown, followed) in branches {
             let mut persons = followed.persons;
             let mut exprs: Vec<Expr> = shown.into_iter().map(Expr::Column).collect();
-            for (dataset, name) in slots.iter().zip(&hidden) {
+            for (dataset, name) in slots.iter().zip(&hidden).filter(|_| self.carrying) {
                 let found = persons.iter().position(|person| person.dataset == *dataset);
                 let id = match found {
                     Some(at) => Expr::Column(persons.remove(at).id),
@@ -135,11 +196,8 @@ impl Follow<'_> {
             exprs.push(column.alias_qualified(qualifier.cloned(), field.name()));
         }
         let shown = exprs.len();
-        exprs.extend(
-            hidden
-                .iter()
-                .map(|name| Expr::Column(Column::from_name(name))),
-        );
+        let carried = hidden.iter().filter(|_| self.carrying);
+        exprs.extend(carried.map(|name| Expr::Column(Column::from_name(name))));
         let plan = Projection::try_new(exprs, Arc::new(LogicalPlan::Union(new)))
             .map_err(|e| self.bug(e))?;
         let persons = slots
@@ -150,9 +208,9 @@ impl Follow<'_> {
                 dataset,
                 keys: keys
                     .iter()
-                    .map(|index| Key {
+                    .map(|(index, exact)| Key {
                         column: column_at(&plan.schema, *index),
-                        exact: true,
+                        exact: *exact,
                     })
                     .collect(),
                 outer: Vec::new(),
@@ -166,44 +224,73 @@ impl Follow<'_> {
 }
 
 /// The positions at which every branch has the key of its only person, all of one dataset.
-fn common_keys(branches: &[(Vec<Column>, Followed)]) -> Vec<usize> {
-    let Some((first, _)) = branches.first() else {
+fn common_keys(branches: &[(Vec<Column>, Followed)]) -> Vec<(usize, bool)> {
+    let Some((first, one)) = branches.first() else {
         return Vec::new();
     };
-    let mut dataset = None;
-    let mut keys: Vec<usize> = (0..first.len()).collect();
-    for (shown, followed) in branches {
-        let [person] = followed.persons.as_slice() else {
-            return Vec::new();
-        };
-        if *dataset.get_or_insert(&person.dataset) != &person.dataset {
-            return Vec::new();
-        }
-        keys.retain(|index| {
-            shown
-                .get(*index)
-                .is_some_and(|column| is_exact_key(followed, person, column))
-        });
+    let dataset = one.persons.first().map(|person| &person.dataset);
+    let is_of_one = |(_, followed): &(_, Followed)| match followed.persons.as_slice() {
+        [person] => Some(&person.dataset) == dataset,
+        _ => false,
+    };
+    if !branches.iter().all(is_of_one) {
+        return Vec::new();
     }
-    keys
+    (0..first.len())
+        .filter_map(|index| {
+            let keys = branches.iter().map(|branch| key_at(branch, index));
+            let exact = keys
+                .collect::<Option<Vec<bool>>>()?
+                .iter()
+                .all(|exact| *exact);
+            Some((index, exact))
+        })
+        .collect()
 }
 
-/// True for a column that holds a person's key, whatever it was called below.
-fn is_exact_key(followed: &Followed, person: &Person, column: &Column) -> bool {
+/// True where a column is a person key in one branch only: it could be compared with values, and a person be
+/// singled out.
+fn hides_a_key(branches: &[(Vec<Column>, Followed)], keys: &[(usize, bool)]) -> bool {
+    branches.iter().any(|branch| {
+        (0..branch.0.len())
+            .any(|at| key_at(branch, at).is_some() && !keys.iter().any(|(key, _)| *key == at))
+    })
+}
+
+/// Whether a branch's column holds a person's key, and if so, whether it always does.
+fn key_at((shown, followed): &(Vec<Column>, Followed), index: usize) -> Option<bool> {
+    let column = shown.get(index)?;
+    let persons = followed.persons.iter();
+    persons
+        .filter_map(|person| key_of(followed, person, column))
+        .reduce(|a, b| a | b)
+}
+
+/// Whether a column holds a person's key, whatever it was called below, and if so, whether it always does.
+fn key_of(followed: &Followed, person: &Person, column: &Column) -> Option<bool> {
     let schema = followed.plan.schema();
-    let index = schema.maybe_index_of_column(column);
-    index.is_some()
-        && person
-            .keys
-            .iter()
-            .any(|key| key.exact && schema.maybe_index_of_column(&key.column) == index)
+    let index = schema.maybe_index_of_column(column)?;
+    let same = |key: &&Key| schema.maybe_index_of_column(&key.column) == Some(index);
+    let keys = person.keys.iter().filter(same);
+    keys.map(|key| key.exact).reduce(|a, b| a | b)
+}
+
+/// Whose persons a row is about, in an order that does not depend on the statement.
+fn datasets(persons: &[Person]) -> Vec<&DatasetId> {
+    let mut datasets: Vec<&DatasetId> = persons.iter().map(|person| &person.dataset).collect();
+    datasets.sort();
+    datasets
+}
+
+fn call(expr: &Expr) -> Option<&WindowFunction> {
+    match expr {
+        Expr::Alias(alias) => call(&alias.expr),
+        Expr::WindowFunction(call) => Some(call),
+        _ => None,
+    }
 }
 
 /// What a window function is partitioned by.
 fn partition(expr: &Expr) -> &[Expr] {
-    match expr {
-        Expr::Alias(alias) => partition(&alias.expr),
-        Expr::WindowFunction(call) => &call.params.partition_by,
-        _ => &[],
-    }
+    call(expr).map_or(&[], |call| &call.params.partition_by)
 }

@@ -7,7 +7,7 @@ use kekkai_analysis_api::{SqlError, SqlErrorCode};
 
 use crate::errors::planning;
 use crate::follow::{Checked, first_place, is_listed_operator};
-use crate::functions::{Purpose, SCALAR_FUNCTIONS, is_aggregate, is_window};
+use crate::functions::{Purpose, SCALAR_FUNCTIONS, WINDOW_FUNCTIONS, is_aggregate};
 use crate::table::Granted;
 use crate::text::{Text, refuse};
 
@@ -139,7 +139,7 @@ fn part_refusal(part: &Expr, text: &Text) -> Option<SqlError> {
                 function(is_aggregate(Purpose::Rows, call.name()), call.name())
             }
             WindowFunctionDefinition::WindowUDF(call) => {
-                function(is_window(Purpose::Rows, call.name()), call.name())
+                function(WINDOW_FUNCTIONS.contains(&call.name()), call.name())
             }
         },
         #[allow(deprecated, reason = "named so that the list stays closed")]

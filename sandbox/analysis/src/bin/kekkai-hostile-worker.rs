@@ -212,6 +212,8 @@ fn cell(contributors: u64, largest_permille: u32) -> Cell {
             contributors,
             largest_permille,
             second_permille: 0,
+            zeros: 0,
+            missing: 0,
         },
     }
 }

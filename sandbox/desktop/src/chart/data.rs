@@ -351,6 +351,8 @@ pub(crate) mod tests {
                                     contributors: 40,
                                     largest_permille: 0,
                                     second_permille: 0,
+                                    zeros: 0,
+                                    missing: 0,
                                 },
                             },
                         }

@@ -214,6 +214,8 @@ pub fn table() -> Table {
             contributors,
             largest_permille: 12,
             second_permille: 9,
+            zeros: 0,
+            missing: 0,
         },
     };
     let regions = ["東区", "西区", "南区", "北区", "中央区", "港区"];
