@@ -176,6 +176,8 @@ fn no_evidence() -> Evidence {
         contributors: 0,
         largest_permille: 0,
         second_permille: 0,
+        zeros: 0,
+        missing: 0,
     }
 }
 

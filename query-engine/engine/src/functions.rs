@@ -134,7 +134,7 @@ pub const AGGREGATE_FUNCTIONS: &[&str] = &[
 ];
 
 /// Quantiles: shown where enough persons are on both sides of them.
-pub(crate) const QUANTILE_FUNCTIONS: &[&str] = &["median", "percentile_cont"];
+pub const QUANTILE_FUNCTIONS: &[&str] = &["median", "percentile_cont"];
 
 /// Aggregates that show a single row's value: only inside a subquery that groups by the person key.
 pub const PERSON_FUNCTIONS: &[&str] = &["max", "min"];

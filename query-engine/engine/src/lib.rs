@@ -50,8 +50,8 @@ mod total;
 mod weights;
 
 pub use functions::{
-    AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS,
-    WINDOW_FUNCTIONS,
+    AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, QUANTILE_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS,
+    SCALAR_FUNCTIONS, WINDOW_FUNCTIONS,
 };
 pub use rows::{Piece, Sent};
 pub use session::{Answer, Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};

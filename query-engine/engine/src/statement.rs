@@ -192,7 +192,13 @@ impl Check<'_> {
             }));
         }
         if function.over.is_none() && self.functions.is_window_only(&lower) {
-            return clause(&name.value, place);
+            // Some are aggregates as well, of which a statistic knows none that shows one row.
+            let code = if self.for_rows() {
+                SqlErrorCode::ClauseNotAllowed
+            } else {
+                SqlErrorCode::FunctionNotAllowed
+            };
+            return stop(code, name.value.clone(), place);
         }
         let is_quantile = self.functions.aggregate.get(&lower);
         let is_quantile = is_quantile.is_some_and(|f| QUANTILE_FUNCTIONS.contains(&f.name()));

@@ -11,7 +11,7 @@ mod common;
 
 use common::{gibleed, gibleed_sources, refused, run, run_on, terms};
 use kekkai_analysis_api::SqlErrorCode::{self, *};
-use kekkai_engine::{AGGREGATE_FUNCTIONS, Session};
+use kekkai_engine::{AGGREGATE_FUNCTIONS, QUANTILE_FUNCTIONS, Session};
 
 /// A statement, its code, its place, its name.
 type Case = (&'static str, SqlErrorCode, Option<(u32, u32)>, &'static str);
@@ -622,11 +622,14 @@ fn only_listed_aggregates_answer() {
         };
         run(&format!("SELECT {name}({args}) FROM person"));
     }
+    assert_eq!(QUANTILE_FUNCTIONS, ["median", "percentile_cont"]);
+    run("SELECT median(year_of_birth), percentile_cont(year_of_birth, 0.5) FROM person");
     let unlisted: Vec<String> =
         datafusion::execution::SessionStateDefaults::default_aggregate_functions()
             .iter()
             .map(|function| function.name().to_owned())
             .filter(|name| !AGGREGATE_FUNCTIONS.contains(&name.as_str()))
+            .filter(|name| !QUANTILE_FUNCTIONS.contains(&name.as_str()))
             .collect();
     assert!(unlisted.len() > 20);
     for name in unlisted {
