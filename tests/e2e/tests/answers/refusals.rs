@@ -154,9 +154,9 @@ const CASES: &[Case] = &[
         "string_agg",
     ),
     (
-        "SELECT median(points) FROM dpc",
+        "SELECT approx_median(points) FROM dpc",
         "function-not-allowed",
-        "median",
+        "approx_median",
     ),
     (
         "SELECT first_value(disease_name) FROM dpc",
