@@ -137,7 +137,7 @@ impl Writer {
     pub fn from(&mut self, rel: &Rel) -> (String, String) {
         let query = self.query(rel);
         let alias = self.alias();
-        if self.aliases % 3 == 0 {
+        if self.aliases.is_multiple_of(3) {
             self.with.push(format!("c{alias} AS ({query})"));
             (format!("c{alias} {alias}"), alias)
         } else {
@@ -174,7 +174,7 @@ impl Writer {
                 let ((left, l), (right, r)) = (self.from(left), self.from(right));
                 let join = kind.sql();
                 let key = if *kind == Kind::Right { &r } else { &l };
-                let on = if self.aliases % 2 == 0 {
+                let on = if self.aliases.is_multiple_of(2) {
                     "USING (pid)".to_owned()
                 } else {
                     format!("ON {l}.pid = {r}.pid")
