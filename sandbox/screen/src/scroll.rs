@@ -169,10 +169,12 @@ impl<'a> Scene<'a> {
             .iter()
             .filter(|column| column.changed_tiles > 1)
             .collect();
+        // A table's columns repeat few values, its rows hardly: all columns together are asked as well.
+        let together = Column::together(&voters);
         voters.sort_by_key(|column| std::cmp::Reverse(column.changed_tiles));
         voters.truncate(VOTERS_MAX);
         let mut votes: BTreeMap<i16, usize> = BTreeMap::new();
-        for column in voters {
+        for column in together.iter().chain(voters) {
             let old = lone_rows(
                 column
                     .old
@@ -213,7 +215,11 @@ impl<'a> Scene<'a> {
             .iter()
             .map(|column| column.effects(dy))
             .collect();
-        let gains: Vec<i32> = effects.iter().map(|effect| effect.iter().sum()).collect();
+        // Of its best run alone: above and below a pane, what would break isn't moved.
+        let gains: Vec<i32> = effects
+            .iter()
+            .map(|effect| best_run(effect).map_or(0, |(gain, _)| gain))
+            .collect();
         let best = (0..gains.len()).max_by_key(|column| gains.get(*column).copied())?;
         let is_part = |column: &usize| gains.get(*column).is_some_and(|gain| *gain > 0);
         let first = (0..=best).rev().take_while(is_part).last()?;
@@ -315,6 +321,25 @@ impl<'a> Scene<'a> {
 }
 
 impl Column {
+    /// The pixel rows of several columns as rows of one. `None`: that is no other than the only one.
+    fn together(columns: &[&Self]) -> Option<Self> {
+        let (first, rest) = columns.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        let mut together = Self {
+            old: first.old.clone(),
+            new: first.new.clone(),
+            changed_tiles: first.changed_tiles,
+        };
+        for column in rest {
+            for (sum, hash) in together.old.iter_mut().zip(&column.old) {
+                *sum = sum.zip(*hash).map(|(sum, hash)| join(sum, hash));
+            }
+            for (sum, hash) in together.new.iter_mut().zip(&column.new) {
+                *sum = join(*sum, *hash);
+            }
+        }
+        Some(together)
+    }
+
     fn effects(&self, dy: i16) -> Vec<i32> {
         self.new
             .iter()
@@ -332,6 +357,11 @@ impl Column {
             })
             .collect()
     }
+}
+
+/// The hash of two pieces of a row, from those of both.
+fn join(left: u64, right: u64) -> u64 {
+    (left.rotate_left(29) ^ right).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Rows that are like no other, by their hash.

@@ -198,6 +198,44 @@ fn scrolling_moves_pixels_and_ends_exact() {
     }
 }
 
+/// A table as data is: each column has three words, and only whole rows are unlike each other.
+fn write_table(paper: &mut Paper, at: Rect, first_line: u32) {
+    for y in 0..at.height {
+        let line = first_line + u32::from(y) / 22;
+        for x in 0..at.width {
+            let word = line / 3_u32.pow(u32::from(x) / 128) % 3;
+            let mixed = (word * 7919 + u32::from(y) % 22 * 31 + u32::from(x % 128) / 3 * 17)
+                .wrapping_mul(0x9e37_79b1);
+            let is_ink = (5..17).contains(&(u32::from(y) % 22)) && mixed >> 30 == 0;
+            let stripe = 250 - u8::try_from(line % 2).unwrap() * 6;
+            let colour = if is_ink { [40; 3] } else { [stripe; 3] };
+            paper.set(at.x + x, at.y + y, colour);
+        }
+    }
+}
+
+#[test]
+fn table_of_few_values_is_found_to_have_moved() {
+    let pane = Rect {
+        x: 362,
+        y: 508,
+        width: 896,
+        height: 240,
+    };
+    let mut paper = Paper::new(1280, 800);
+    paper.fill(Rect::of_size(1280, 800), [230, 230, 235]);
+    write_table(&mut paper, pane, 100);
+    let mut screen = screen(&paper);
+    let (mut view, mut client) = (View::new(), Client::new());
+    follow(&mut view, &mut screen, &mut client, 0);
+    write_table(&mut paper, pane, 105);
+    paper.put_all(&mut screen);
+    assert!(screen.present(START));
+    follow(&mut view, &mut screen, &mut client, 20);
+    assert_eq!(client.scrolls, 1);
+    assert!(client.shows() == paper.marked(screen.marker()));
+}
+
 #[test]
 fn sideways_move_is_taken_from_a_hint_only_if_it_is_right() {
     for (is_true, scrolls) in [(true, 1), (false, 0)] {
