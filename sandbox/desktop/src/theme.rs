@@ -74,14 +74,16 @@ const fn rgb(hex: u32) -> Color32 {
     Color32::from_rgb(r, g, b)
 }
 
+/// Grounds and common texts are grey: tiles are sent as green and what red and blue differ from it by, so that
+/// the edges of grey letters are sent once and not three times.
 const LIGHT: Palette = Palette {
-    back: rgb(0x00ee_f0f3),
+    back: rgb(0x00f0_f0f0),
     paper: rgb(0x00fa_fafa),
-    bar: rgb(0x00e4_e8ed),
-    stripe: rgb(0x00f2_f4f7),
-    line: rgb(0x00cb_d2da),
-    text: rgb(0x001d_2530),
-    weak: rgb(0x0059_6673),
+    bar: rgb(0x00e8_e8e8),
+    stripe: rgb(0x00f4_f4f4),
+    line: rgb(0x00d1_d1d1),
+    text: rgb(0x0025_2525),
+    weak: rgb(0x0065_6565),
     accent: rgb(0x001d_5f8a),
     chosen: rgb(0x00cf_e2ef),
     on_accent: rgb(0x00fa_fafa),
@@ -94,7 +96,7 @@ const LIGHT: Palette = Palette {
     function: rgb(0x0075_4a9a),
     string: rgb(0x0026_7347),
     number: rgb(0x009a_4a12),
-    comment: rgb(0x0066_717d),
+    comment: rgb(0x0070_7070),
 };
 
 const HIGH: Palette = Palette {
@@ -344,6 +346,19 @@ mod tests {
                     (DARKEST..=BRIGHTEST).contains(&green),
                     "{contrast:?} {ground:?}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn grounds_and_common_texts_are_grey() {
+        for contrast in [Contrast::Normal, Contrast::High] {
+            let p = contrast.palette();
+            for colour in [
+                p.back, p.paper, p.bar, p.stripe, p.line, p.text, p.weak, p.comment,
+            ] {
+                let [red, green, blue, _] = colour.to_array();
+                assert!(red == green && green == blue, "{contrast:?} {colour:?}");
             }
         }
     }

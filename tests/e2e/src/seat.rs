@@ -51,7 +51,11 @@ impl Door {
             loop {
                 let sessions = kept.sessions.lock().expect("a lock").clone();
                 let renewed = kept.policy.call(&RenewLeases { sessions }).await;
-                let _: BTreeMap<_, _> = renewed.expect("leases");
+                let renewed: Result<BTreeMap<_, _>, _> = renewed;
+                if renewed.is_err() {
+                    // The world is over, and its sessions with it.
+                    return;
+                }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });

@@ -48,12 +48,15 @@ pub(crate) fn usage(broker: u32) -> Usage {
     };
     let mut usage = Usage::default();
     for id in parents.keys().copied().filter(|id| is_its(*id)) {
-        let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        let part = match name.trim() {
-            "kekkai-desktop" => &mut usage.desktop,
-            // The kernel keeps 15 bytes of a name.
-            "kekkai-sql-work" => &mut usage.worker,
-            _ => &mut usage.broker,
+        // They are executed from memory files: their first argument says what they are.
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let name = line.split(|byte| *byte == 0).next().unwrap_or_default();
+        let part = if name.ends_with(b"kekkai-desktop") {
+            &mut usage.desktop
+        } else if name.ends_with(b"kekkai-sql-worker") {
+            &mut usage.worker
+        } else {
+            &mut usage.broker
         };
         part.ticks += ticks(id);
         part.private_kib += private_kib(id);

@@ -31,7 +31,7 @@ use machine::{Usage, load, usage};
 use scene::{Act, SIZE};
 
 const ACTIVE: Duration = Duration::from_secs(20);
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(20);
 /// Between two things that a person does.
 const PAUSE: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(5);
@@ -61,10 +61,10 @@ impl Times {
 async fn work(seat: &mut Seat, number: usize) -> Times {
     let mut times = Times::default();
     let start = Instant::now();
-    let mut step = number;
+    let mut step = scene::first_step(number);
     while start.elapsed() < ACTIVE {
-        step += 1;
         let (act, inputs) = scene::act(step);
+        step += 1;
         if let Some(took) = seat.act(&inputs, LIMIT).await {
             times.note(act, took);
         }
