@@ -19,8 +19,8 @@ const TURNS: usize = 40;
 
 /// The kinds of charts that fit rows, by their buttons: bars, lines, points, histogram, boxes.
 const KINDS: [(u16, u16); 5] = [(220, 119), (220, 148), (220, 177), (220, 206), (220, 235)];
-/// The editor, below its text.
-const EDITOR: (u16, u16) = (700, 370);
+/// The editor's first line, behind its text.
+const EDITOR: (u16, u16) = (1150, 122);
 /// The middle of the table below the editor.
 const TABLE: (u16, u16) = (700, 600);
 
