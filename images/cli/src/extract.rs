@@ -22,35 +22,30 @@ use crate::data::{bar, read_secret};
 /// The offline key's files: `offline.key` and `offline.pub`.
 const KEY_NAME: &str = "offline";
 
+/// What is required is required where no subcommand is given, hence the options.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Extract {
-    #[command(flatten)]
-    make: Option<Make>,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-#[derive(Args)]
-struct Make {
     /// The agreement's file, as it is registered (TOML).
-    #[arg(long)]
-    agreement: PathBuf,
+    #[arg(long, required = true)]
+    agreement: Option<PathBuf>,
     /// Which of the agreement's datasets; needed where it names several.
     #[arg(long)]
     dataset: Option<DatasetId>,
     /// The folder with the ingested datasets.
-    #[arg(long)]
-    data: PathBuf,
+    #[arg(long, required = true)]
+    data: Option<PathBuf>,
     /// The analysis server's data folder, or a folder to be moved there; without it, that of --data.
     #[arg(long)]
     out: Option<PathBuf>,
     /// The producer's recovery key, private (PEM): it opens the dataset.
-    #[arg(long)]
-    recovery_key: PathBuf,
+    #[arg(long, required = true)]
+    recovery_key: Option<PathBuf>,
     /// The producer's offline key, public (PEM): whose a pseudonym is, is sealed to it.
-    #[arg(long)]
-    offline_key: PathBuf,
+    #[arg(long, required = true)]
+    offline_key: Option<PathBuf>,
     /// The producer's pseudonym secret (64 hexadecimal digits), so that the project's next extract has the
     /// same pseudonyms; without it they are made once and can't be made again.
     #[arg(long)]
@@ -58,8 +53,40 @@ struct Make {
     /// The extract's id, as researchers see it; without it AGREEMENT.DATASET.
     #[arg(long)]
     id: Option<DatasetId>,
-    #[command(flatten)]
+    /// A TOML file with the services' addresses and your certificate: policy, gateway, [tls].
+    #[arg(long, env = "KEKKAI_CONNECT", required = true)]
+    connect: Option<PathBuf>,
+}
+
+/// What an extract is made of.
+struct Make {
+    agreement: PathBuf,
+    dataset: Option<DatasetId>,
+    data: PathBuf,
+    out: Option<PathBuf>,
+    recovery_key: PathBuf,
+    offline_key: PathBuf,
+    pseudonym_secret: Option<PathBuf>,
+    id: Option<DatasetId>,
     connect: Connect,
+}
+
+impl Extract {
+    fn make(self) -> Option<Make> {
+        Some(Make {
+            agreement: self.agreement?,
+            dataset: self.dataset,
+            data: self.data?,
+            out: self.out,
+            recovery_key: self.recovery_key?,
+            offline_key: self.offline_key?,
+            pseudonym_secret: self.pseudonym_secret,
+            id: self.id,
+            connect: Connect {
+                connect: self.connect?,
+            },
+        })
+    }
 }
 
 #[derive(Subcommand)]
@@ -103,18 +130,15 @@ enum Command {
     },
 }
 
-pub(crate) async fn run(extract: Extract, lang: Lang) -> Outcome {
-    match (extract.command, extract.make) {
-        (Some(Command::Keygen { out }), _) => keygen(&out, lang),
-        (
-            Some(Command::Enquiry {
-                connect,
-                extract,
-                reason,
-                pseudonym,
-            }),
-            _,
-        ) => {
+pub(crate) async fn run(mut extract: Extract, lang: Lang) -> Outcome {
+    match extract.command.take() {
+        Some(Command::Keygen { out }) => keygen(&out, lang),
+        Some(Command::Enquiry {
+            connect,
+            extract,
+            reason,
+            pseudonym,
+        }) => {
             let call = RecordEnquiry {
                 extract,
                 pseudonym: digest(pseudonym),
@@ -128,29 +152,22 @@ pub(crate) async fn run(extract: Extract, lang: Lang) -> Outcome {
             );
             Ok(())
         }
-        (
-            Some(Command::Reidentify {
-                offline_key,
-                extract,
-                dataset,
-                enquiry,
-                pseudonym,
-            }),
-            _,
-        ) => {
+        Some(Command::Reidentify {
+            offline_key,
+            extract,
+            dataset,
+            enquiry,
+            pseudonym,
+        }) => {
             let private = kekkai_deploy::ec_private_of_file(&offline_key)?;
-            reidentify(
-                &private,
-                &extract,
-                dataset.as_deref(),
-                pseudonym,
-                enquiry,
-                lang,
-            )
+            let dataset = dataset.as_deref();
+            reidentify(&private, &extract, dataset, pseudonym, enquiry, lang)
         }
-        (None, Some(make)) => make_extract(make, lang).await,
-        // `subcommand_negates_reqs` leaves no other way here.
-        (None, None) => Err("an agreement or a command is expected: see --help".into()),
+        None => match extract.make() {
+            Some(make) => make_extract(make, lang).await,
+            // The parser asked for all that is required.
+            None => Err("an agreement or a command is expected: see --help".into()),
+        },
     }
 }
 

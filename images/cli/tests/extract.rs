@@ -231,6 +231,37 @@ fn what_cant_be_answered_says_why_in_both_languages() {
     }
     let none = kekkai("en", &["extract"]);
     assert!(!none.status.success());
+    for name in [
+        "--agreement",
+        "--data",
+        "--recovery-key",
+        "--offline-key",
+        "--connect",
+    ] {
+        assert!(text(&none).contains(name), "{name}: {}", text(&none));
+    }
+    // All of it: what is wrong then is the first file.
+    let whole = kekkai(
+        "en",
+        &[
+            "extract",
+            "--agreement",
+            "a.toml",
+            "--data",
+            "d",
+            "--recovery-key",
+            "r",
+            "--offline-key",
+            "o",
+            "--connect",
+            "c",
+        ],
+    );
+    assert!(
+        text(&whole).contains("\"a.toml\" can't be read"),
+        "{}",
+        text(&whole)
+    );
     let help = kekkai("en", &["extract", "--help"]);
     for word in [
         "keygen",
