@@ -1,0 +1,40 @@
+"""DuckDB at the other end of a pipe: a line of JSON in, a line of JSON out.
+
+    {"sql": "SELECT …"}  ->  {"rows": [[1, "a", null], …]}  or  {"error": "…"}
+
+Dates and times come in ISO 8601, decimals as numbers, floats that JSON doesn't know as {"float": "nan"}.
+"""
+
+import datetime
+import decimal
+import json
+import math
+import sys
+
+import duckdb
+
+
+def plain(value):
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, (datetime.date, datetime.datetime)):
+        return value.isoformat()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"a value of {type(value).__name__} is not compared")
+
+
+connection = duckdb.connect()
+# What PostgreSQL, and so the engine, does: 7 / 2 is 3, and NULL is larger than every value.
+connection.execute("SET integer_division = true")
+connection.execute("SET default_null_order = 'nulls_last_on_asc_first_on_desc'")
+connection.execute("SET threads = 1")
+for line in sys.stdin:
+    try:
+        rows = connection.execute(json.loads(line)["sql"]).fetchall()
+        answer = {"rows": [[plain(value) for value in row] for row in rows]}
+    except (duckdb.Error, TypeError) as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer), flush=True)
