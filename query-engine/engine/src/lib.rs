@@ -27,6 +27,7 @@
 
 mod above;
 mod count;
+mod dialect;
 mod errors;
 mod evidence;
 mod file;

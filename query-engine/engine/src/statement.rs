@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 
+use crate::dialect::Ours;
 use crate::functions::{Functions, Purpose, QUANTILE_FUNCTIONS};
 use crate::parameters;
 use crate::text::{Place, Text, candidates, place, refuse};
@@ -32,7 +33,7 @@ pub(crate) fn parse(
     functions: &Functions,
 ) -> Result<Statement, SqlError> {
     parameters::check(text, parameters)?;
-    let mut statements = Parser::new(&PostgreSqlDialect {})
+    let mut statements = Parser::new(&Ours(PostgreSqlDialect {}))
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(text.tokens().to_vec())
         .parse_statements()

@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 use crate::errors::{planning, running};
 use crate::follow::Checked;
 use crate::functions::Purpose;
-use crate::rows::{Encoder, Output, Piece, Planned, Sent, check, planned, table_batch};
+use crate::rows::{
+    Encoder, Output, Piece, Planned, Sent, check, check_related, planned, table_batch,
+};
 use crate::session::{Answer, Cancel, Progress, Session, Stopped, drive};
 use crate::table::RowsRead;
 use crate::text::{Text, refuse};
@@ -120,6 +122,7 @@ impl Session {
         if !is_same {
             return Err(refuse(SqlErrorCode::Internal, "", None));
         }
+        check_related(&optimized, text)?;
         planned.plan = optimized;
         Ok(planned)
     }

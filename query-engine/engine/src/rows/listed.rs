@@ -9,7 +9,7 @@ use crate::errors::planning;
 use crate::follow::{Checked, first_place, is_listed_operator};
 use crate::functions::{Purpose, SCALAR_FUNCTIONS, WINDOW_FUNCTIONS, is_aggregate};
 use crate::table::Granted;
-use crate::text::{Text, refuse};
+use crate::text::{Text, place, refuse};
 
 /// Holds an analyzed plan and its subqueries against the list.
 pub(crate) fn check(plan: &LogicalPlan, text: &Text) -> Checked<()> {
@@ -27,6 +27,34 @@ pub(crate) fn check(plan: &LogicalPlan, text: &Text) -> Checked<()> {
     });
     walked.map_err(|e| planning(&e, text))?;
     refusal.map_or(Ok(()), Err)
+}
+
+/// Refuses an optimized plan with a subquery that still asks for a column of the query around it. Only those
+/// related by `=` (and those of `EXISTS` and `IN`) become joins; the others can't be run.
+pub(crate) fn check_related(plan: &LogicalPlan, text: &Text) -> Checked<()> {
+    let mut related = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::OuterReferenceColumn(_, column) = part {
+                    related = Some(column.clone());
+                }
+                Ok(next(related.is_none()))
+            })
+        })
+    });
+    walked.map_err(|e| planning(&e, text))?;
+    match related {
+        None => Ok(()),
+        Some(column) => {
+            let place = column
+                .spans()
+                .first()
+                .and_then(|span| place(span.start.line, span.start.column))
+                .or_else(|| text.name(&column.name));
+            Err(refuse(SqlErrorCode::ClauseNotAllowed, column.name, place))
+        }
+    }
 }
 
 fn next(goes_on: bool) -> TreeNodeRecursion {

@@ -29,7 +29,7 @@ use crate::functions::Purpose;
 use crate::person::{PERSON_TYPE, PersonSet};
 use crate::text::{HIDDEN_PREFIX, Text};
 
-pub(crate) use listed::check;
+pub(crate) use listed::{check, check_related};
 pub(crate) use metered::metered;
 pub(crate) use output::Output;
 pub(crate) use pieces::{Encoder, table_batch};

@@ -18,12 +18,15 @@
     reason = "a test fails by panicking; its numbers are small"
 )]
 
+mod behaviour;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
 mod data;
 mod duck;
+mod field;
 mod generate;
+mod tpch;
 
 use std::sync::Arc;
 
