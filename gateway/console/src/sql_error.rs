@@ -163,6 +163,19 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
             ),
             "schema lists the tables that you may use.",
         ),
+        SqlErrorCode::TableExists => (
+            ja(
+                "という名前の表は既にあります。",
+                "その名前の表は既にあります。",
+            ),
+            "別の名前にするか、一時表なら先に DROP TABLE で消してください。",
+            en(
+                "",
+                " is the name of a table already.",
+                "there is a table of that name already.",
+            ),
+            "choose another name; a temporary table can be given up by DROP TABLE first.",
+        ),
         SqlErrorCode::ColumnUnknown => (
             ja("という列は使えません。", "使えない列があります。"),
             "schema 表名 で使える列が見られます。",
@@ -306,7 +319,7 @@ mod tests {
     #[test]
     fn every_code_is_explained_in_both_languages() {
         let codes = all!(SqlErrorCode: Syntax, TooLong, SeveralStatements, StatementNotAllowed,
-            ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, ColumnUnknown,
+            ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, TableExists, ColumnUnknown,
             ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
             Memory, TooClose, HistoryFull, Internal);
         let mut seen = std::collections::BTreeSet::new();

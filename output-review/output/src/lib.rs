@@ -34,6 +34,6 @@ pub use shape::{
     SERIES_MAX, ShapeError, TEXT_MAX,
 };
 pub use table::{
-    Aggregate, Cell, Column, ColumnKind, Evidence, Lineage, OutputDigest, Suppression,
-    TABLE_CELLS_MAX, Table, TableError, Value, ValueType,
+    Aggregate, Cell, Column, ColumnKind, DEFINITION_END, Evidence, Lineage, OutputDigest,
+    Suppression, TABLE_CELLS_MAX, Table, TableError, Value, ValueType,
 };

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The largest table that may become an output, in cells.
 pub const TABLE_CELLS_MAX: usize = 1_000_000;
 
+/// What stands between a temporary table's definition and the statement that reads it.
+pub const DEFINITION_END: &str = ";\n";
+
 /// A frequency or magnitude table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +28,8 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lineage {
-    /// The statement as the researcher wrote it.
+    /// The statement as the researcher wrote it; before it the definitions of the temporary tables that it
+    /// reads, in their order, each ended by [`DEFINITION_END`].
     pub sql: String,
     /// The datasets that were read, with their versions.
     pub datasets: Vec<(DatasetId, u32)>,

@@ -115,6 +115,9 @@ mod tests {
             assert_eq!(found.to_string(), op, "{sql}");
         }
         // Comparisons bind more tightly, as in PostgreSQL.
-        assert!(matches!(tree("a IS DISTINCT FROM b = c"), Expr::IsDistinctFrom(..)));
+        assert!(matches!(
+            tree("a IS DISTINCT FROM b = c"),
+            Expr::IsDistinctFrom(..)
+        ));
     }
 }

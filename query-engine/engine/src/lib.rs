@@ -8,6 +8,8 @@
 //! few of them are dropped ([`suppress`]), and only what is left meets `HAVING`, `ORDER BY`, `LIMIT` and the
 //! expressions of the `SELECT` list ([`above`]). The exact persons of each cell stay beside the table ([`population`]).
 //!
+//! What a person's statement makes may be kept for the next ones ([`keep`], [`temporary`]).
+//!
 //! Programs that may read rows get them by the same way without the cut ([`rows`], [`stream`]).
 //!
 //! What it never does: open a file, reach a network, spill to disk, or put a value into an error.
@@ -33,6 +35,8 @@ mod evidence;
 mod file;
 mod follow;
 mod functions;
+mod head;
+mod keep;
 mod measure;
 mod names;
 mod parameters;
@@ -44,6 +48,7 @@ mod statement;
 mod stream;
 mod suppress;
 mod table;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod text;

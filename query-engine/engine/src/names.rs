@@ -13,6 +13,7 @@ use kekkai_analysis_api::{SqlError, SqlErrorCode};
 
 use crate::functions::Functions;
 use crate::table::{Granted, Loaded, RowsRead};
+use crate::temporary::{Kept, TemporaryTables};
 use crate::text::{Text, candidates};
 
 /// The granted tables of a session; several datasets may have tables of one name.
@@ -29,11 +30,18 @@ impl Tables {
         same_name.push(Arc::new(table));
         true
     }
+
+    /// Whether some dataset has a granted table of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
 }
 
 /// What the planner asks for names.
 pub(crate) struct Names<'a> {
     pub(crate) tables: &'a Tables,
+    /// Those of the session, where the statement is a person's.
+    pub(crate) temporary: Option<&'a TemporaryTables>,
     pub(crate) functions: &'a Functions,
     pub(crate) text: &'a Text,
     pub(crate) options: &'a ConfigOptions,
@@ -63,7 +71,14 @@ impl Names<'_> {
                 .iter()
                 .map(|table| format!("\"{}\".{}", table.dataset, table.name))
                 .collect(),
-            None => candidates(name.table(), self.tables.0.keys().map(String::as_str)),
+            None => {
+                let kept = self
+                    .temporary
+                    .map(TemporaryTables::names)
+                    .unwrap_or_default();
+                let known = self.tables.0.keys().chain(&kept);
+                candidates(name.table(), known.map(String::as_str))
+            }
         };
         near.truncate(3);
         SqlError {
@@ -77,6 +92,12 @@ impl Names<'_> {
 
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if let TableReference::Bare { table } = &name
+            && let Some(kept) = self.temporary.and_then(|tables| tables.find(table))
+        {
+            let kept = Kept::new(kept, Arc::clone(&self.rows_read));
+            return Ok(provider_as_source(Arc::new(kept)));
+        }
         match self.find(&name) {
             Some(table) => Ok(provider_as_source(Arc::new(Granted::new(
                 Arc::clone(table),

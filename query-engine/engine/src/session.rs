@@ -7,7 +7,7 @@ use std::time::Duration;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
-use kekkai_output::{Lineage, Populations, TABLE_CELLS_MAX, Table, Value};
+use kekkai_output::{DEFINITION_END, Lineage, Populations, TABLE_CELLS_MAX, Table, Value};
 use kekkai_types::{DatasetId, Digest};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -30,12 +30,15 @@ use crate::errors::{planning, running};
 use crate::file::BATCH_ROWS;
 use crate::follow::{Checked, Follow};
 use crate::functions::{Functions, Purpose};
+use crate::head::Head;
+use crate::keep::definitions;
 use crate::names::{Names, Tables};
 use crate::person::Register;
 use crate::rows::metered;
 use crate::statement::parse;
 use crate::suppress::{Bounds, Suppress};
 use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
+use crate::temporary::{TemporaryTables, making, read_by};
 use crate::text::{Text, refuse};
 
 /// The engine that counts, for the lineage: DataFusion's version belongs to it.
@@ -169,6 +172,8 @@ pub(crate) async fn drive<T: Send + 'static>(
 pub struct Session {
     terms: Terms,
     tables: Tables,
+    /// What a person's statements have kept.
+    pub(crate) temporary: TemporaryTables,
     statistics: Functions,
     rows: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
@@ -176,7 +181,7 @@ pub struct Session {
     datasets: Vec<(DatasetId, u32)>,
     /// All persons are numbered by the files, none by the session's registers, which number them in the
     /// order in which rows happen to be read.
-    has_stable_numbers: bool,
+    pub(crate) has_stable_numbers: bool,
 }
 
 impl Session {
@@ -246,6 +251,7 @@ impl Session {
         Ok(Self {
             terms,
             tables,
+            temporary: TemporaryTables::default(),
             statistics: Functions::new(Purpose::Statistic),
             rows: Functions::new(Purpose::Rows),
             planners: SessionStateDefaults::default_expr_planners(),
@@ -258,9 +264,15 @@ impl Session {
     /// Parses, plans and follows a statement without running it: what it returns, `run` would too.
     pub fn check(&self, sql: &str) -> Result<(), SqlError> {
         let text = Text::new(sql)?;
-        let plan = self.plan(&text, &[], Purpose::Statistic, &Arc::default())?;
-        let mut follow = Follow::new(&text, Purpose::Statistic);
-        count(&cut(&plan, &follow)?, &mut follow).map(drop)
+        if let Head::Drop { name, at } = text.head() {
+            return self.check_drop(name, *at);
+        }
+        let plan = self.persons_plan(&text, &Arc::default())?;
+        if let Head::Create { name, at } = text.head() {
+            self.check_name(name, *at)?;
+            return making(&plan, &text).map(drop);
+        }
+        self.check_counted(&plan, &text)
     }
 
     /// Runs a statement on the current runtime. `progress` is called at most four times a second.
@@ -284,8 +296,32 @@ impl Session {
     ) -> Result<Answer, Stopped> {
         let rows = Arc::new(RowsRead::default());
         let (session, sql, counting) = (Arc::clone(self), sql.to_owned(), Arc::clone(&rows));
-        let work = async move { Ok(session.whole(&sql, &[], &counting).await?) };
+        let work = async move { Ok(session.asked(&sql, &counting).await?) };
         drive(compute, &rows, cancel, progress, work).await
+    }
+
+    /// A person's statement: it may keep what it makes, and read what others have kept.
+    async fn asked(&self, sql: &str, rows: &Arc<RowsRead>) -> Checked<Answer> {
+        let text = Text::new(sql)?;
+        match text.head() {
+            Head::Create { name, at } => self.create((name.as_str(), *at), sql, &text, rows).await,
+            Head::Drop { name, at } => self.drop_table(name, *at, sql),
+            Head::Explain => {
+                let plan = self.persons_plan(&text, rows)?;
+                // What may not run is not explained.
+                self.check_counted(&plan, &text)?;
+                Ok(self.explained(&plan, sql))
+            }
+            Head::Query => {
+                let plan = self.persons_plan(&text, rows)?;
+                self.answer(sql, &text, &plan).await
+            }
+        }
+    }
+
+    fn check_counted(&self, plan: &LogicalPlan, text: &Text) -> Checked<()> {
+        let mut follow = Follow::new(text, Purpose::Statistic);
+        count(&cut(plan, &follow)?, &mut follow).map(drop)
     }
 
     pub(crate) async fn whole(
@@ -295,12 +331,41 @@ impl Session {
         rows: &Arc<RowsRead>,
     ) -> Checked<Answer> {
         let text = Text::new(sql)?;
+        text.only_query()?;
         let plan = self.plan(&text, parameters, Purpose::Statistic, rows)?;
         self.answer(sql, &text, &plan).await
     }
 
+    /// A program's plan. Programs keep results in memory of their own: whoever reviews what they read must find
+    /// it in their statements alone.
     pub(crate) fn plan(
         &self,
+        text: &Text,
+        parameters: &[Value],
+        purpose: Purpose,
+        rows_read: &Arc<RowsRead>,
+    ) -> Checked<LogicalPlan> {
+        self.plan_over(None, text, parameters, purpose, rows_read)
+    }
+
+    /// A plan of a person's statement, which sees temporary tables.
+    pub(crate) fn persons_plan(
+        &self,
+        text: &Text,
+        rows_read: &Arc<RowsRead>,
+    ) -> Checked<LogicalPlan> {
+        self.plan_over(
+            Some(&self.temporary),
+            text,
+            &[],
+            Purpose::Statistic,
+            rows_read,
+        )
+    }
+
+    fn plan_over(
+        &self,
+        temporary: Option<&TemporaryTables>,
         text: &Text,
         parameters: &[Value],
         purpose: Purpose,
@@ -314,6 +379,7 @@ impl Session {
         let options = self.state.config_options();
         let names = Names {
             tables: &self.tables,
+            temporary,
             functions,
             text,
             options,
@@ -333,7 +399,12 @@ impl Session {
         Ok(analyzed)
     }
 
-    async fn answer(&self, sql: &str, text: &Text, plan: &LogicalPlan) -> Checked<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        sql: &str,
+        text: &Text,
+        plan: &LogicalPlan,
+    ) -> Checked<Answer> {
         let mut follow = Follow::new(text, Purpose::Statistic);
         let cut = cut(plan, &follow)?;
         let counted = count(&cut, &mut follow)?;
@@ -390,16 +461,38 @@ impl Session {
             columns,
             rows,
             groups_withheld: kept.groups_withheld,
-            lineage: Lineage {
-                sql: sql.to_owned(),
-                datasets: self.read_datasets(plan),
-                threshold: self.terms.threshold.max(1),
-                dominance_permille: self.terms.dominance_permille,
-                engine: engine(),
-                policy: self.terms.policy,
-            },
+            lineage: self.lineage(sql, Some(plan)),
         };
         Ok(Answer { table, populations })
+    }
+
+    /// Where an answer comes from: the statement behind the definitions of the temporary tables that it reads.
+    pub(crate) fn lineage(&self, sql: &str, plan: Option<&LogicalPlan>) -> Lineage {
+        let mut text: String = plan
+            .map(definitions)
+            .unwrap_or_default()
+            .into_values()
+            .map(|definition| definition + DEFINITION_END)
+            .collect();
+        text.push_str(sql);
+        Lineage {
+            sql: text,
+            datasets: plan
+                .map(|plan| self.read_datasets(plan))
+                .unwrap_or_default(),
+            threshold: self.terms.threshold.max(1),
+            dominance_permille: self.terms.dominance_permille,
+            engine: engine(),
+            policy: self.terms.policy,
+        }
+    }
+
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.tables.has(name)
+    }
+
+    pub(crate) fn memory_pool(&self) -> &Arc<dyn MemoryPool> {
+        &self.state.runtime_env().memory_pool
     }
 
     pub(crate) fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
@@ -435,7 +528,7 @@ impl Session {
         execute_stream(physical, self.state.task_ctx())
     }
 
-    fn read_datasets(&self, plan: &LogicalPlan) -> Vec<(DatasetId, u32)> {
+    pub(crate) fn read_datasets(&self, plan: &LogicalPlan) -> Vec<(DatasetId, u32)> {
         let mut read: Vec<(DatasetId, u32)> = Vec::new();
         each_scan(plan, |granted| {
             let dataset = (granted.table.dataset.clone(), granted.table.version);
@@ -443,7 +536,13 @@ impl Session {
                 read.push(dataset);
             }
         });
+        read.extend(
+            read_by(plan)
+                .iter()
+                .flat_map(|table| table.datasets.clone()),
+        );
         read.sort();
+        read.dedup();
         read
     }
 
@@ -458,7 +557,9 @@ fn rows_total(plan: &LogicalPlan) -> u64 {
     each_scan(plan, |granted| {
         rows = rows.saturating_add(granted.table.rows)
     });
-    rows
+    read_by(plan)
+        .iter()
+        .fold(rows, |rows, table| rows.saturating_add(table.rows))
 }
 
 fn each_scan(plan: &LogicalPlan, mut f: impl FnMut(&Granted)) {

@@ -106,6 +106,7 @@ impl Session {
         text: &Text,
         rows_read: &Arc<RowsRead>,
     ) -> Checked<Planned> {
+        text.only_query()?;
         let plan = self.plan(text, &statement.parameters, Purpose::Rows, rows_read)?;
         check(&plan, text)?;
         let mut planned = planned(plan, text);

@@ -311,6 +311,11 @@ impl RowsRead {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Counts rows that were read.
+    pub(crate) fn add(&self, rows: usize) {
+        self.read.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }

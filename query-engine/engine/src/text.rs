@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
 
+use crate::head::{self, Head};
+
 /// Line and column, both from 1, in characters.
 pub(crate) type Place = (u32, u32);
 
@@ -29,6 +31,8 @@ pub(crate) fn refuse(code: SqlErrorCode, name: impl Into<String>, at: Option<Pla
 
 /// A statement's words.
 pub(crate) struct Text {
+    head: Head,
+    /// Those of the query: the head is taken off.
     tokens: Vec<TokenWithSpan>,
     /// Where each `?` stands.
     parameters: Vec<Option<Place>>,
@@ -46,11 +50,38 @@ impl Text {
                 let at = place(error.location.line, error.location.column);
                 refuse(SqlErrorCode::Syntax, "", at)
             })?;
+        let (head, tokens) = head::split(tokens).map_err(|error| *error)?;
         let (tokens, parameters) = number_parameters(tokens);
-        let text = Self { tokens, parameters };
+        let text = Self {
+            head,
+            tokens,
+            parameters,
+        };
         text.check_words()?;
-        text.check_single()?;
+        if !matches!(text.head, Head::Drop { .. }) {
+            text.check_single()?;
+        }
         Ok(text)
+    }
+
+    /// What is done with the query.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Refuses whatever is more than a query.
+    pub(crate) fn only_query(&self) -> Result<(), SqlError> {
+        let word = match self.head {
+            Head::Query => return Ok(()),
+            Head::Explain => "EXPLAIN",
+            Head::Create { .. } => "CREATE",
+            Head::Drop { .. } => "DROP",
+        };
+        Err(refuse(
+            SqlErrorCode::StatementNotAllowed,
+            word,
+            Some((1, 1)),
+        ))
     }
 
     /// The words with their places, for the parser.

@@ -113,12 +113,53 @@ const CASES: &[Case] = &[
         "SET",
     ),
     ("SHOW TABLES", StatementNotAllowed, Some((1, 1)), "SHOW"),
+    // A plan is shown of what may run.
     (
-        "EXPLAIN SELECT count(*) FROM person",
+        "EXPLAIN SELECT person_id FROM person",
+        RowsNotAllowed,
+        Some((1, 9)),
+        "SELECT",
+    ),
+    (
+        "EXPLAIN VERBOSE SELECT count(*) FROM person",
         StatementNotAllowed,
         Some((1, 1)),
         "EXPLAIN",
     ),
+    // Temporary tables.
+    (
+        "CREATE TEMPORARY TABLE person AS SELECT * FROM visit_occurrence",
+        TableExists,
+        Some((1, 24)),
+        "person",
+    ),
+    (
+        "CREATE TEMP TABLE x AS SELECT person_source_value FROM person",
+        ColumnUnknown,
+        Some((1, 31)),
+        "person_source_value",
+    ),
+    (
+        "CREATE TEMP TABLE x AS SELECT gender_concept_id, count(*) AS n FROM person GROUP BY 1",
+        NotFollowed,
+        Some((1, 77)),
+        "GROUP BY",
+    ),
+    (
+        "CREATE TEMP TABLE x AS SELECT * FROM person WHERE person_id < 9",
+        ClauseNotAllowed,
+        Some((1, 51)),
+        "person_id",
+    ),
+    (
+        "CREATE TEMP TABLE x AS SELECT * FROM person LIMIT 10",
+        NotFollowed,
+        Some((1, 45)),
+        "LIMIT",
+    ),
+    ("CREATE TEMP TABLE x (a bigint)", Syntax, Some((1, 21)), "("),
+    ("DROP TABLE persons", TableUnknown, Some((1, 12)), "persons"),
+    ("DROP TABLE death", TableUnknown, Some((1, 12)), "death"),
     (
         "EXPLAIN ANALYZE SELECT count(*) FROM person",
         StatementNotAllowed,

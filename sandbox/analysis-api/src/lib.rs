@@ -410,6 +410,8 @@ pub enum SqlErrorCode {
     FunctionUnknown,
     /// No such table, or not granted.
     TableUnknown,
+    /// A temporary table can't be called so: there is a table of this name.
+    TableExists,
     /// No such column, or not granted.
     ColumnUnknown,
     /// A column name that several tables have.

@@ -1,7 +1,7 @@
 //! A worker's table is an allegation. What can be checked without the data is checked here, before
 //! anything of it is stored or given out.
 
-use kekkai_output::{Cell, ColumnKind, Populations, Table, Value, ValueType};
+use kekkai_output::{Cell, ColumnKind, DEFINITION_END, Populations, Table, Value, ValueType};
 use kekkai_types::{DatasetId, Digest};
 
 pub use crate::populations::Unfit;
@@ -12,6 +12,8 @@ use crate::populations::check;
 pub struct Expected<'a> {
     /// The statement that was sent.
     pub sql: &'a str,
+    /// Statements that the session has been answered: temporary tables are defined by some of them.
+    pub earlier: &'a [String],
     /// Persons below which a cell is suppressed.
     pub threshold: u32,
     /// The largest share of one person, in permille.
@@ -143,7 +145,7 @@ pub fn judge(
 fn check_lineage(table: &Table, expected: &Expected<'_>) -> Result<(), Disbelief> {
     let lineage = &table.lineage;
     let other = |what| Err(Disbelief::Lineage(what));
-    if lineage.sql != expected.sql {
+    if !is_behind_definitions(&lineage.sql, expected) {
         return other("statement");
     }
     if lineage.threshold != expected.threshold {
@@ -163,6 +165,25 @@ fn check_lineage(table: &Table, expected: &Expected<'_>) -> Result<(), Disbelief
         return other("datasets");
     }
     Ok(())
+}
+
+/// Whether a lineage is the statement that was asked, after definitions that are earlier statements of the session:
+/// a reviewer reads nothing there that the session was not asked.
+fn is_behind_definitions(lineage: &str, expected: &Expected<'_>) -> bool {
+    let Some(mut rest) = lineage.strip_suffix(expected.sql) else {
+        return false;
+    };
+    while !rest.is_empty() {
+        let behind = |earlier: &String| {
+            rest.strip_prefix(earlier.as_str())
+                .and_then(|rest| rest.strip_prefix(DEFINITION_END))
+        };
+        match expected.earlier.iter().find_map(behind) {
+            Some(shorter) => rest = shorter,
+            None => return false,
+        }
+    }
+    true
 }
 
 fn fits(value: &Value, value_type: ValueType) -> bool {
@@ -268,6 +289,10 @@ mod tests {
         let datasets = [(DatasetId::new("d").unwrap(), 1)];
         let expected = Expected {
             sql: "SELECT 1",
+            earlier: &[
+                "CREATE TEMP TABLE a AS SELECT 1".to_owned(),
+                "CREATE TEMP TABLE b AS SELECT 2".to_owned(),
+            ],
             threshold: 10,
             dominance_permille: 500,
             policy: Digest::of(b"p"),
@@ -382,6 +407,32 @@ mod tests {
             let mut table = table(10, 0);
             change(&mut table.lineage);
             assert!(matches!(judge_it(table), Err(Disbelief::Lineage(_))));
+        }
+    }
+
+    #[test]
+    fn definitions_that_the_session_was_not_asked_are_not_believed() {
+        let judged = |sql: &str| {
+            let mut table = table(10, 0);
+            table.lineage.sql = sql.to_owned();
+            judge_it(table)
+        };
+        for sql in [
+            "CREATE TEMP TABLE a AS SELECT 1;\nSELECT 1",
+            "CREATE TEMP TABLE a AS SELECT 1;\nCREATE TEMP TABLE b AS SELECT 2;\nSELECT 1",
+            // Two that ran at once may have ended in either order.
+            "CREATE TEMP TABLE b AS SELECT 2;\nCREATE TEMP TABLE a AS SELECT 1;\nSELECT 1",
+        ] {
+            assert!(judged(sql).is_ok(), "{sql}");
+        }
+        for sql in [
+            "CREATE TEMP TABLE a AS SELECT 3;\nSELECT 1",
+            "CREATE TEMP TABLE a AS SELECT 1 SELECT 1",
+            "CREATE TEMP TABLE a AS SELECT 1;\n",
+            "-- SELECT 1",
+            ";\nSELECT 1",
+        ] {
+            assert!(judged(sql).is_err(), "{sql}");
         }
     }
 

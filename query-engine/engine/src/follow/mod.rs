@@ -19,6 +19,7 @@
 
 mod group;
 mod join;
+mod kept;
 mod listed;
 mod member;
 mod through;
@@ -41,6 +42,7 @@ use kekkai_types::DatasetId;
 use crate::errors::planning;
 use crate::functions::Purpose;
 use crate::table::Granted;
+use crate::temporary::Kept;
 use crate::text::{Text, refuse};
 
 use join::merge_equal;
@@ -68,11 +70,11 @@ struct Key {
 }
 
 impl Person {
-    fn has_key(&self, column: &Column) -> bool {
+    pub(crate) fn has_key(&self, column: &Column) -> bool {
         self.keys.iter().any(|key| key.column == *column)
     }
 
-    fn has_exact_key(&self, column: &Column) -> bool {
+    pub(crate) fn has_exact_key(&self, column: &Column) -> bool {
         self.keys
             .iter()
             .any(|key| key.exact && key.column == *column)
@@ -200,6 +202,9 @@ impl<'a> Follow<'a> {
 
     fn scan(&mut self, scan: &TableScan) -> Checked<Followed> {
         let provider = source_as_provider(&scan.source).map_err(|e| self.bug(e))?;
+        if let Some(kept) = provider.downcast_ref::<Kept>() {
+            return self.kept(scan, kept);
+        }
         let Some(granted) = provider.downcast_ref::<Granted>() else {
             return Err(refuse(SqlErrorCode::Internal, "", None));
         };

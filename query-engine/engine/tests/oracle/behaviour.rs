@@ -131,7 +131,13 @@ fn sources() -> Vec<kekkai_engine::TableSource> {
     .into_iter()
     .map(|(name, batch, has_persons)| {
         let file = plain_file(&batch.unwrap());
-        source("clinic", name, file, has_persons.then_some("person_id"), &[])
+        source(
+            "clinic",
+            name,
+            file,
+            has_persons.then_some("person_id"),
+            &[],
+        )
     })
     .collect()
 }
@@ -167,14 +173,19 @@ impl std::error::Error for Refused {}
 
 /// The values of a first line `-- with …`.
 fn parameters(sql: &str) -> Vec<output::Value> {
-    let Some(list) = sql.strip_prefix("-- with ").and_then(|rest| rest.lines().next()) else {
+    let Some(list) = sql
+        .strip_prefix("-- with ")
+        .and_then(|rest| rest.lines().next())
+    else {
         return Vec::new();
     };
     list.split(", ")
         .map(|value| match value {
             "NULL" => output::Value::Null,
             "true" => output::Value::Bool(true),
-            text if text.starts_with('\'') => output::Value::Text(text.trim_matches('\'').to_owned()),
+            text if text.starts_with('\'') => {
+                output::Value::Text(text.trim_matches('\'').to_owned())
+            }
             number => match number.parse() {
                 Ok(int) => output::Value::Int(int),
                 Err(_) => output::Value::Float(number.parse().unwrap()),
@@ -190,7 +201,11 @@ impl DB for Engine {
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
         let values = parameters(sql);
         let rows = if self.rows || !values.is_empty() {
-            of_batch(&stream_on(&self.session, sql, &values, self.rows).map_err(Refused)?.batch)
+            of_batch(
+                &stream_on(&self.session, sql, &values, self.rows)
+                    .map_err(Refused)?
+                    .batch,
+            )
         } else {
             of_table(&run_on(&self.session, sql).map_err(Refused)?)
         };
@@ -218,7 +233,9 @@ impl DB for Engine {
 }
 
 fn files(purpose: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt").join(purpose);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/slt")
+        .join(purpose);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -146,9 +146,10 @@ impl Tables {
     }
 
     fn write(&self, table: &str, columns: Vec<(&str, ArrayRef)>) {
-        let batch =
-            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)))
-                .unwrap();
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(n, c)| (n, c, true)),
+        )
+        .unwrap();
         write_plain(&self.path(table), &[batch], 500);
     }
 
@@ -156,7 +157,13 @@ impl Tables {
     pub(crate) fn session(&self) -> Arc<Session> {
         let sources = [PATIENTS, VISITS, LABS, WARDS].map(|known| {
             let file = File::open(self.path(known.name)).unwrap();
-            source("made", known.name, file, known.has_persons.then_some("p"), &[])
+            source(
+                "made",
+                known.name,
+                file,
+                known.has_persons.then_some("p"),
+                &[],
+            )
         });
         open_session(sources.into())
     }
@@ -198,7 +205,16 @@ fn eighths(random: &mut Random, n: usize) -> f64 {
 }
 
 fn patients(random: &mut Random) -> Vec<(&'static str, ArrayRef)> {
-    let notes = ["", "a.b", "糖尿病", "高血圧 2度", "A%b_c", "Ａｂ", "see 12/3", "x"];
+    let notes = [
+        "",
+        "a.b",
+        "糖尿病",
+        "高血圧 2度",
+        "A%b_c",
+        "Ａｂ",
+        "see 12/3",
+        "x",
+    ];
     let (mut sex, mut born, mut weight, mut ward, mut note) =
         (vec![], vec![], vec![], vec![], vec![]);
     for _ in 0..PERSONS {
@@ -232,7 +248,9 @@ fn somebody(random: &mut Random) -> i64 {
 }
 
 fn visits(random: &mut Random) -> Vec<(&'static str, ArrayRef)> {
-    let codes = ["E11.9", "E11.2", "I10", "J45.0", "C50", "", "K21.9", "e11.9"];
+    let codes = [
+        "E11.9", "E11.2", "I10", "J45.0", "C50", "", "K21.9", "e11.9",
+    ];
     let (mut p, mut day, mut at, mut ward) = (vec![], vec![], vec![], vec![]);
     let (mut cost, mut paid, mut code, mut urgent) = (vec![], vec![], vec![], vec![]);
     const ROWS: i64 = 2600;

@@ -53,7 +53,12 @@ fn questions(file: &str) -> Vec<Question<'_>> {
 }
 
 /// Every question equals DuckDB's answer; statistics also pass the real terms.
-fn compare_questions(file: &str, open: &Arc<Session>, real: &Arc<Session>, duck: &mut Duck) -> usize {
+fn compare_questions(
+    file: &str,
+    open: &Arc<Session>,
+    real: &Arc<Session>,
+    duck: &mut Duck,
+) -> usize {
     let questions = questions(file);
     let mut wrong = Vec::new();
     for Question {
@@ -79,9 +84,7 @@ fn compare_questions(file: &str, open: &Arc<Session>, real: &Arc<Session>, duck:
             }
             Err(error) => wrong.push(format!("{title} is refused: {error}")),
         }
-        if *is_statistic
-            && let Err(error) = run_on(real, sql)
-        {
+        if *is_statistic && let Err(error) = run_on(real, sql) {
             wrong.push(format!("{title} is refused under real terms: {error:?}"));
         }
     }
@@ -154,7 +157,10 @@ impl Claims {
 
     fn file(&self, name: &str) -> (File, FilePlace) {
         let file = File::open(self.encrypted.join(name)).unwrap();
-        (file, FilePlace::new(&self.catalog.id, self.catalog.version, name))
+        (
+            file,
+            FilePlace::new(&self.catalog.id, self.catalog.version, name),
+        )
     }
 
     fn plain_path(&self, table: &str) -> PathBuf {
@@ -197,8 +203,17 @@ impl Claims {
 #[test]
 fn claims_questions_equal_duckdbs() {
     let claims = Claims::new();
-    let names: Vec<String> = claims.catalog.tables.iter().map(|t| t.name.clone()).collect();
-    let mut duck = Duck::new(names.iter().map(|name| (name.as_str(), claims.plain_path(name))));
+    let names: Vec<String> = claims
+        .catalog
+        .tables
+        .iter()
+        .map(|t| t.name.clone())
+        .collect();
+    let mut duck = Duck::new(
+        names
+            .iter()
+            .map(|name| (name.as_str(), claims.plain_path(name))),
+    );
     let open = open_session(claims.sources());
     let real = Arc::new(Session::new(terms(), claims.sources()).unwrap());
     let asked = compare_questions(include_str!("field/claims.sql"), &open, &real, &mut duck);

@@ -91,8 +91,20 @@ impl<'r> Generator<'r> {
     fn literal(&mut self, kind: Kind) -> String {
         match kind {
             Kind::Int => self.number(300),
-            Kind::Float => format!("{}.{}", self.number(200), self.one(&["0", "5", "25", "125"])),
-            Kind::Text => self.one(&["'E11.9'", "'F'", "'糖尿病'", "''", "'a.b'", "'A病棟'", "'CRP'"]),
+            Kind::Float => format!(
+                "{}.{}",
+                self.number(200),
+                self.one(&["0", "5", "25", "125"])
+            ),
+            Kind::Text => self.one(&[
+                "'E11.9'",
+                "'F'",
+                "'糖尿病'",
+                "''",
+                "'a.b'",
+                "'A病棟'",
+                "'CRP'",
+            ]),
             Kind::Date => format!(
                 "DATE '{}-{:02}-{:02}'",
                 1960 + self.random.below(45),
@@ -160,7 +172,11 @@ impl<'r> Generator<'r> {
                 "CAST(extract(hour FROM {}) AS bigint)",
                 self.expr(Kind::Time, d)
             ),
-            10 => format!("({} - {})", self.expr(Kind::Date, d), self.expr(Kind::Date, d)),
+            10 => format!(
+                "({} - {})",
+                self.expr(Kind::Date, d),
+                self.expr(Kind::Date, d)
+            ),
             11 => format!("character_length({})", self.expr(Kind::Text, d)),
             12 => format!("strpos({}, '.')", self.expr(Kind::Text, d)),
             13 => format!("greatest({a}, {})", self.expr(Kind::Int, d)),
@@ -193,7 +209,11 @@ impl<'r> Generator<'r> {
             0 => format!("upper({a})"),
             1 => format!("lower({a})"),
             2 => format!("({a} || {})", self.expr(Kind::Text, d)),
-            3 => format!("substr({a}, {}, {})", 1 + self.random.below(3), self.number(5)),
+            3 => format!(
+                "substr({a}, {}, {})",
+                1 + self.random.below(3),
+                self.number(5)
+            ),
             4 => format!("left({a}, {})", self.number(5)),
             5 => format!("right({a}, {})", self.number(5)),
             6 => format!("replace({a}, '1', '一')"),
@@ -232,18 +252,40 @@ impl<'r> Generator<'r> {
     fn condition(&mut self, d: usize) -> String {
         let compare = self.one(&["=", "<>", "<", "<=", ">", ">="]);
         match self.random.below(16) {
-            0 | 1 => format!("{} {compare} {}", self.expr(Kind::Int, d), self.expr(Kind::Int, d)),
-            2 => format!("{} {compare} {}", self.column(Kind::Float), self.literal(Kind::Float)),
-            3 => format!("{} {compare} {}", self.expr(Kind::Text, d), self.expr(Kind::Text, d)),
+            0 | 1 => format!(
+                "{} {compare} {}",
+                self.expr(Kind::Int, d),
+                self.expr(Kind::Int, d)
+            ),
+            2 => format!(
+                "{} {compare} {}",
+                self.column(Kind::Float),
+                self.literal(Kind::Float)
+            ),
+            3 => format!(
+                "{} {compare} {}",
+                self.expr(Kind::Text, d),
+                self.expr(Kind::Text, d)
+            ),
             4 | 5 => {
-                format!("{} {compare} {}", self.expr(Kind::Date, d), self.expr(Kind::Date, d))
+                format!(
+                    "{} {compare} {}",
+                    self.expr(Kind::Date, d),
+                    self.expr(Kind::Date, d)
+                )
             }
-            6 => format!("{} {compare} {}", self.expr(Kind::Time, d), self.literal(Kind::Time)),
+            6 => format!(
+                "{} {compare} {}",
+                self.expr(Kind::Time, d),
+                self.literal(Kind::Time)
+            ),
             7 if d > 0 => format!("({} AND {})", self.condition(d - 1), self.condition(d - 1)),
             8 if d > 0 => format!("({} OR {})", self.condition(d - 1), self.condition(d - 1)),
             9 if d > 0 => format!("NOT ({})", self.condition(d - 1)),
             10 => {
-                let kind = *self.random.pick(&[Kind::Int, Kind::Float, Kind::Text, Kind::Date]);
+                let kind = *self
+                    .random
+                    .pick(&[Kind::Int, Kind::Float, Kind::Text, Kind::Date]);
                 let not = self.one(&["", " NOT"]);
                 format!("{} IS{not} NULL", self.expr(kind, d))
             }
@@ -296,7 +338,10 @@ impl<'r> Generator<'r> {
             .pick(&[Kind::Int, Kind::Text, Kind::Text, Kind::Date, Kind::Bool]);
         match kind {
             Kind::Int => format!("{} % 7", self.expr(Kind::Int, 1)),
-            Kind::Date => format!("CAST(date_part('year', {}) AS bigint)", self.expr(Kind::Date, 1)),
+            Kind::Date => format!(
+                "CAST(date_part('year', {}) AS bigint)",
+                self.expr(Kind::Date, 1)
+            ),
             kind => self.expr(kind, 1),
         }
     }
@@ -364,16 +409,25 @@ impl<'r> Generator<'r> {
             2 => {
                 self.scopes = vec![Scope::of("p", &PATIENTS), Scope::of("v", &VISITS)];
                 let join = self.one(&["JOIN", "LEFT JOIN"]);
-                (format!("patients p {join} visits v ON v.p = p.p"), "p.p".to_owned())
+                (
+                    format!("patients p {join} visits v ON v.p = p.p"),
+                    "p.p".to_owned(),
+                )
             }
             3 => {
                 self.scopes = vec![Scope::of("l", &LABS), Scope::of("p", &PATIENTS)];
-                ("labs l JOIN patients p ON p.p = l.p".to_owned(), "l.p".to_owned())
+                (
+                    "labs l JOIN patients p ON p.p = l.p".to_owned(),
+                    "l.p".to_owned(),
+                )
             }
             4 => {
                 self.scopes = vec![Scope::of("v", &VISITS), Scope::of("w", &WARDS)];
                 let join = self.one(&["JOIN", "LEFT JOIN"]);
-                (format!("visits v {join} wards w ON w.ward = v.ward"), "v.p".to_owned())
+                (
+                    format!("visits v {join} wards w ON w.ward = v.ward"),
+                    "v.p".to_owned(),
+                )
             }
             _ => self.per_person(),
         }
@@ -406,7 +460,10 @@ impl<'r> Generator<'r> {
         );
         if self.random.chance(50) {
             self.scopes.push(Scope::of("p", &PATIENTS));
-            (format!("{inner} JOIN patients p ON p.p = t.p"), "p.p".to_owned())
+            (
+                format!("{inner} JOIN patients p ON p.p = t.p"),
+                "p.p".to_owned(),
+            )
         } else {
             (inner, "t.p".to_owned())
         }
@@ -512,7 +569,10 @@ impl<'r> Generator<'r> {
             .scopes
             .iter()
             .flat_map(|scope| {
-                scope.unique.iter().map(|column| format!("{}.{column}", scope.alias))
+                scope
+                    .unique
+                    .iter()
+                    .map(|column| format!("{}.{column}", scope.alias))
             })
             .collect();
         columns.join(", ")
@@ -577,7 +637,9 @@ impl<'r> Generator<'r> {
     }
 
     fn wheres(&mut self) -> String {
-        let conditions: Vec<String> = (0..self.random.below(3)).map(|_| self.condition(2)).collect();
+        let conditions: Vec<String> = (0..self.random.below(3))
+            .map(|_| self.condition(2))
+            .collect();
         if conditions.is_empty() {
             String::new()
         } else {
@@ -610,12 +672,18 @@ impl<'r> Generator<'r> {
                 let limit = match self.random.below(3) {
                     0 => String::new(),
                     1 => format!(" LIMIT {}", 1 + self.random.below(60)),
-                    _ => format!(" LIMIT {} OFFSET {}", 1 + self.random.below(40), self.number(90)),
+                    _ => format!(
+                        " LIMIT {} OFFSET {}",
+                        1 + self.random.below(40),
+                        self.number(90)
+                    ),
                 };
                 let how = self.one(&["", " DESC"]);
                 let select = aliased(&exprs);
                 Query {
-                    ours: format!("SELECT {select} FROM {from}{wheres} ORDER BY {by}{how}, {unique}{limit}"),
+                    ours: format!(
+                        "SELECT {select} FROM {from}{wheres} ORDER BY {by}{how}, {unique}{limit}"
+                    ),
                     is_ordered: true,
                 }
             }
@@ -640,7 +708,10 @@ impl<'r> Generator<'r> {
                 exprs.extend((0..3).map(|_| self.row_aggregate()));
                 let having = self.one(&["", " HAVING count(*) > 20", " HAVING count(*) < 200"]);
                 Query {
-                    ours: format!("SELECT {} FROM {from}{wheres} GROUP BY 1{having}", aliased(&exprs)),
+                    ours: format!(
+                        "SELECT {} FROM {from}{wheres} GROUP BY 1{having}",
+                        aliased(&exprs)
+                    ),
                     is_ordered: false,
                 }
             }
@@ -669,7 +740,8 @@ impl<'r> Generator<'r> {
                 self.scopes = vec![Scope::of("y", &VISITS)];
                 let condition = match self.random.below(3) {
                     0 => self.membership("y.p"),
-                    1 => "y.cost > (SELECT avg(z.cost) FROM visits z WHERE z.ward = y.ward)".to_owned(),
+                    1 => "y.cost > (SELECT avg(z.cost) FROM visits z WHERE z.ward = y.ward)"
+                        .to_owned(),
                     _ => self.condition(2),
                 };
                 Query {

@@ -26,6 +26,7 @@ mod data;
 mod duck;
 mod field;
 mod generate;
+mod temporary;
 mod tpch;
 
 use std::sync::Arc;

@@ -77,14 +77,22 @@ const QUERIES: [(&str, &str, bool); 22] = [
 fn batches(table: &str) -> Box<dyn RecordBatchIterator> {
     let (part, parts) = (1, 1);
     match table {
-        "customer" => Box::new(CustomerArrow::new(CustomerGenerator::new(SCALE, part, parts))),
-        "lineitem" => Box::new(LineItemArrow::new(LineItemGenerator::new(SCALE, part, parts))),
+        "customer" => Box::new(CustomerArrow::new(CustomerGenerator::new(
+            SCALE, part, parts,
+        ))),
+        "lineitem" => Box::new(LineItemArrow::new(LineItemGenerator::new(
+            SCALE, part, parts,
+        ))),
         "nation" => Box::new(NationArrow::new(NationGenerator::new(SCALE, part, parts))),
         "orders" => Box::new(OrderArrow::new(OrderGenerator::new(SCALE, part, parts))),
         "part" => Box::new(PartArrow::new(PartGenerator::new(SCALE, part, parts))),
-        "partsupp" => Box::new(PartSuppArrow::new(PartSuppGenerator::new(SCALE, part, parts))),
+        "partsupp" => Box::new(PartSuppArrow::new(PartSuppGenerator::new(
+            SCALE, part, parts,
+        ))),
         "region" => Box::new(RegionArrow::new(RegionGenerator::new(SCALE, part, parts))),
-        _ => Box::new(SupplierArrow::new(SupplierGenerator::new(SCALE, part, parts))),
+        _ => Box::new(SupplierArrow::new(SupplierGenerator::new(
+            SCALE, part, parts,
+        ))),
     }
 }
 
@@ -111,8 +119,12 @@ fn plain_types(batch: &RecordBatch) -> RecordBatch {
 
 fn write(table: &str, plain: &Path, encrypted: &Path) {
     let properties = || WriterProperties::builder().set_max_row_group_row_count(Some(GROUP_ROWS));
-    let encryption = FileEncryptionProperties::builder(KEY.to_vec()).build().unwrap();
-    let encrypting = properties().with_file_encryption_properties(encryption).build();
+    let encryption = FileEncryptionProperties::builder(KEY.to_vec())
+        .build()
+        .unwrap();
+    let encrypting = properties()
+        .with_file_encryption_properties(encryption)
+        .build();
     let mut writers = None;
     for batch in batches(table) {
         let batch = plain_types(&batch);
@@ -121,7 +133,10 @@ fn write(table: &str, plain: &Path, encrypted: &Path) {
                 let file = File::create(path).unwrap();
                 ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap()
             };
-            (open(plain, properties().build()), open(encrypted, encrypting.clone()))
+            (
+                open(plain, properties().build()),
+                open(encrypted, encrypting.clone()),
+            )
         });
         plainly.write(&batch).unwrap();
         encrypted.write(&batch).unwrap();
@@ -150,7 +165,9 @@ fn files() -> PathBuf {
 
 fn table_source(folder: &Path, table: &str, person: Option<&str>) -> TableSource {
     let names = batches(table).schema().clone();
-    let decryption = FileDecryptionProperties::builder(KEY.to_vec()).build().unwrap();
+    let decryption = FileDecryptionProperties::builder(KEY.to_vec())
+        .build()
+        .unwrap();
     TableSource {
         dataset: DatasetId::new("tpch").unwrap(),
         version: 1,
@@ -176,7 +193,8 @@ fn all_of_tpch_equals_duckdbs() {
     let folder = files();
     let sources = TABLES.map(|(table, person)| table_source(&folder, table, person));
     let session = open_session(sources.into());
-    let mut duck = Duck::new(TABLES.map(|(table, _)| (table, folder.join(format!("{table}.parquet")))));
+    let mut duck =
+        Duck::new(TABLES.map(|(table, _)| (table, folder.join(format!("{table}.parquet")))));
     let mut wrong = Vec::new();
     for (name, sql, is_ordered) in QUERIES {
         let theirs = duck.rows(sql);

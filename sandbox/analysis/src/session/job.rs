@@ -194,6 +194,15 @@ impl Jobs {
         self.entries.get_mut(&number)
     }
 
+    /// The statements that were answered.
+    pub(super) fn answered(&self) -> Vec<String> {
+        self.entries
+            .values()
+            .filter(|job| matches!((&job.work, &job.state), (Work::Query(_), State::Done(_))))
+            .map(|job| job.work.text().to_owned())
+            .collect()
+    }
+
     pub(super) fn unsettled(&self) -> Vec<u64> {
         let with_the_worker = |job: &Entry| matches!(job.state, State::Running);
         let numbers = self.entries.iter();

@@ -294,8 +294,14 @@ impl Session {
             }
             Outcome::Done(table, populations) => {
                 let terms = self.terms();
+                let earlier = if table.lineage.sql == sql {
+                    Vec::new()
+                } else {
+                    self.jobs().answered()
+                };
                 let expected = Expected {
                     sql,
+                    earlier: &earlier,
                     threshold: terms.session.threshold,
                     dominance_permille: terms.session.dominance_permille,
                     policy: terms.policy,

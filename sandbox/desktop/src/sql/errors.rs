@@ -50,6 +50,7 @@ fn texts(code: SqlErrorCode) -> (Words, Words) {
         SqlErrorCode::FunctionNotAllowed => (words::FUNCTION, words::FUNCTION_NEXT),
         SqlErrorCode::FunctionUnknown => (words::FUNCTION_UNKNOWN, words::SPELLING_NEXT),
         SqlErrorCode::TableUnknown => (words::TABLE_UNKNOWN, words::TABLE_NEXT),
+        SqlErrorCode::TableExists => (words::TABLE_EXISTS, words::TABLE_EXISTS_NEXT),
         SqlErrorCode::ColumnUnknown => (words::COLUMN_UNKNOWN, words::COLUMN_NEXT),
         SqlErrorCode::ColumnAmbiguous => (words::AMBIGUOUS, words::AMBIGUOUS_NEXT),
         SqlErrorCode::Parameters => (words::PARAMETERS, words::PARAMETERS_NEXT),

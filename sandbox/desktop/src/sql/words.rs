@@ -11,6 +11,8 @@ words! {
     TOO_LONG_NEXT = "文を短くするか、分けてください。", "Shorten it or split it.";
     SEVERAL = "一度に実行できるのは1文だけです。", "One statement at a time.";
     SEVERAL_NEXT = "1文ずつ選択するか、タブを分けてください。", "Select one of them, or use a tab for each.";
+    TABLE_EXISTS = "その名前の表は既にあります。", "There is a table of that name already.";
+    TABLE_EXISTS_NEXT = "別の名前にするか、一時表なら先に DROP TABLE で消してください。", "Choose another name, or give the temporary table up by DROP TABLE first.";
     STATEMENT = "実行できるのは SELECT だけです。", "Only SELECT can be run.";
     STATEMENT_NEXT = "SELECT で集計してください。", "Count with SELECT.";
     CLAUSE = "使えない句があります。", "A clause is not allowed here.";
