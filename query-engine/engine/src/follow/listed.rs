@@ -177,9 +177,10 @@ impl Follow<'_> {
                     true
                 }
                 Expr::AggregateFunction(call) => {
+                    let filter = call.params.filter.as_deref();
                     stand == Stand::Aggregate
                         && call.func.name() == "count"
-                        && call.params.filter.is_none()
+                        && filter.is_none_or(|f| self.check_keys(f, persons, stand).is_ok())
                         && matches!(call.params.args.as_slice(), [only] if is_key(only))
                 }
                 _ => false,

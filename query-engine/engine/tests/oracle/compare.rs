@@ -154,12 +154,14 @@ pub(crate) fn difference(
             shown(theirs)
         ));
     }
-    let is_same = if ordered {
-        ours.iter().zip(theirs).all(|(a, b)| row_equals(a, b))
-    } else {
-        same_rows(ours, theirs)
-    };
-    (!is_same).then(|| format!("ours:\n{}DuckDB:\n{}", shown(ours), shown(theirs)))
+    if !ordered {
+        return (!same_rows(ours, theirs))
+            .then(|| format!("ours:\n{}DuckDB:\n{}", shown(ours), shown(theirs)));
+    }
+    let pairs = ours.iter().zip(theirs);
+    let (at, (ours, theirs)) = pairs.enumerate().find(|(_, (a, b))| !row_equals(a, b))?;
+    let [ours, theirs] = [ours, theirs].map(|row| shown(std::slice::from_ref(row)));
+    Some(format!("row {at}\nours:\n{ours}DuckDB:\n{theirs}"))
 }
 
 fn shown(rows: &[Vec<Value>]) -> String {

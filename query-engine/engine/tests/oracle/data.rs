@@ -62,7 +62,7 @@ pub(crate) enum Kind {
 /// A table as a query's author knows it.
 pub(crate) struct Known {
     pub(crate) name: &'static str,
-    /// Has rows about persons, by the column `p`.
+    /// Has rows about persons, by the column `pid`.
     pub(crate) has_persons: bool,
     /// Without the person key: statistics don't compute with it.
     pub(crate) columns: &'static [(&'static str, Kind)],
@@ -80,7 +80,7 @@ pub(crate) const PATIENTS: Known = Known {
         ("ward", Kind::Int),
         ("note", Kind::Text),
     ],
-    unique: "p",
+    unique: "pid",
 };
 pub(crate) const VISITS: Known = Known {
     name: "visits",
@@ -161,7 +161,7 @@ impl Tables {
                 "made",
                 known.name,
                 file,
-                known.has_persons.then_some("p"),
+                known.has_persons.then_some("pid"),
                 &[],
             )
         });
@@ -232,7 +232,7 @@ fn patients(random: &mut Random) -> Vec<(&'static str, ArrayRef)> {
         note.push(random.maybe(20, text));
     }
     vec![
-        ("p", Arc::new((0..PERSONS).collect::<Int64Array>())),
+        ("pid", Arc::new((0..PERSONS).collect::<Int64Array>())),
         ("sex", Arc::new(StringArray::from(sex))),
         ("born", Arc::new(Date32Array::from(born))),
         ("weight", Arc::new(Float64Array::from(weight))),
@@ -272,7 +272,7 @@ fn visits(random: &mut Random) -> Vec<(&'static str, ArrayRef)> {
         urgent.push(random.maybe(10, flag));
     }
     vec![
-        ("p", Arc::new(Int64Array::from(p))),
+        ("pid", Arc::new(Int64Array::from(p))),
         ("id", Arc::new((0..ROWS).collect::<Int64Array>())),
         ("day", Arc::new(Date32Array::from(day))),
         ("at", Arc::new(TimestampMicrosecondArray::from(at))),
@@ -298,7 +298,7 @@ fn labs(random: &mut Random) -> Vec<(&'static str, ArrayRef)> {
         value.push(random.maybe(12, number));
     }
     vec![
-        ("p", Arc::new(Int64Array::from(p))),
+        ("pid", Arc::new(Int64Array::from(p))),
         ("lab", Arc::new((0..ROWS).collect::<Int64Array>())),
         ("day", Arc::new(Date32Array::from(day))),
         ("item", Arc::new(StringArray::from(item))),

@@ -313,7 +313,7 @@ impl<'r> Generator<'r> {
                 format!("regexp_like({}, '{pattern}')", self.expr(Kind::Text, d))
             }
             _ => {
-                let (column, other) = (self.column(Kind::Int), self.column(Kind::Int));
+                let (column, other) = (self.column(Kind::Int), self.number(12));
                 format!("{column} IS DISTINCT FROM {other}")
             }
         }
@@ -384,11 +384,11 @@ impl<'r> Generator<'r> {
         self.scopes = around;
         let name = known.name;
         match self.random.below(4) {
-            0 => format!("EXISTS (SELECT 1 FROM {name} x WHERE x.p = {person} AND {inner})"),
-            1 => format!("NOT EXISTS (SELECT 1 FROM {name} x WHERE x.p = {person} AND {inner})"),
-            2 => format!("{person} IN (SELECT x.p FROM {name} x WHERE {inner})"),
+            0 => format!("EXISTS (SELECT 1 FROM {name} x WHERE x.pid = {person} AND {inner})"),
+            1 => format!("NOT EXISTS (SELECT 1 FROM {name} x WHERE x.pid = {person} AND {inner})"),
+            2 => format!("{person} IN (SELECT x.pid FROM {name} x WHERE {inner})"),
             _ => format!(
-                "{person} IN (SELECT x.p FROM {name} x WHERE x.{column} GROUP BY x.p HAVING count(*) > {})",
+                "{person} IN (SELECT x.pid FROM {name} x WHERE x.{column} GROUP BY x.pid HAVING count(*) > {})",
                 self.random.below(5)
             ),
         }
@@ -400,25 +400,25 @@ impl<'r> Generator<'r> {
         match self.random.below(6) {
             0 => {
                 self.scopes.push(Scope::of("v", &VISITS));
-                ("visits v".to_owned(), "v.p".to_owned())
+                ("visits v".to_owned(), "v.pid".to_owned())
             }
             1 => {
                 self.scopes = vec![Scope::of("p", &PATIENTS)];
-                ("patients p".to_owned(), "p.p".to_owned())
+                ("patients p".to_owned(), "p.pid".to_owned())
             }
             2 => {
                 self.scopes = vec![Scope::of("p", &PATIENTS), Scope::of("v", &VISITS)];
                 let join = self.one(&["JOIN", "LEFT JOIN"]);
                 (
-                    format!("patients p {join} visits v ON v.p = p.p"),
-                    "p.p".to_owned(),
+                    format!("patients p {join} visits v ON v.pid = p.pid"),
+                    "p.pid".to_owned(),
                 )
             }
             3 => {
                 self.scopes = vec![Scope::of("l", &LABS), Scope::of("p", &PATIENTS)];
                 (
-                    "labs l JOIN patients p ON p.p = l.p".to_owned(),
-                    "l.p".to_owned(),
+                    "labs l JOIN patients p ON p.pid = l.pid".to_owned(),
+                    "l.pid".to_owned(),
                 )
             }
             4 => {
@@ -426,7 +426,7 @@ impl<'r> Generator<'r> {
                 let join = self.one(&["JOIN", "LEFT JOIN"]);
                 (
                     format!("visits v {join} wards w ON w.ward = v.ward"),
-                    "v.p".to_owned(),
+                    "v.pid".to_owned(),
                 )
             }
             _ => self.per_person(),
@@ -452,20 +452,20 @@ impl<'r> Generator<'r> {
             ]
             .map(|(name, kind)| (name.to_owned(), kind))
             .into(),
-            unique: vec!["p".to_owned()],
+            unique: vec!["pid".to_owned()],
         }];
         let inner = format!(
-            "(SELECT p, count(*) AS n, min({day}) AS first, max({day}) AS last, min({number}) AS low, \
-             max({number}) AS high FROM {table} GROUP BY p) t"
+            "(SELECT pid, count(*) AS n, min({day}) AS first, max({day}) AS last, min({number}) AS low, \
+             max({number}) AS high FROM {table} GROUP BY pid) t"
         );
         if self.random.chance(50) {
             self.scopes.push(Scope::of("p", &PATIENTS));
             (
-                format!("{inner} JOIN patients p ON p.p = t.p"),
-                "p.p".to_owned(),
+                format!("{inner} JOIN patients p ON p.pid = t.pid"),
+                "p.pid".to_owned(),
             )
         } else {
-            (inner, "t.p".to_owned())
+            (inner, "t.pid".to_owned())
         }
     }
 
@@ -549,7 +549,7 @@ impl<'r> Generator<'r> {
                 self.scopes = vec![Scope::of("p", &PATIENTS), Scope::of("v", &VISITS)];
                 let join = self.one(&["JOIN", "LEFT JOIN"]);
                 let condition = self.condition(1);
-                format!("patients p {join} visits v ON v.p = p.p AND {condition}")
+                format!("patients p {join} visits v ON v.pid = p.pid AND {condition}")
             }
             4 => {
                 self.scopes = vec![Scope::of("p", &PATIENTS), Scope::of("w", &WARDS)];
@@ -557,7 +557,7 @@ impl<'r> Generator<'r> {
             }
             _ => {
                 self.scopes = vec![Scope::of("v", &VISITS), Scope::of("l", &LABS)];
-                "visits v JOIN labs l ON l.p = v.p AND l.day BETWEEN v.day - INTERVAL '30 days' \
+                "visits v JOIN labs l ON l.pid = v.pid AND l.day BETWEEN v.day - INTERVAL '30 days' \
                  AND v.day + INTERVAL '30 days'"
                     .to_owned()
             }
@@ -733,13 +733,13 @@ impl<'r> Generator<'r> {
             }
             _ => {
                 let scalar = self.one(&[
-                    "(SELECT count(*) FROM labs x WHERE x.p = y.p)",
-                    "(SELECT max(x.value) FROM labs x WHERE x.p = y.p AND x.item = y.code)",
+                    "(SELECT count(*) FROM labs x WHERE x.pid = y.pid)",
+                    "(SELECT max(x.value) FROM labs x WHERE x.pid = y.pid AND x.item = y.code)",
                     "(SELECT avg(x.cost) FROM visits x)",
                 ]);
                 self.scopes = vec![Scope::of("y", &VISITS)];
                 let condition = match self.random.below(3) {
-                    0 => self.membership("y.p"),
+                    0 => self.membership("y.pid"),
                     1 => "y.cost > (SELECT avg(z.cost) FROM visits z WHERE z.ward = y.ward)"
                         .to_owned(),
                     _ => self.condition(2),

@@ -89,7 +89,7 @@ GROUP BY jlac10, test_name;
 
 -- rows: 処方日数から数えた服薬の中断 (60 日を超える空き)
 WITH supplied AS (
-  SELECT person_id, prescribed_on, CAST(prescribed_on + days * INTERVAL '1 day' AS date) AS until_on, claim_id
+  SELECT person_id, prescribed_on, prescribed_on + CAST(days AS integer) AS until_on, claim_id
   FROM drugs
   WHERE yj_code LIKE '396%'
 )
