@@ -282,3 +282,22 @@ fn behaviour_of_statistics_is_as_written() {
 fn behaviour_of_rows_is_as_written() {
     run("rows");
 }
+
+#[test]
+fn each_line_of_the_dialect_notes_names_a_file() {
+    let notes = include_str!("../../DIALECT.md");
+    let lines = notes
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.ends_with("| tested in |"));
+    let mut named = 0;
+    for line in lines {
+        let file = line
+            .rsplit_once("| `")
+            .and_then(|(_, rest)| rest.strip_suffix("` |"))
+            .unwrap_or_else(|| panic!("{line} names no file"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt").join(file);
+        assert!(path.exists(), "{file} is not there");
+        named += 1;
+    }
+    assert!(named >= 20, "{named}");
+}
