@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchemaRef, tree_node::TreeNode};
+use datafusion::common::{
+    DFSchemaRef,
+    tree_node::{Transformed, TreeNode},
+};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -327,6 +330,29 @@ fn contributor(person: &Person, args: &[Expr]) -> datafusion::common::Result<Exp
         None => Ok(id),
         Some(has_values) => when(has_values, id).end(),
     }
+}
+
+/// `GROUP BY sex, sex` is `GROUP BY sex`: what is above finds its keys by name. The optimizer would do it as well,
+/// and then the columns would no longer be those that were asked for.
+pub(crate) fn each_key_once(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Aggregate(aggregate) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let mut keys: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+        for key in &aggregate.group_expr {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        if keys.len() == aggregate.group_expr.len() {
+            return Ok(Transformed::no(node));
+        }
+        let input = Arc::clone(&aggregate.input);
+        let once = Aggregate::try_new(input, keys, aggregate.aggr_expr.clone())?;
+        Ok(Transformed::yes(LogicalPlan::Aggregate(once)))
+    })
+    .map(|transformed| transformed.data)
 }
 
 impl Counted {

@@ -20,7 +20,7 @@ pub(crate) fn planning(error: &DataFusionError, text: &Text) -> SqlError {
     match inner {
         DataFusionError::External(error) => match error.downcast_ref::<SqlError>() {
             Some(error) => error.clone(),
-            None => refuse(SqlErrorCode::Internal, "", None),
+            None => pattern(error.as_ref(), text),
         },
         DataFusionError::SchemaError(error, _) => schema(error, at, text),
         DataFusionError::Plan(message) => plan(message, at, text),
@@ -43,9 +43,18 @@ pub(crate) fn running(error: &DataFusionError, text: &Text) -> SqlError {
         }
         DataFusionError::External(error) => match error.downcast_ref::<SqlError>() {
             Some(error) => error.clone(),
-            None => refuse(SqlErrorCode::Internal, "", None),
+            None => pattern(error.as_ref(), text),
         },
         _ => refuse(SqlErrorCode::Internal, "", None),
+    }
+}
+
+/// A regular expression that isn't one is the only mistake of a statement that another library finds.
+fn pattern(error: &(dyn std::error::Error + Send + Sync), text: &Text) -> SqlError {
+    if error.to_string().contains("regex") {
+        refuse(SqlErrorCode::Evaluation, "", text.pattern())
+    } else {
+        refuse(SqlErrorCode::Internal, "", None)
     }
 }
 

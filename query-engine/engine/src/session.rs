@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::above::{Rows, above};
-use crate::count::{count, cut};
+use crate::count::{count, cut, each_key_once};
 use crate::errors::{planning, running};
 use crate::file::BATCH_ROWS;
 use crate::follow::{Checked, Follow};
@@ -389,6 +389,7 @@ impl Session {
         let parser_options = ParserOptions::from(&options.sql_parser);
         let plan = SqlToRel::new_with_options(&names, parser_options)
             .sql_statement_to_plan(statement)
+            .and_then(each_key_once)
             .map_err(|e| planning(&e, text))?;
         let analyzed = self
             .state

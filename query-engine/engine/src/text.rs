@@ -229,6 +229,20 @@ impl Text {
         }))
     }
 
+    /// Where a regular expression is asked for first.
+    pub(crate) fn pattern(&self) -> Option<Place> {
+        self.meant()
+            .find(|token| match &token.token {
+                Token::Tilde
+                | Token::TildeAsterisk
+                | Token::ExclamationMarkTilde
+                | Token::ExclamationMarkTildeAsterisk => true,
+                Token::Word(word) => word.value.to_lowercase().starts_with("regexp_"),
+                _ => false,
+            })
+            .and_then(start)
+    }
+
     /// Just behind the last word: where an unfinished statement wants more.
     pub(crate) fn end(&self) -> Option<Place> {
         let last = self.meant().last()?;

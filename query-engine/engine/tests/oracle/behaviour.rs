@@ -23,7 +23,7 @@ use sqllogictest::{
 use crate::common::{plain_file, run_on, source, stream_on, terms};
 use crate::compare::{Value, of_batch, of_table};
 
-/// 1940-01-01.
+/// 1940-01-02.
 const FIRST_BIRTH: i32 = -10_957;
 /// 2024-01-01.
 const FIRST_TEST: i32 = 19_723;
@@ -31,7 +31,7 @@ const PERSONS: i64 = 40;
 
 /// The data of the files:
 ///
-/// - `patients`: 40 persons, odd numbers are women; born 500 days after one another from 1940-05-15 on; wards A
+/// - `patients`: 40 persons, odd numbers are women; born 500 days after one another from 1941-05-16 on; wards A
 ///   (persons 1 to 15), B (to 35), C (5 persons: under the threshold);
 /// - `labs`: for each person an HbA1c of 5.0 + number / 10 on the number's day of 2024 and, a week later, a CRP,
 ///   missing for every fifth;
@@ -295,7 +295,9 @@ fn each_line_of_the_dialect_notes_names_a_file() {
             .rsplit_once("| `")
             .and_then(|(_, rest)| rest.strip_suffix("` |"))
             .unwrap_or_else(|| panic!("{line} names no file"));
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt").join(file);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/slt")
+            .join(file);
         assert!(path.exists(), "{file} is not there");
         named += 1;
     }
