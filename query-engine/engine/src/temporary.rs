@@ -10,26 +10,18 @@
 //! and it ends with the session or with `DROP TABLE`. It can't take the name of a granted table: a reviewer who
 //! reads a statement must know what it read. Its definition goes with every result that was made of it.
 
+mod scan;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
-use datafusion::catalog::{Session as Planning, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 use kekkai_analysis_api::SqlErrorCode;
 use kekkai_types::DatasetId;
 
@@ -37,8 +29,9 @@ use crate::errors::planning;
 use crate::follow::{Checked, Follow};
 use crate::functions::Purpose;
 use crate::person::PERSON_TYPE;
-use crate::table::{RowsRead, is_known_type};
+use crate::table::is_known_type;
 use crate::text::{HIDDEN_PREFIX, Text, refuse};
+pub(crate) use scan::Kept;
 
 /// Temporary tables of one session at once.
 pub(crate) const TEMPORARY_MAX: usize = 32;
@@ -296,150 +289,4 @@ pub(crate) fn read_by(plan: &LogicalPlan) -> Vec<Arc<Temporary>> {
         Ok(TreeNodeRecursion::Continue)
     });
     read
-}
-
-/// A temporary table as one scan of one query sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) table: Arc<Temporary>,
-    rows_read: Arc<RowsRead>,
-    schema: SchemaRef,
-}
-
-impl Kept {
-    /// The table as names resolve to it: the selected columns only.
-    pub(crate) fn new(table: Arc<Temporary>, rows_read: Arc<RowsRead>) -> Self {
-        let schema = Arc::clone(&table.schema);
-        Self {
-            table,
-            rows_read,
-            schema,
-        }
-    }
-
-    /// The same with the hidden columns behind, by these names.
-    pub(crate) fn with_persons(&self, names: &[String]) -> Self {
-        let mut fields: Vec<Arc<Field>> = self.table.schema.fields().iter().cloned().collect();
-        fields.extend(
-            names
-                .iter()
-                .map(|name| Arc::new(Field::new(name, PERSON_TYPE, true))),
-        );
-        Self {
-            schema: Arc::new(Schema::new(fields)),
-            ..self.clone()
-        }
-    }
-}
-
-#[async_trait]
-impl TableProvider for Kept {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Temporary
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Planning,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let projection = match projection {
-            Some(projection) => projection.clone(),
-            None => (0..self.schema.fields().len()).collect(),
-        };
-        let schema = Arc::new(self.schema.project(&projection)?);
-        let batches = self.table.batches.len();
-        let partitions = state.config().target_partitions().min(batches).max(1);
-        Ok(Arc::new(KeptScan {
-            kept: self.clone(),
-            projection,
-            partitions,
-            properties: Arc::new(PlanProperties::new(
-                EquivalenceProperties::new(schema),
-                Partitioning::UnknownPartitioning(partitions),
-                EmissionType::Incremental,
-                Boundedness::Bounded,
-            )),
-        }))
-    }
-}
-
-/// Reads a temporary table. As the scan of a granted one it takes no predicate and tells no statistics.
-#[derive(Debug, Clone)]
-struct KeptScan {
-    kept: Kept,
-    projection: Vec<usize>,
-    partitions: usize,
-    properties: Arc<PlanProperties>,
-}
-
-impl DisplayAs for KeptScan {
-    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "Scan: {}", self.kept.table.name)
-    }
-}
-
-impl ExecutionPlan for KeptScan {
-    fn name(&self) -> &str {
-        "KeptScan"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        _context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let (scan, schema) = (self.clone(), self.schema());
-        let batches: Vec<RecordBatch> = self
-            .kept
-            .table
-            .batches
-            .iter()
-            .skip(partition)
-            .step_by(self.partitions)
-            .cloned()
-            .collect();
-        let named = Arc::clone(&schema);
-        let stream = futures::stream::iter(batches.into_iter().map(
-            move |batch| -> Result<RecordBatch> {
-                scan.kept.rows_read.add(batch.num_rows());
-                let columns = batch.project(&scan.projection)?.columns().to_vec();
-                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                Ok(RecordBatch::try_new_with_options(
-                    Arc::clone(&named),
-                    columns,
-                    &options,
-                )?)
-            },
-        ));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
-    }
 }
