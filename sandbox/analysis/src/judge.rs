@@ -12,7 +12,7 @@ use crate::populations::check;
 pub struct Expected<'a> {
     /// The statement that was sent.
     pub sql: &'a str,
-    /// Statements that the session has been answered: temporary tables are defined by some of them.
+    /// Statements that the session was asked: temporary tables are defined by some of them.
     pub earlier: &'a [String],
     /// Persons below which a cell is suppressed.
     pub threshold: u32,

@@ -194,11 +194,12 @@ impl Jobs {
         self.entries.get_mut(&number)
     }
 
-    /// The statements that were answered.
-    pub(super) fn answered(&self) -> Vec<String> {
+    /// The statements that the session was asked, also those whose answer was withheld: a temporary table is
+    /// there as soon as the worker is done.
+    pub(super) fn asked(&self) -> Vec<String> {
         self.entries
             .values()
-            .filter(|job| matches!((&job.work, &job.state), (Work::Query(_), State::Done(_))))
+            .filter(|job| matches!(job.work, Work::Query(_)))
             .map(|job| job.work.text().to_owned())
             .collect()
     }

@@ -297,7 +297,7 @@ impl Session {
                 let earlier = if table.lineage.sql == sql {
                     Vec::new()
                 } else {
-                    self.jobs().answered()
+                    self.jobs().asked()
                 };
                 let expected = Expected {
                     sql,
