@@ -248,7 +248,7 @@ fn common_keys(branches: &[(Vec<Column>, Followed)]) -> Vec<(usize, bool)> {
         .collect()
 }
 
-/// True where a column is a person key in one branch only: it could be compared with values, and a person be
+/// True where a column is a person key in some branches only: it could be compared with values, and a person be
 /// singled out.
 fn hides_a_key(branches: &[(Vec<Column>, Followed)], keys: &[(usize, bool)]) -> bool {
     branches.iter().any(|branch| {

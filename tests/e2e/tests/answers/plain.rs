@@ -241,11 +241,13 @@ fn cell(facts: &[&Fact], agg: Agg) -> Cell {
         Agg::Values(at) | Agg::Sum(at) | Agg::Mean(at) | Agg::Deviation(at) => Some(at),
     };
     let value = |fact: &Fact| at.map_or(Some(0.0), |at| fact.values[at]);
+    let is_count = matches!(agg, Agg::Rows | Agg::Values(_));
     let mut amounts: BTreeMap<&str, f64> = BTreeMap::new();
     let mut numbers = Vec::new();
     for fact in facts {
         if let Some(number) = value(fact) {
-            *amounts.entry(&fact.person).or_default() += number.abs();
+            // Of a count, each row is one.
+            *amounts.entry(&fact.person).or_default() += if is_count { 1.0 } else { number.abs() };
             numbers.push(number);
         }
     }
@@ -253,15 +255,16 @@ fn cell(facts: &[&Fact], agg: Agg) -> Cell {
         return Cell::Few;
     }
     let count = u64::try_from(numbers.len()).unwrap();
-    match agg {
-        Agg::Rows | Agg::Values(_) => return Cell::Count(count),
-        Agg::Persons => return Cell::Count(u64::try_from(amounts.len()).unwrap()),
-        Agg::Sum(_) | Agg::Mean(_) | Agg::Deviation(_) => {}
+    if matches!(agg, Agg::Persons) {
+        return Cell::Count(u64::try_from(amounts.len()).unwrap());
     }
     let total: f64 = amounts.values().sum();
     let largest = amounts.values().copied().fold(0.0, f64::max);
     if total > 0.0 && largest / total * 1000.0 > DOMINANCE_PERMILLE {
         return Cell::Dominated;
+    }
+    if is_count {
+        return Cell::Count(count);
     }
     let n = numbers.len() as f64;
     let sum: f64 = numbers.iter().sum();
