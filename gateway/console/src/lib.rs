@@ -27,6 +27,7 @@ mod reasons;
 mod run;
 mod run_error;
 mod source;
+mod sql_advice;
 mod sql_error;
 mod status;
 mod table;
@@ -37,6 +38,7 @@ pub use command::{
     Command, LINE_MAX, Lines, PURPOSE_MAX, ParseError, TITLE_MAX, Topic, Usage, parse,
 };
 pub use source::{Source, SourceError};
+pub use sql_advice::sql_advice;
 pub use status::Status;
 pub use table::TableView;
 pub use text::{clean, columns};

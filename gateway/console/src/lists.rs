@@ -53,11 +53,11 @@ fn tables(catalogs: &[DatasetCatalog], lang: Lang, width: usize) -> String {
             .tables
             .iter()
             .map(|table| {
-                let rows = match lang {
-                    Lang::Ja => format!("{} 行", table.rows),
-                    Lang::En => format!("{} rows", table.rows),
-                };
-                [clean(&table.name), rows, clean(table.description.get(lang))]
+                [
+                    clean(&table.name),
+                    rows(table.rows, lang),
+                    clean(table.description.get(lang)),
+                ]
             })
             .collect();
         push_described(&mut out, &rows, [false, true], width);
@@ -114,13 +114,23 @@ fn one_table(catalogs: &[DatasetCatalog], name: &str, lang: Lang, width: usize) 
     out
 }
 
+/// The catalogue rounds; 0 stands for a number that isn't told.
+fn rows(rows: u64, lang: Lang) -> String {
+    match (rows, lang) {
+        (0, Lang::Ja) => "一部の行".to_owned(),
+        (0, Lang::En) => "some rows".to_owned(),
+        (rows, Lang::Ja) => format!("約 {rows} 行"),
+        (rows, Lang::En) => format!("about {rows} rows"),
+    }
+}
+
 fn person_line(table: &TableCatalog, lang: Lang) -> String {
-    let rows = table.rows;
+    let rows = rows(table.rows, lang);
     match (&table.person_key, lang) {
-        (Some(key), Lang::Ja) => format!("  {rows} 行。{} が1人を表します。", clean(key)),
-        (Some(key), Lang::En) => format!("  {rows} rows; {} stands for a person.", clean(key)),
-        (None, Lang::Ja) => format!("  {rows} 行。個人の行はありません。"),
-        (None, Lang::En) => format!("  {rows} rows; none is about a person."),
+        (Some(key), Lang::Ja) => format!("  {rows}。{} が1人を表します。", clean(key)),
+        (Some(key), Lang::En) => format!("  {rows}; {} stands for a person.", clean(key)),
+        (None, Lang::Ja) => format!("  {rows}。個人の行はありません。"),
+        (None, Lang::En) => format!("  {rows}; none is about a person."),
     }
 }
 

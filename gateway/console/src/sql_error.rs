@@ -4,6 +4,7 @@ use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
 use kekkai_types::Lang;
 
 use crate::message::{Said, perhaps, said};
+use crate::sql_advice::sql_advice;
 use crate::text::{clean, columns, push_line};
 
 /// Characters of a long line that are shown before and after the place.
@@ -11,7 +12,10 @@ const AROUND: usize = 48;
 
 /// Explains an error: code, line with a caret, names that were perhaps meant, what to do next.
 pub fn sql_error(error: &SqlError, sql: &str, lang: Lang) -> String {
-    let Said { what, next } = explain(error.code, &clean(&error.name), lang);
+    let Said { what, mut next } = explain(error.code, &clean(&error.name), lang);
+    if let Some(hint) = error.hint {
+        next = sql_advice(hint, lang).to_owned();
+    }
     let mut out = String::new();
     push_line(
         &mut out,
@@ -330,6 +334,7 @@ mod tests {
                     name: name.into(),
                     at,
                     candidates: Vec::new(),
+                    hint: None,
                 };
                 for lang in [Lang::Ja, Lang::En] {
                     let shown = sql_error(&error, "SELECT x\u{1b} FROM t", lang);
@@ -350,6 +355,7 @@ mod tests {
             name: "aeg".into(),
             at: Some((2, 12)),
             candidates: vec!["age".into(), "region".into()],
+            hint: None,
         };
         let sql = "SELECT count(*) FROM patient\nWHERE '男性' AEG > 60";
         let en = "\
@@ -373,6 +379,7 @@ next: schema TABLE lists the columns that you may use.
             name: "件数".into(),
             at: Some((1, 8)),
             candidates: Vec::new(),
+            hint: None,
         };
         let shown = sql_error(&error, "SELECT 件数(*)", Lang::En);
         assert!(
@@ -389,6 +396,7 @@ next: schema TABLE lists the columns that you may use.
             name: "bad".into(),
             at: Some((1, 309)),
             candidates: Vec::new(),
+            hint: None,
         };
         let shown = sql_error(&error, &sql, Lang::En);
         let lines: Vec<&str> = shown.lines().collect();
@@ -414,5 +422,48 @@ next: schema TABLE lists the columns that you may use.
     fn place_counts_a_control_character_as_it_is_shown() {
         let shown = place("\u{1b}[2J\tx", (1, 6), "x").unwrap();
         assert_eq!(shown, "   1 | \\u{1b}[2J x\n     |           ^\n");
+    }
+
+    /// What the engine answers to each of its kinds of mistake: its own test keeps the file true.
+    const MISTAKES: &str = include_str!("../../../query-engine/engine/tests/mistakes/golden.json");
+
+    #[derive(serde::Deserialize)]
+    struct Mistake {
+        kind: String,
+        sql: String,
+        error: SqlError,
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_place_and_an_advice_of_its_own() {
+        let mistakes: Vec<Mistake> = serde_json::from_str(MISTAKES).unwrap();
+        assert!(mistakes.len() >= 100);
+        for lang in [Lang::Ja, Lang::En] {
+            // An advice, and what is wrong where it is given.
+            let mut advice = std::collections::BTreeMap::new();
+            for Mistake { kind, sql, error } in &mistakes {
+                let shown = sql_error(error, sql, lang);
+                check(&shown, lang);
+                let lines: Vec<&str> = shown.lines().collect();
+                assert!(lines[0].contains(&format!("[{}]", error.code)), "{shown}");
+                assert!(
+                    lines
+                        .iter()
+                        .any(|line| line.contains("| ") && line.trim_end().ends_with('^')),
+                    "{kind} shows no place:\n{shown}"
+                );
+                let next = lines.last().unwrap();
+                assert!(next.starts_with(lang.pick("次に: ", "next: ")), "{shown}");
+                assert!(next.chars().count() > 15, "{shown}");
+                let wrong = kind.split(':').next().unwrap();
+                let other = advice
+                    .insert((*next).to_owned(), wrong)
+                    .filter(|other| *other != wrong);
+                assert_eq!(
+                    other, None,
+                    "{kind} gets the advice of another mistake: {next}"
+                );
+            }
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kekkai_attest::{EnrolmentRequest, Evidence, ReferenceValues};
 use kekkai_types::{
     AgreementId, Call, DatasetCatalog, Digest, DisplayClass, EndReason, Lang, OutputId, PeerKind,
-    PersonId, Role, ServerId, SessionId, TerminalClass, TerminalId, Timestamp, WrappedKey,
+    PersonId, Role, RowCondition, ServerId, SessionId, TerminalClass, TerminalId, Timestamp,
+    WrappedKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -458,4 +459,6 @@ pub struct GrantedTable {
     pub columns: Vec<String>,
     /// The display that row-level views need.
     pub rows_need: DisplayClass,
+    /// What a row must meet, all of it; empty: all rows are provided.
+    pub rows: Vec<RowCondition>,
 }

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use kekkai_policy_api::{ConsoleMode, OutputKind, ProgramTerms};
 use kekkai_types::{
-    AgreementId, DatasetCatalog, DatasetId, DisplayClass, PersonId, TerminalClass, Text, Timestamp,
+    AgreementId, DatasetCatalog, DatasetId, DisplayClass, PersonId, RowCondition, TerminalClass,
+    Text, Timestamp,
 };
 use serde::Deserialize;
 
@@ -128,6 +129,17 @@ pub struct TableItem {
     pub columns: Vec<String>,
     /// The display that row-level views need: that of the table's data class.
     pub rows_need: DisplayClass,
+    /// Which rows; `None`: all.
+    pub rows: Option<ProvidedRows>,
+}
+
+/// The rows of a table that an agreement provides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvidedRows {
+    /// What handlers are told of it.
+    pub description: Text,
+    /// At least one; a row must meet them all.
+    pub conditions: Vec<RowCondition>,
 }
 
 /// How data is provided (提供方法) and what is brought in.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use kekkai_policy_api::{GrantedDataset, GrantedTable};
-use kekkai_types::{DatasetCatalog, DatasetId, WrappedKey};
+use kekkai_types::{
+    DatasetCatalog, DatasetId, RowCondition, TableCatalog, WrappedKey, rounded_rows,
+};
 
-use crate::Agreement;
+use crate::{Agreement, TableItem};
 
 /// Why the terms can't be granted: the operator's to mend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +21,9 @@ pub enum GrantError {
     /// The table has no such column.
     #[error("table \"{0}\" has no column \"{1}\"")]
     Column(String, String),
+    /// A row condition that the column's type doesn't allow.
+    #[error("column \"{1}\" of table \"{0}\" can't have the agreement's row condition")]
+    Condition(String, String),
     /// The dataset's key was not wrapped to the server that asks.
     #[error("no key of dataset \"{0}\" version {1} is wrapped to this server")]
     Key(DatasetId, u32),
@@ -54,6 +59,8 @@ pub fn grant<'a>(
                     return Err(GrantError::Column(name.clone(), column.clone()));
                 }
             }
+            // Conditions may be on columns that are not granted: looked for before those are gone.
+            let conditions = rows(agreed, &mut table)?;
             table
                 .columns
                 .retain(|column| agreed.columns.contains(&column.name));
@@ -62,6 +69,7 @@ pub fn grant<'a>(
                 GrantedTable {
                     columns: agreed.columns.clone(),
                     rows_need: agreed.rows_need,
+                    rows: conditions,
                 },
             );
             cut.tables.push(table);
@@ -74,4 +82,27 @@ pub fn grant<'a>(
         });
     }
     Ok(granted)
+}
+
+/// The conditions of a table, each on a column that it has and of its type. The catalogue tells handlers what
+/// the agreement's people wrote about them, and no more: no number of rows, which would count those outside.
+fn rows(agreed: &TableItem, table: &mut TableCatalog) -> Result<Vec<RowCondition>, GrantError> {
+    let Some(provided) = &agreed.rows else {
+        table.rows = rounded_rows(table.rows);
+        return Ok(Vec::new());
+    };
+    for condition in &provided.conditions {
+        let missing = || GrantError::Column(table.name.clone(), condition.column.clone());
+        let mut columns = table.columns.iter();
+        let column = columns.find(|column| column.name == condition.column);
+        if !condition.test.fits(&column.ok_or_else(missing)?.sql_type) {
+            let (table, column) = (table.name.clone(), condition.column.clone());
+            return Err(GrantError::Condition(table, column));
+        }
+    }
+    let (ja, en) = (&provided.description.ja, &provided.description.en);
+    table.description.ja = format!("{} 提供される行: {ja}", table.description.ja);
+    table.description.en = format!("{} Rows provided: {en}", table.description.en);
+    table.rows = 0;
+    Ok(provided.conditions.clone())
 }

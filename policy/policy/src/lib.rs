@@ -29,8 +29,8 @@ mod open;
 
 pub use agreement::{
     AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, Desktop, EndMeasure,
-    Hours, Known, Organisation, Parties, People, Period, Place, Provision, ProvisionMethod, Sdc,
-    THRESHOLD_DEFAULT, TableItem,
+    Hours, Known, Organisation, Parties, People, Period, Place, ProvidedRows, Provision,
+    ProvisionMethod, Sdc, THRESHOLD_DEFAULT, TableItem,
 };
 pub use decide::{Decision, Obligations, decide};
 pub use facts::{AgreementFacts, Facts, PersonFacts, ServerFacts, SessionFacts, TerminalFacts};

@@ -40,8 +40,21 @@ pub struct TableCatalog {
     pub columns: Vec<ColumnCatalog>,
     /// Encrypted Parquet files, in order.
     pub files: Vec<FileEntry>,
-    /// Rows in all files.
+    /// Rows in all files. In a session: rounded by [`rounded_rows`]; 0 where only some rows are provided,
+    /// since how many there are besides is nobody's business.
     pub rows: u64,
+}
+
+/// A number of rows as people are told it: two digits, never finer than tens, so that one person's rows more
+/// or less don't show. Never less than there are.
+pub fn rounded_rows(rows: u64) -> u64 {
+    let mut step = 10_u64;
+    while let Some(next) = step.checked_mul(10)
+        && rows > step.saturating_mul(99)
+    {
+        step = next;
+    }
+    rows.div_ceil(step).saturating_mul(step)
 }
 
 /// One column.
@@ -127,5 +140,30 @@ impl WrappedKey {
             Recipient::Server(server) => format!("{dataset}/{version}/server/{server}"),
             Recipient::Recovery => format!("{dataset}/{version}/recovery"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_told_in_two_digits() {
+        let told = [
+            (0, 0),
+            (1, 10),
+            (10, 10),
+            (11, 20),
+            (990, 990),
+            (991, 1_000),
+            (2_694, 2_700),
+            (65_332, 66_000),
+            (100_000, 100_000),
+            (1_234_567, 1_300_000),
+        ];
+        for (rows, rounded) in told {
+            assert_eq!(rounded_rows(rows), rounded, "{rows}");
+        }
+        assert_eq!(rounded_rows(u64::MAX), u64::MAX);
     }
 }

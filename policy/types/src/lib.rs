@@ -3,6 +3,7 @@
 //! Nothing here does I/O or reads a clock; every other crate may depend on it.
 
 mod catalog;
+mod condition;
 mod digest;
 mod end;
 mod id;
@@ -14,8 +15,9 @@ mod time;
 
 pub use catalog::{
     ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, PERSON_NUMBER_COLUMN, Recipient,
-    TableCatalog, WrappedKey,
+    TableCatalog, WrappedKey, rounded_rows,
 };
+pub use condition::{CONDITION_LIST_MAX, Constant, RowCondition, RowTest};
 pub use digest::{Digest, DigestParseError};
 pub use end::EndReason;
 pub use id::{

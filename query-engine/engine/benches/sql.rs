@@ -184,6 +184,7 @@ fn session(folder: &Path) -> Session {
                     })
                     .collect(),
                 person_key: Some("person_id".to_owned()),
+                rows: Vec::new(),
                 files: vec![TableFile {
                     file,
                     decryption: None,

@@ -8,9 +8,11 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
-use kekkai_analysis_api::{SqlError, SqlErrorCode};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use kekkai_analysis_api::{SqlError, SqlErrorCode, SqlHint};
 
 use crate::follow::first_place;
+use crate::functions::AGGREGATE_FUNCTIONS;
 use crate::text::{Place, Text, candidates, place, refuse};
 
 /// A failure before any row was read: it depends on the statement and the schema only.
@@ -24,7 +26,10 @@ pub(crate) fn planning(error: &DataFusionError, text: &Text) -> SqlError {
         },
         DataFusionError::SchemaError(error, _) => schema(error, at, text),
         DataFusionError::Plan(message) => plan(message, at, text),
-        DataFusionError::NotImplemented(_) => refuse(SqlErrorCode::ClauseNotAllowed, "", at),
+        DataFusionError::NotImplemented(message) => match told_apart(message, at, text) {
+            Some(error) => error,
+            None => refuse(SqlErrorCode::ClauseNotAllowed, "", at),
+        },
         error @ (DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) => {
             evaluation(error, text)
         }
@@ -61,6 +66,14 @@ fn pattern(error: &(dyn std::error::Error + Send + Sync), text: &Text) -> SqlErr
 /// What failed is looked for in the text, never in the data: a literal zero, or the only division or
 /// conversion that there is.
 fn evaluation(error: &DataFusionError, text: &Text) -> SqlError {
+    if error.to_string().contains("nterval")
+        && let Some(at) = text.keyword(&[Keyword::INTERVAL])
+    {
+        return SqlError {
+            hint: Some(SqlHint::Interval),
+            ..refuse(SqlErrorCode::Type, "INTERVAL", Some(at))
+        };
+    }
     let at = text.zero_divisor().or_else(|| match error {
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::DivideByZero => text.only_division(),
@@ -71,7 +84,11 @@ fn evaluation(error: &DataFusionError, text: &Text) -> SqlError {
         },
         _ => None,
     });
-    refuse(SqlErrorCode::Evaluation, "", at)
+    let divides = at.is_some() && at == text.zero_divisor();
+    SqlError {
+        hint: divides.then_some(SqlHint::DivisionByZero),
+        ..refuse(SqlErrorCode::Evaluation, "", at)
+    }
 }
 
 fn unwrap<'e>(error: &'e DataFusionError, at: &mut Option<Place>) -> &'e DataFusionError {
@@ -105,6 +122,7 @@ fn schema(error: &SchemaError, at: Option<Place>, text: &Text) -> SqlError {
                 &field.name,
                 valid_fields.iter().map(|field| field.name.as_str()),
             ),
+            hint: None,
         },
         SchemaError::AmbiguousReference { field } => {
             let place = at.or_else(|| text.name(&field.name));
@@ -120,6 +138,9 @@ fn schema(error: &SchemaError, at: Option<Place>, text: &Text) -> SqlError {
 
 /// The library gives many failures one variant; what tells them apart is in the words.
 fn plan(message: &str, at: Option<Place>, text: &Text) -> SqlError {
+    if let Some(error) = told_apart(message, at, text) {
+        return error;
+    }
     let has = |words: &str| message.contains(words);
     let code = if has("must appear in the GROUP BY") || has("must be part of an aggregate") {
         SqlErrorCode::NotGrouped
@@ -140,16 +161,93 @@ fn plan(message: &str, at: Option<Place>, text: &Text) -> SqlError {
     } else {
         SqlErrorCode::ClauseNotAllowed
     };
-    let at = at.or_else(|| quoted_function(message).and_then(|name| text.name(name)));
+    let at = at.or_else(|| quoted_name(message, text));
     let name = at.and_then(|at| text.word_at(at)).unwrap_or_default();
-    refuse(code, name, at)
+    let takes_others = code == SqlErrorCode::Type
+        && (has("No function matches") || has("Signature") || has("argument"));
+    SqlError {
+        hint: takes_others.then_some(SqlHint::Arguments),
+        ..refuse(code, name, at)
+    }
 }
 
-/// `… function 'upper' …`: the name, to find its place by.
-fn quoted_function(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("unction '")?;
-    let (name, _) = rest.split_once(['\'', '('])?;
-    Some(name)
+/// Failures whose words say which mistake was made.
+fn told_apart(message: &str, at: Option<Place>, text: &Text) -> Option<SqlError> {
+    let has = |words: &str| message.contains(words);
+    let told = |code, name: &str, place: Option<Place>, hint| {
+        let place = at.or(place);
+        let name = match place.and_then(|at| text.word_at(at)) {
+            Some(word) => word,
+            None => name.to_owned(),
+        };
+        Some(SqlError {
+            hint: Some(hint),
+            ..refuse(code, name, place)
+        })
+    };
+    let clause = SqlErrorCode::ClauseNotAllowed;
+    if has("Aggregate functions are not allowed") {
+        let place = text.call_behind(&[Keyword::WHERE, Keyword::ON], AGGREGATE_FUNCTIONS);
+        told(clause, "WHERE", place, SqlHint::AggregateInWhere)
+    } else if has("cannot be nested") {
+        let place = text.call_within(AGGREGATE_FUNCTIONS);
+        told(
+            SqlErrorCode::NotFollowed,
+            "",
+            place,
+            SqlHint::NestedAggregate,
+        )
+    } else if let Some((_, rest)) = message.split_once("column with position ") {
+        let number = rest.split(' ').next().unwrap_or_default();
+        let place = text.number_behind(Keyword::BY, number);
+        told(
+            SqlErrorCode::ColumnUnknown,
+            number,
+            place,
+            SqlHint::Position,
+        )
+    } else if let Some((_, rest)) = message.split_once("out of bounds, specified: ") {
+        let number = rest.split(',').next().unwrap_or_default();
+        let place = text.number_behind(Keyword::BY, number);
+        told(
+            SqlErrorCode::ColumnUnknown,
+            number,
+            place,
+            SqlHint::Position,
+        )
+    } else if let Some((_, rest)) = message.split_once("WITH query name ") {
+        let name = rest.split('"').nth(1).unwrap_or_default();
+        let place = text.last_name(name);
+        told(
+            SqlErrorCode::ColumnAmbiguous,
+            name,
+            place,
+            SqlHint::SameName,
+        )
+    } else if has("constraint is not supported") {
+        told(
+            clause,
+            "JOIN",
+            text.keyword(&[Keyword::JOIN]),
+            SqlHint::MissingOn,
+        )
+    } else if has("non-boolean predicate") {
+        let place = text.keyword(&[Keyword::WHERE, Keyword::HAVING]);
+        told(SqlErrorCode::Type, "WHERE", place, SqlHint::Condition)
+    } else if has("number of columns") {
+        let place = text.keyword(&[Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT]);
+        told(SqlErrorCode::Type, "UNION", place, SqlHint::ColumnCount)
+    } else {
+        None
+    }
+}
+
+/// `… 'upper' …`: the place of the first name in quotes that the statement has too.
+fn quoted_name(message: &str, text: &Text) -> Option<Place> {
+    let quoted = message.split('\'').skip(1).step_by(2);
+    quoted
+        .filter_map(|quoted| quoted.split('(').next())
+        .find_map(|name| text.name(name))
 }
 
 /// A failure of the analyzer, which knows no places: the smallest expression that has no type is at fault.
@@ -164,6 +262,10 @@ pub(crate) fn analysis(error: &DataFusionError, plan: &LogicalPlan, text: &Text)
         told.at = untyped(plan);
         if told.at.is_some() {
             told.code = SqlErrorCode::Type;
+            // An operator takes no arguments.
+            told.hint = told
+                .hint
+                .filter(|_| told.at.is_some_and(|at| text.is_call(at)));
             told.name = told.at.and_then(|at| text.word_at(at)).unwrap_or_default();
         }
     }

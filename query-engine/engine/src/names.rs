@@ -86,6 +86,7 @@ impl Names<'_> {
             name: name.to_string(),
             at: self.text.name(name.table()),
             candidates: near,
+            hint: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_output::{DEFINITION_END, Lineage, Populations, TABLE_CELLS_MAX, Table, Value};
-use kekkai_types::{DatasetId, Digest};
+use kekkai_types::{DatasetId, Digest, rounded_rows};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -32,6 +32,7 @@ use crate::follow::{Checked, Follow};
 use crate::functions::{Functions, Purpose};
 use crate::head::Head;
 use crate::keep::definitions;
+use crate::mistakes::advised;
 use crate::names::{Names, Tables};
 use crate::person::Register;
 use crate::rows::metered;
@@ -85,7 +86,7 @@ pub struct Answer {
 pub struct Progress {
     /// Rows read so far.
     pub rows_read: u64,
-    /// Rows in the tables that it reads.
+    /// Rows in the tables that it reads; 0 where it isn't told. Both numbers are rounded.
     pub rows_total: u64,
 }
 
@@ -159,7 +160,10 @@ pub(crate) async fn drive<T: Send + 'static>(
             biased;
             () = &mut stop => return Err(Stopped::Cancelled),
             done = &mut work.0 => return match done {
-                Ok(done) => done,
+                Ok(done) => {
+                    progress(Progress { rows_read: rows.read(), rows_total: rows.total() });
+                    done
+                }
                 // A panic: what it said is lost on purpose.
                 Err(_) => Err(refuse(SqlErrorCode::Internal, "", None).into()),
             },
@@ -275,7 +279,8 @@ impl Session {
         self.check_counted(&plan, &text)
     }
 
-    /// Runs a statement on the current runtime. `progress` is called at most four times a second.
+    /// Runs a statement on the current runtime. `progress` is called at most four times a second, and
+    /// once more when the work is done.
     pub async fn run(
         self: &Arc<Self>,
         sql: &str,
@@ -314,14 +319,17 @@ impl Session {
             }
             Head::Query => {
                 let plan = self.persons_plan(&text, rows)?;
-                self.answer(sql, &text, &plan).await
+                let answer = self.answer(sql, &text, &plan).await;
+                answer.map_err(|error| advised(error, &text))
             }
         }
     }
 
     fn check_counted(&self, plan: &LogicalPlan, text: &Text) -> Checked<()> {
         let mut follow = Follow::new(text, Purpose::Statistic);
-        count(&cut(plan, &follow)?, &mut follow).map(drop)
+        cut(plan, &follow)
+            .and_then(|cut| count(&cut, &mut follow).map(drop))
+            .map_err(|error| advised(error, text))
     }
 
     pub(crate) async fn whole(
@@ -333,7 +341,8 @@ impl Session {
         let text = Text::new(sql)?;
         text.only_query()?;
         let plan = self.plan(&text, parameters, Purpose::Statistic, rows)?;
-        self.answer(sql, &text, &plan).await
+        let answer = self.answer(sql, &text, &plan).await;
+        answer.map_err(|error| advised(error, &text))
     }
 
     /// A program's plan. Programs keep results in memory of their own: whoever reviews what they read must find
@@ -364,6 +373,18 @@ impl Session {
     }
 
     fn plan_over(
+        &self,
+        temporary: Option<&TemporaryTables>,
+        text: &Text,
+        parameters: &[Value],
+        purpose: Purpose,
+        rows_read: &Arc<RowsRead>,
+    ) -> Checked<LogicalPlan> {
+        self.analyzed(temporary, text, parameters, purpose, rows_read)
+            .map_err(|error| advised(error, text))
+    }
+
+    fn analyzed(
         &self,
         temporary: Option<&TemporaryTables>,
         text: &Text,
@@ -554,13 +575,13 @@ impl Session {
 }
 
 fn rows_total(plan: &LogicalPlan) -> u64 {
-    let mut rows = 0_u64;
+    let mut rows = Some(0_u64);
     each_scan(plan, |granted| {
-        rows = rows.saturating_add(granted.table.rows)
+        rows = rows.and_then(|rows| Some(rows.saturating_add(granted.table.rows?)));
     });
-    read_by(plan)
-        .iter()
-        .fold(rows, |rows, table| rows.saturating_add(table.rows))
+    let kept = read_by(plan);
+    let kept = kept.iter().map(|table| rounded_rows(table.rows));
+    rows.map_or(0, |rows| kept.fold(rows, u64::saturating_add))
 }
 
 fn each_scan(plan: &LogicalPlan, mut f: impl FnMut(&Granted)) {

@@ -7,17 +7,18 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CeilFloorKind, DataType, Distinct, DuplicateTreatment, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName,
-    OrderByKind, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Spanned,
-    Statement, TableFactor, UnaryOperator, Value, Visit, Visitor,
+    FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator,
+    LimitClause, ObjectName, OrderByKind, Query, Select, SelectFlavor, SetExpr, SetOperator,
+    SetQuantifier, Spanned, Statement, TableFactor, UnaryOperator, Value, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use kekkai_analysis_api::{SqlError, SqlErrorCode};
+use kekkai_analysis_api::{SqlError, SqlErrorCode, SqlHint};
 
 use crate::dialect::Ours;
 use crate::functions::{Functions, Purpose, QUANTILE_FUNCTIONS};
+use crate::mistakes::in_grammar;
 use crate::parameters;
 use crate::text::{Place, Text, candidates, place, refuse};
 
@@ -72,7 +73,7 @@ fn syntax(error: &ParserError, text: &Text) -> SqlError {
         .and_then(|(line, column)| place(line.parse().ok()?, column.trim().parse().ok()?))
         .or_else(|| text.end());
     let name = at.and_then(|at| text.word_at(at)).unwrap_or_default();
-    refuse(SqlErrorCode::Syntax, name, at)
+    in_grammar(refuse(SqlErrorCode::Syntax, name, at), text)
 }
 
 type Flow = ControlFlow<Box<SqlError>>;
@@ -190,6 +191,7 @@ impl Check<'_> {
                 name: name.value.clone(),
                 at: place,
                 candidates: candidates(&lower, self.functions.names()),
+                hint: None,
             }));
         }
         if function.over.is_none() && self.functions.is_window_only(&lower) {
@@ -363,6 +365,20 @@ impl Visitor for Check<'_> {
             _ => return self.clause_at("GROUP BY", &[Keyword::GROUP]),
         }
         for join in select.from.iter().flat_map(|from| &from.joins) {
+            if let JoinOperator::Join(JoinConstraint::None)
+            | JoinOperator::Inner(JoinConstraint::None)
+            | JoinOperator::Left(JoinConstraint::None)
+            | JoinOperator::LeftOuter(JoinConstraint::None)
+            | JoinOperator::Right(JoinConstraint::None)
+            | JoinOperator::RightOuter(JoinConstraint::None)
+            | JoinOperator::FullOuter(JoinConstraint::None) = &join.join_operator
+            {
+                let at = self.text.keyword(&[Keyword::JOIN]);
+                return ControlFlow::Break(Box::new(SqlError {
+                    hint: Some(SqlHint::MissingOn),
+                    ..refuse(SqlErrorCode::ClauseNotAllowed, "JOIN", at)
+                }));
+            }
             let is_known = matches!(
                 join.join_operator,
                 JoinOperator::Join(_)

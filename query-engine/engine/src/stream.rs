@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::errors::{planning, running};
 use crate::follow::Checked;
 use crate::functions::Purpose;
+use crate::mistakes::advised;
 use crate::rows::{
     Encoder, Output, Piece, Planned, Sent, check, check_related, planned, table_batch,
 };
@@ -108,7 +109,7 @@ impl Session {
     ) -> Checked<Planned> {
         text.only_query()?;
         let plan = self.plan(text, &statement.parameters, Purpose::Rows, rows_read)?;
-        check(&plan, text)?;
+        check(&plan, text).map_err(|error| advised(error, text))?;
         let mut planned = planned(plan, text);
         let optimized = self
             .optimize(&planned.plan)

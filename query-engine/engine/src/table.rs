@@ -2,15 +2,16 @@
 //!
 //! [`Granted`] is what the planner sees: granted columns, nothing else. [`Scan`] is what runs: it reads
 //! granted columns and the person key, takes no predicate, no limit and no statistics from above, and
-//! gives the person as a number in a column whose name no statement can write. Whatever a researcher's
-//! expression does, it runs above this node.
+//! gives the person as a number in a column whose name no statement can write. Rows that the agreement doesn't
+//! provide end here ([`crate::condition`]). Whatever a researcher's expression does, it runs above this node.
 
 use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::{and, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -24,10 +25,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
-use kekkai_types::{DatasetId, PERSON_NUMBER_COLUMN};
+use kekkai_types::{DatasetId, PERSON_NUMBER_COLUMN, RowCondition, rounded_rows};
 use parquet::encryption::decrypt::FileDecryptionProperties;
 
-use crate::file::OpenFile;
+use crate::condition::ColumnTest;
+use crate::file::{BATCH_ROWS, OpenFile};
 use crate::person::{PERSON_TYPE, Register, is_key_type};
 
 /// A granted table as it is handed to a session.
@@ -42,6 +44,8 @@ pub struct TableSource {
     pub columns: Vec<GrantedColumn>,
     /// The column with each row's person; need not be granted. `None` for vocabularies.
     pub person_key: Option<String>,
+    /// What a row must meet, all of it, to be provided; empty: all rows are. The columns need not be granted.
+    pub rows: Vec<RowCondition>,
     /// Its files, in order.
     pub files: Vec<TableFile>,
 }
@@ -116,6 +120,14 @@ pub enum LoadError {
     /// nobody: persons would be counted twice, or not at all.
     #[error("table \"{0}\" and the rest of its dataset disagree on whether persons are numbered")]
     PersonNumbers(String),
+    /// A row condition that doesn't fit its column's type.
+    #[error("column \"{column}\" of table \"{table}\" can't have the agreement's row condition")]
+    Condition {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
     /// A table without files.
     #[error("table \"{0}\" has no files")]
     NoFiles(String),
@@ -156,7 +168,8 @@ pub(crate) struct Loaded {
     pub(crate) dataset: DatasetId,
     pub(crate) version: u32,
     pub(crate) name: String,
-    pub(crate) rows: u64,
+    /// Rounded. `None` where only some rows are provided: a file's number counts the others too.
+    pub(crate) rows: Option<u64>,
     pub(crate) person_key: Option<String>,
     /// Its files number persons, or the session's register does.
     pub(crate) is_numbered: bool,
@@ -173,6 +186,8 @@ struct Part {
     columns: Vec<usize>,
     /// The index in the file of the persons' numbers, or else of the person key.
     person: Option<usize>,
+    /// What rows must meet, with the tested column's index in the file.
+    conditions: Vec<(usize, ColumnTest)>,
     row_groups: Vec<u64>,
 }
 
@@ -260,6 +275,20 @@ impl Loaded {
                 }
             }
             let person = number.filter(|_| by_number).or(key);
+            let conditions = source
+                .rows
+                .iter()
+                .map(|condition| {
+                    let at = find(&condition.column)?;
+                    let test =
+                        ColumnTest::new(&condition.test, file.schema().field(at).data_type());
+                    let misfit = || LoadError::Condition {
+                        table: table.clone(),
+                        column: condition.column.clone(),
+                    };
+                    Ok((at, test.ok_or_else(misfit)?))
+                })
+                .collect::<std::result::Result<Vec<_>, _>>()?;
             match &schema {
                 None => schema = Some(Arc::new(Schema::new(fields))),
                 Some(first) => {
@@ -279,6 +308,7 @@ impl Loaded {
                 file,
                 columns,
                 person,
+                conditions,
                 row_groups,
             });
         }
@@ -289,7 +319,8 @@ impl Loaded {
             dataset: source.dataset,
             version: source.version,
             name: table,
-            rows: parts.iter().flat_map(|part| &part.row_groups).sum(),
+            rows: (source.rows.is_empty())
+                .then(|| rounded_rows(parts.iter().flat_map(|part| &part.row_groups).sum())),
             person_key: source.person_key,
             is_numbered: by_number && is_numbered.unwrap_or(false),
             schema,
@@ -307,8 +338,13 @@ pub(crate) struct RowsRead {
 }
 
 impl RowsRead {
+    /// Rounded, as [`rounded_rows`] does: a clock that counted rows would count those of one person.
     pub(crate) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        let read = rounded_rows(self.read.load(Ordering::Relaxed));
+        match self.total() {
+            0 => read,
+            total => read.min(total),
+        }
     }
 
     /// Counts rows that were read.
@@ -316,6 +352,7 @@ impl RowsRead {
         self.read.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
+    /// 0 where it isn't told.
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
@@ -388,7 +425,12 @@ impl TableProvider for Granted {
             .iter()
             .map(|part| part.row_groups.len())
             .sum();
-        let partitions = state.config().target_partitions().min(row_groups).max(1);
+        // Which rows are together in a row group depends on rows that are not provided; cut into batches anew, and
+        // in one order, those that are show nothing of it.
+        let partitions = match self.table.rows {
+            Some(_) => state.config().target_partitions().min(row_groups).max(1),
+            None => 1,
+        };
         Ok(Arc::new(Scan {
             granted: self.clone(),
             projection,
@@ -466,6 +508,7 @@ impl ExecutionPlan for Scan {
             schema: Arc::clone(&schema),
             work: work.into_iter(),
             current: None,
+            waiting: self.granted.table.rows.is_none().then(Vec::new),
         };
         let stream = futures::stream::iter(reading);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
@@ -478,6 +521,8 @@ struct Reading {
     schema: SchemaRef,
     work: std::vec::IntoIter<(usize, usize)>,
     current: Option<Current>,
+    /// Rows that wait until there is a batch of them; `None`: batches are given as they are read.
+    waiting: Option<Vec<RecordBatch>>,
 }
 
 struct Current {
@@ -485,6 +530,8 @@ struct Current {
     picks: Vec<Pick>,
     /// Where the person key is among the read columns, if it can be null.
     person: Option<usize>,
+    /// What rows must meet, with the tested column's place among the read columns.
+    conditions: Vec<(usize, ColumnTest)>,
 }
 
 /// Where a column of the scan comes from: a position among the read columns, perhaps as a person.
@@ -515,6 +562,7 @@ impl Reading {
         // A key may be null, a number never is.
         let nullable = part.person.filter(|_| !self.scan.granted.table.is_numbered);
         read.extend(nullable);
+        read.extend(part.conditions.iter().map(|(column, _)| *column));
         read.sort_unstable();
         read.dedup();
         let picks = wanted
@@ -531,11 +579,20 @@ impl Reading {
             Some(column) => Some(read.binary_search(column).map_err(|_| bug())?),
             None => None,
         };
+        let conditions = part
+            .conditions
+            .iter()
+            .map(|(column, test)| {
+                let at = read.binary_search(column).map_err(|_| bug())?;
+                Ok((at, test.clone()))
+            })
+            .collect::<Result<Vec<_>>>()?;
         let reader = part.file.read(row_group, &read).map_err(unreadable)?;
         Ok(Current {
             reader,
             picks,
             person,
+            conditions,
         })
     }
 
@@ -561,27 +618,17 @@ impl Reading {
             &options,
         )?)
     }
-}
 
-impl Iterator for Reading {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next batch of a file, without the rows that are nobody's or not provided.
+    fn provided(&mut self) -> Option<Result<RecordBatch>> {
         loop {
             if let Some(current) = &mut self.current {
                 match current.reader.next() {
                     Some(Ok(batch)) => {
-                        self.scan
-                            .granted
-                            .rows_read
-                            .read
-                            .fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                         let picks = current.picks.clone();
-                        let batch = match somebodys(batch, current.person) {
-                            Ok(batch) => batch,
-                            Err(error) => return Some(Err(error)),
-                        };
-                        return Some(self.pick(&picks, &batch));
+                        let batch = somebodys(batch, current.person)
+                            .and_then(|batch| meeting(batch, &current.conditions));
+                        return Some(batch.and_then(|batch| self.pick(&picks, &batch)));
                     }
                     Some(Err(_)) => return Some(Err(unreadable(()))),
                     None => self.current = None,
@@ -596,12 +643,74 @@ impl Iterator for Reading {
     }
 }
 
+impl Reading {
+    /// The next full batch of what waits, and at the end what is left.
+    fn gathered(&mut self, is_end: bool) -> Option<Result<RecordBatch>> {
+        let waiting = self.waiting.as_mut()?;
+        let rows: usize = waiting.iter().map(RecordBatch::num_rows).sum();
+        if rows == 0 || (rows < BATCH_ROWS && !is_end) {
+            return None;
+        }
+        let whole = match concat_batches(&self.schema, waiting.iter()) {
+            Ok(whole) => whole,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let given = rows.min(BATCH_ROWS);
+        *waiting = vec![whole.slice(given, rows - given)];
+        Some(Ok(whole.slice(0, given)))
+    }
+
+    fn batch(&mut self) -> Option<Result<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.gathered(false) {
+                return Some(batch);
+            }
+            match (self.provided(), &mut self.waiting) {
+                (Some(Ok(batch)), Some(waiting)) => waiting.push(batch),
+                (None, Some(_)) => return self.gathered(true),
+                (batch, _) => return batch,
+            }
+        }
+    }
+}
+
+impl Iterator for Reading {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batch()?;
+        if let Ok(batch) = &batch {
+            self.scan.granted.rows_read.add(batch.num_rows());
+        }
+        Some(batch)
+    }
+}
+
+/// The rows that meet every condition of the agreement.
+fn meeting(batch: RecordBatch, conditions: &[(usize, ColumnTest)]) -> Result<RecordBatch> {
+    let mut met: Option<BooleanArray> = None;
+    for (at, test) in conditions {
+        let column = batch.columns().get(*at).ok_or_else(|| {
+            DataFusionError::Internal("a file gave fewer columns than asked".to_owned())
+        })?;
+        let one = test.met(column)?;
+        met = Some(match met {
+            None => one,
+            Some(others) => and(&others, &one)?,
+        });
+    }
+    Ok(match met {
+        None => batch,
+        Some(met) => filter_record_batch(&batch, &met)?,
+    })
+}
+
 /// A row of a table of persons that names none can't be counted to anybody: it is left out.
 fn somebodys(batch: RecordBatch, person: Option<usize>) -> Result<RecordBatch> {
     match person.and_then(|at| batch.columns().get(at)) {
         Some(key) if key.null_count() > 0 => {
             let named = arrow::compute::is_not_null(key)?;
-            Ok(arrow::compute::filter_record_batch(&batch, &named)?)
+            Ok(filter_record_batch(&batch, &named)?)
         }
         _ => Ok(batch),
     }

@@ -89,6 +89,7 @@ impl<'a> Rows<'a> {
                 })
                 .collect(),
             person_key: Some("person_id".to_owned()),
+            rows: Vec::new(),
             files: vec![TableFile {
                 file: self.file(),
                 decryption: None,

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whi
 use kekkai_analysis_api::{SQL_MAX, SqlError, SqlErrorCode};
 
 use crate::head::{self, Head};
+use crate::mistakes;
 
 /// Line and column, both from 1, in characters.
 pub(crate) type Place = (u32, u32);
@@ -26,6 +27,7 @@ pub(crate) fn refuse(code: SqlErrorCode, name: impl Into<String>, at: Option<Pla
         name: name.into(),
         at,
         candidates: Vec::new(),
+        hint: None,
     }
 }
 
@@ -48,9 +50,12 @@ impl Text {
             .tokenize_with_location()
             .map_err(|error| {
                 let at = place(error.location.line, error.location.column);
-                refuse(SqlErrorCode::Syntax, "", at)
+                SqlError {
+                    hint: mistakes::unended(&error.message),
+                    ..refuse(SqlErrorCode::Syntax, "", at)
+                }
             })?;
-        let (head, tokens) = head::split(tokens).map_err(|error| *error)?;
+        let (head, tokens) = head::split(tokens).map_err(|error| mistakes::of_statement(*error))?;
         let (tokens, parameters) = number_parameters(tokens);
         let text = Self {
             head,
@@ -58,9 +63,13 @@ impl Text {
             parameters,
         };
         text.check_words()?;
+        // A character that looks like a space may have made the first word longer than it is.
+        mistakes::look_alike(&text.meant_tokens())?;
         if !matches!(text.head, Head::Drop { .. }) {
-            text.check_single()?;
+            text.check_single()
+                .map_err(|error| mistakes::advised(error, &text))?;
         }
+        mistakes::in_words(&text.meant_tokens())?;
         Ok(text)
     }
 
@@ -98,6 +107,11 @@ impl Text {
         self.tokens
             .iter()
             .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+    }
+
+    /// The words that mean something, in their order.
+    pub(crate) fn meant_tokens(&self) -> Vec<&TokenWithSpan> {
+        self.meant().collect()
     }
 
     fn words(&self) -> impl Iterator<Item = (&Word, Option<Place>)> {
@@ -193,6 +207,76 @@ impl Text {
         self.words()
             .find(|(word, _)| word.value.to_lowercase() == lower)
             .and_then(|(_, at)| at)
+    }
+
+    /// Where a name stands last.
+    pub(crate) fn last_name(&self, name: &str) -> Option<Place> {
+        let lower = name.to_lowercase();
+        let all = self.words();
+        all.filter(|(word, _)| word.value.to_lowercase() == lower)
+            .last()
+            .and_then(|(_, at)| at)
+    }
+
+    /// The calls of some functions: where they stand, and in how many calls of the same they are.
+    fn calls<'t>(&'t self, names: &[&str]) -> Vec<(&'t TokenWithSpan, usize)> {
+        let mut calls = Vec::new();
+        // For each open parenthesis, whether one of the functions opened it.
+        let mut open = Vec::new();
+        let mut last = None;
+        for token in self.meant() {
+            match &token.token {
+                Token::LParen => {
+                    let called = last.filter(|before: &&TokenWithSpan| match &before.token {
+                        Token::Word(word) => names.contains(&word.value.to_lowercase().as_str()),
+                        _ => false,
+                    });
+                    if let Some(called) = called {
+                        let around = open.iter().filter(|is_call| **is_call).count();
+                        calls.push((called, around));
+                    }
+                    open.push(called.is_some());
+                }
+                Token::RParen => drop(open.pop()),
+                _ => {}
+            }
+            last = Some(token);
+        }
+        calls
+    }
+
+    /// Where one of these functions is first called behind one of these keywords.
+    pub(crate) fn call_behind(&self, keywords: &[Keyword], names: &[&str]) -> Option<Place> {
+        let from = self.keyword(keywords)?;
+        let calls = self.calls(names).into_iter();
+        calls
+            .filter_map(|(token, _)| start(token))
+            .find(|at| *at > from)
+    }
+
+    /// Where one of these functions is first called inside a call of one of them.
+    pub(crate) fn call_within(&self, names: &[&str]) -> Option<Place> {
+        let mut calls = self.calls(names).into_iter();
+        calls
+            .find(|(_, around)| *around > 0)
+            .and_then(|(token, _)| start(token))
+    }
+
+    /// True where a function's name stands.
+    pub(crate) fn is_call(&self, at: Place) -> bool {
+        let mut behind = self.meant().skip_while(|token| start(token) != Some(at));
+        behind
+            .nth(1)
+            .is_some_and(|token| token.token == Token::LParen)
+    }
+
+    /// Where a number stands behind a keyword.
+    pub(crate) fn number_behind(&self, keyword: Keyword, number: &str) -> Option<Place> {
+        let from = self.keyword(&[keyword])?;
+        self.meant()
+            .filter(|token| matches!(&token.token, Token::Number(written, _) if written == number))
+            .filter_map(start)
+            .find(|at| *at > from)
     }
 
     /// The word at a place, as it is written.
@@ -325,7 +409,8 @@ pub(crate) fn parameter_name(index: usize) -> String {
     format!("?{index}")
 }
 
-fn start(token: &TokenWithSpan) -> Option<Place> {
+/// Where a word begins.
+pub(crate) fn start(token: &TokenWithSpan) -> Option<Place> {
     place(token.span.start.line, token.span.start.column)
 }
 
@@ -383,7 +468,10 @@ pub(crate) fn candidates<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) 
     let mut near: Vec<(usize, &str)> = known
         .filter(|name| !name.starts_with(HIDDEN_PREFIX))
         .map(|name| (distance(&wrong, name), name))
-        .filter(|(distance, name)| *distance <= limit || name.contains(&wrong))
+        .filter(|(distance, name)| {
+            // One or two letters are in every other name.
+            *distance <= limit || (wrong.chars().count() > 2 && name.contains(&wrong))
+        })
         .collect();
     near.sort_unstable();
     near.dedup_by(|a, b| a.1 == b.1);

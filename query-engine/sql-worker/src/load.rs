@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 
 use kekkai_dataset::{FilePlace, check_magic, decryption_properties};
 use kekkai_engine::{GrantedColumn, LoadError, Session, TableFile, TableSource, Terms};
-use kekkai_types::{DatasetId, KeyText};
-use kekkai_worker_api::{Load, PassedFile};
+use kekkai_types::{DatasetId, KeyText, RowCondition};
+use kekkai_worker_api::{Load, PassedFile, TableConditions};
 
 /// Why a session can't be loaded. Names files, tables and columns, never a value.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum LoadFailed {
     /// A file that the catalogue doesn't have, or one of it that didn't come.
     #[error("\"{0}\" is named by the catalogue or was passed, but not both")]
     File(String),
+    /// Row conditions of a table that the catalogue doesn't have.
+    #[error("table \"{0}\" has row conditions, but is not in the catalogue")]
+    Conditions(String),
     /// A dataset without its key.
     #[error("dataset \"{0}\" came without its key")]
     NoKey(DatasetId),
@@ -45,6 +48,7 @@ pub enum LoadFailed {
 pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFailed> {
     let Load {
         catalogs,
+        conditions,
         files,
         keys,
         threshold,
@@ -61,6 +65,7 @@ pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFai
     }
     let mut passed = Passed::new(files, descriptors)?;
     let mut sources = Vec::new();
+    let mut conditions = Conditions(conditions);
     for catalog in catalogs {
         let key: &KeyText = keys
             .iter()
@@ -79,6 +84,7 @@ pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFai
                     decryption: Some(decryption_properties(key, &place)?),
                 });
             }
+            let rows = conditions.take(&catalog.id, &table.name);
             sources.push(TableSource {
                 dataset: catalog.id.clone(),
                 version: catalog.version,
@@ -92,11 +98,13 @@ pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFai
                     })
                     .collect(),
                 person_key: table.person_key,
+                rows,
                 files,
             });
         }
     }
     passed.finish()?;
+    conditions.finish()?;
     let memory_limit_bytes = usize::try_from(memory_limit_mib)
         .ok()
         .and_then(|mib| mib.checked_mul(1024 * 1024))
@@ -109,6 +117,27 @@ pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFai
         threads: usize::try_from(threads).unwrap_or(1).max(1),
     };
     Ok(Session::new(terms, sources)?)
+}
+
+/// Row conditions whose table did not come yet.
+struct Conditions(Vec<TableConditions>);
+
+impl Conditions {
+    fn take(&mut self, dataset: &DatasetId, table: &str) -> Vec<RowCondition> {
+        let is_its = |of: &mut TableConditions| of.dataset == *dataset && of.table == table;
+        self.0
+            .extract_if(.., is_its)
+            .flat_map(|of| of.rows)
+            .collect()
+    }
+
+    /// A condition that no table took would be a condition that nobody enforces.
+    fn finish(self) -> Result<(), LoadFailed> {
+        match self.0.into_iter().next() {
+            Some(left) => Err(LoadFailed::Conditions(left.table)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Files that were passed and not taken yet.

@@ -251,5 +251,6 @@ pub(crate) fn internal() -> SqlError {
         name: String::new(),
         at: None,
         candidates: Vec::new(),
+        hint: None,
     }
 }

@@ -18,8 +18,8 @@ use common::{
 };
 use kekkai_analysis_api::SqlErrorCode;
 use kekkai_output::{Cell, Suppression, Value};
-use kekkai_types::{Digest, KeyText};
-use kekkai_worker_api::{FromWorker, Load, ToWorker};
+use kekkai_types::{Constant, Digest, KeyText, RowCondition, RowTest};
+use kekkai_worker_api::{FromWorker, Load, TableConditions, ToWorker};
 
 const SECRET: &str = "KEKKAI-SENTINEL-7f3a";
 
@@ -103,6 +103,71 @@ fn jailed_worker_answers_over_encrypted_files() {
 }
 
 #[test]
+fn rows_that_the_agreement_does_not_provide_are_not_there() {
+    on_runtime(async {
+        let dataset = dataset(&[("person", true), ("condition_occurrence", true)]);
+        let (mut load, files) = load_message(&dataset);
+        // On a column that is not granted; the other table is provided whole.
+        load.conditions = vec![TableConditions {
+            dataset: dataset.catalog.id.clone(),
+            table: "person".to_owned(),
+            rows: vec![RowCondition {
+                column: "year_of_birth".to_owned(),
+                test: RowTest::Below(Constant::Int(1950)),
+            }],
+        }];
+        load.catalogs[0].tables[0]
+            .columns
+            .retain(|column| column.name != "year_of_birth");
+        let mut worker = start().await;
+        assert!(matches!(
+            worker.load(load, &files).await,
+            FromWorker::Loaded { .. }
+        ));
+        let mut other = start().await;
+        let (load, files) = load_message(&dataset);
+        assert!(matches!(
+            other.load(load, &files).await,
+            FromWorker::Loaded { .. }
+        ));
+        let count = |table: kekkai_output::Table| match &table.rows[0][0] {
+            Cell::Shown { value, .. } => value.clone(),
+            cell => panic!("{cell:?}"),
+        };
+        let provided = count(worker.run("SELECT count(*) FROM person").await);
+        let sql = "SELECT count(*) FROM person WHERE year_of_birth < 1950";
+        assert_eq!(provided, count(other.run(sql).await));
+        let all = count(other.run("SELECT count(*) FROM person").await);
+        assert_ne!(provided, all, "the condition leaves some out");
+        let whole = worker
+            .run("SELECT count(*) FROM condition_occurrence")
+            .await;
+        assert!(format!("{:?}", whole.rows).contains("65332"));
+
+        // A condition whose table doesn't come, or that its column can't have, loads nothing.
+        for (table, column) in [
+            ("persons", "year_of_birth"),
+            ("person", "gender_source_value"),
+        ] {
+            let (mut load, files) = load_message(&dataset);
+            load.conditions = vec![TableConditions {
+                dataset: dataset.catalog.id.clone(),
+                table: table.to_owned(),
+                rows: vec![RowCondition {
+                    column: column.to_owned(),
+                    test: RowTest::Below(Constant::Int(1950)),
+                }],
+            }];
+            let mut worker = start().await;
+            assert!(matches!(
+                worker.load(load, &files).await,
+                FromWorker::LoadFailed { reason } if reason.contains(table)
+            ));
+        }
+    });
+}
+
+#[test]
 fn long_query_stops_within_a_second_and_reports_progress() {
     on_runtime(async {
         let dataset = dataset(&[
@@ -132,7 +197,7 @@ fn long_query_stops_within_a_second_and_reports_progress() {
                         job: of,
                     } => {
                         assert_eq!(of, job);
-                        assert!(rows_read <= rows_total && rows_total == 65_332 + 67_707);
+                        assert!(rows_read <= rows_total && rows_total == 66_000 + 68_000);
                         reports += 1;
                     }
                     other => panic!("{other:?}"),

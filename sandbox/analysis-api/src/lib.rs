@@ -1,12 +1,16 @@
 //! What the gateway says to an analysis server: sessions, queries, jobs, outputs. What comes back
 //! is a catalogue, a state, or a statistic that passed the automatic checks; never a row.
 
+mod hint;
+
 use kekkai_output::Table;
 use kekkai_types::{
     Call, DatasetCatalog, Digest, EndReason, JobId, Lang, OutputId, PeerKind, PersonId, ServerId,
     SessionId, StreamCall,
 };
 use serde::{Deserialize, Serialize};
+
+pub use hint::SqlHint;
 
 /// The longest SQL text, in bytes.
 pub const SQL_MAX: usize = 64 * 1024;
@@ -388,6 +392,9 @@ pub struct SqlError {
     pub at: Option<(u32, u32)>,
     /// Names that were perhaps meant.
     pub candidates: Vec<String>,
+    /// The kind of mistake, where it was recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<SqlHint>,
 }
 
 /// Stable codes; the text is made where it is shown, in the person's language.

@@ -174,6 +174,7 @@ fn error_is_marked_and_says_what_to_do_next() {
             name: "sbq".to_owned(),
             at: Some((1, 8)),
             candidates: vec!["sbp".to_owned()],
+            hint: None,
         };
         screen.answer(request, Answer::Wrong(error));
         assert!(

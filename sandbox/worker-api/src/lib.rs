@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 
 use kekkai_analysis_api::SqlError;
 use kekkai_output::{Populations, Table, Value};
-use kekkai_types::{DatasetCatalog, DatasetId, JobId};
+use kekkai_types::{DatasetCatalog, DatasetId, JobId, RowCondition};
 use serde::{Deserialize, Serialize};
 
 /// Functions that a worker may name.
@@ -83,6 +83,8 @@ pub enum ToWorker {
 pub struct Load {
     /// Granted tables and columns only.
     pub catalogs: Vec<DatasetCatalog>,
+    /// Which rows of them; a table that is not named here is provided whole.
+    pub conditions: Vec<TableConditions>,
     /// Each descriptor's table and file, in the order in which they are passed.
     pub files: Vec<PassedFile>,
     /// Data keys. Not `Debug`: the worker moves them into locked memory and wipes the frame.
@@ -97,6 +99,18 @@ pub struct Load {
     pub memory_limit_mib: u32,
     /// Threads for queries.
     pub threads: u32,
+}
+
+/// Which rows of a table are provided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableConditions {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The table.
+    pub table: String,
+    /// All of them must be met. Their columns need not be granted.
+    pub rows: Vec<RowCondition>,
 }
 
 /// A passed descriptor.

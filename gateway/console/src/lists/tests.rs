@@ -61,8 +61,8 @@ fn schema_lists_tables_with_their_meaning() {
     let ja = "\
 病院データ (sample 第2版)
   電子カルテの検査結果とDPCの入院です。
-  patient  100000 行  患者1人が1行
-  icd10     14000 行  病名コードの一覧
+  patient  約 100000 行  患者1人が1行
+  icd10     約 14000 行  病名コードの一覧
 
 次に: schema 表名 で列が見られます。
 ";
@@ -70,8 +70,8 @@ fn schema_lists_tables_with_their_meaning() {
     let en = "\
 hospital data (sample, version 2)
   Laboratory results and admissions.
-  patient  100000 rows  a row is a patient
-  icd10     14000 rows  a vocabulary
+  patient  about 100000 rows  a row is a patient
+  icd10     about 14000 rows  a vocabulary
 
 next: schema TABLE shows a table's columns.
 ";
@@ -82,7 +82,7 @@ next: schema TABLE shows a table's columns.
 fn schema_of_a_table_wraps_descriptions() {
     let ja = "\
 patient: 患者1人が1行
-  100000 行。pid が1人を表します。
+  約 100000 行。pid が1人を表します。
   pid       bigint  患者 [個人の仮名]
   age_band  text    5歳きざみの年齢。90歳以
                     上は1つにまとめてありま
@@ -91,7 +91,7 @@ patient: 患者1人が1行
     assert_eq!(schema(&[catalog()], Some("PATIENT"), Lang::Ja, 44), ja);
     let en = "\
 patient: a row is a patient
-  100000 rows; pid stands for a person.
+  about 100000 rows; pid stands for a person.
   pid       bigint  patient [person's pseudonym]
   age_band  text    age in bands of five years; 90 and above are
                     one band [quasi-identifier]
@@ -128,6 +128,7 @@ fn jobs_have_a_bar_and_an_estimate() {
         name: "x".into(),
         at: None,
         candidates: Vec::new(),
+        hint: None,
     };
     let all = [
         job_in("1", 1_234, JobState::Done(None)),

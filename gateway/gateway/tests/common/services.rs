@@ -282,6 +282,7 @@ fn job(sql: &str) -> Job {
             name: "nonsense".into(),
             at: Some((1, 8)),
             candidates: vec!["sex".into()],
+            hint: None,
         }),
         "SELECT slow;" => JobState::Running {
             rows_read: 10,

@@ -2,6 +2,7 @@
 
 mod desktop;
 mod programs;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -485,10 +486,15 @@ fn table(
         }
         columns.push(at.name(column, "a column's name")?);
     }
+    let rows = raw
+        .rows
+        .map(|rows| rows::rows(at, rows, name, known))
+        .transpose()?;
     at.name(raw.name, "a table's name")?;
     Ok(TableItem {
         columns,
         rows_need: class.rows_need,
+        rows,
     })
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kekkai_policy_api::ConsoleMode;
 use kekkai_types::{AgreementId, DatasetId, DisplayClass, PersonId, TerminalClass, Text};
 use serde::Deserialize;
-use toml::Spanned;
 use toml::value::Datetime;
+use toml::{Spanned, Value};
 
 use super::{Day, EndMeasure, Organisation, OutputKind, ProvisionMethod};
 
@@ -81,6 +81,30 @@ pub(super) struct RawTable {
     pub(super) name: Spanned<String>,
     pub(super) class: Spanned<String>,
     pub(super) columns: Spanned<Vec<Spanned<String>>>,
+    /// Without them, all rows.
+    #[serde(default)]
+    pub(super) rows: Option<RawRows>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRows {
+    pub(super) description: Spanned<Text>,
+    pub(super) conditions: Spanned<Vec<Spanned<RawCondition>>>,
+}
+
+/// Each key but `column` is a test; several of them are several conditions.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCondition {
+    pub(super) column: Spanned<String>,
+    pub(super) is: Option<Spanned<Value>>,
+    pub(super) is_not: Option<Spanned<Value>>,
+    pub(super) at_least: Option<Spanned<Value>>,
+    pub(super) above: Option<Spanned<Value>>,
+    pub(super) at_most: Option<Spanned<Value>>,
+    pub(super) below: Option<Spanned<Value>>,
+    pub(super) one_of: Option<Spanned<Vec<Spanned<Value>>>>,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use kekkai_types::{
-    ColumnCatalog, ColumnRole, DatasetCatalog, PersonId, TableCatalog, Text, Timestamp,
+    ColumnCatalog, ColumnRole, Constant, DatasetCatalog, PersonId, Recipient, RowTest,
+    TableCatalog, Text, Timestamp, WrappedKey,
 };
 
 use super::*;
@@ -294,6 +295,143 @@ fn malformed_agreement_is_refused_with_its_place_and_what_was_expected() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(rows.len() >= 15);
+}
+
+/// The example with row conditions on the table of patients, whose `birth_year` is a number.
+fn with_rows(conditions: &str) -> (String, DatasetCatalog) {
+    let columns = "columns = [\"person_id\", \"sex\", \"birth_year\", \"prefecture\"]\n";
+    let rows = format!(
+        "rows.description = {{ ja = \"成人\", en = \"adults\" }}\nrows.conditions = [\n{conditions}\n]\n"
+    );
+    let mut catalog = catalog();
+    for column in &mut catalog.tables[0].columns {
+        column.sql_type = match column.name.as_str() {
+            "birth_year" => "bigint",
+            "prefecture" => "date",
+            _ => "text",
+        }
+        .to_owned();
+    }
+    (
+        EXAMPLE.replacen(columns, &format!("{columns}{rows}"), 1),
+        catalog,
+    )
+}
+
+fn parse_with_rows(conditions: &str) -> Result<Agreement, AgreementError> {
+    let (text, catalog) = with_rows(conditions);
+    let people = known_people();
+    let known = Known {
+        people: &people,
+        catalog: &|id, version| (*id == catalog.id && version == 1).then_some(&catalog),
+    };
+    Agreement::parse_known(&text, &known)
+}
+
+#[test]
+fn row_conditions_are_read_as_written() {
+    let agreement = parse_with_rows(
+        "{ column = \"birth_year\", at_least = 1920, below = 2008 },
+         { column = \"sex\", one_of = [\"M\", \"F\"] },
+         { column = \"prefecture\", above = 1970-01-03, is_not = 1969-12-31 },",
+    )
+    .unwrap();
+    let rows = agreement.data[0].tables["patients"].rows.clone().unwrap();
+    let condition = |column: &str, test| RowCondition {
+        column: column.to_owned(),
+        test,
+    };
+    let text = |text: &str| Constant::Text(text.to_owned());
+    assert_eq!(
+        rows.conditions,
+        [
+            condition("birth_year", RowTest::AtLeast(Constant::Int(1920))),
+            condition("birth_year", RowTest::Below(Constant::Int(2008))),
+            condition("sex", RowTest::OneOf(vec![text("M"), text("F")])),
+            condition("prefecture", RowTest::IsNot(Constant::Day(-1))),
+            condition("prefecture", RowTest::Above(Constant::Day(2))),
+        ]
+    );
+    assert_eq!(rows.description.en, "adults");
+    let whole = parse_known(EXAMPLE).unwrap();
+    assert_eq!(whole.data[0].tables["patients"].rows, None);
+    assert!(!whole.same_in_session(&agreement));
+}
+
+#[test]
+fn row_condition_that_its_column_cannot_have_is_refused_with_its_place() {
+    #[rustfmt::skip]
+    let wrong = [
+        ("{ column = \"birth_year\", is = \"1920\" }", "\"1920\"", "column \"birth_year\" is bigint", "whole numbers"),
+        ("{ column = \"sex\", above = \"M\" }", "\"M\" }", "column \"sex\" is text", "\"one_of\""),
+        ("{ column = \"prefecture\", is = 13 }", "13 }", "column \"prefecture\" is date", "2026-04-01"),
+        ("{ column = \"birth_year\", is = 1920.5 }", "1920.5", "a float as a constant", "a whole number"),
+        ("{ column = \"prefecture\", is = 1970-01-01T00:00:00Z }", "1970-01-01T", "a constant is", "2026-04-01"),
+        ("{ column = \"birthday\", is = 1 }", "\"birthday\"", "has no column \"birthday\"", "\"birth_year\""),
+        ("{ column = \"sex\" }", "{ column", "a condition without a test", "\"is\""),
+        ("{ column = \"sex\", one_of = [] }", "[] }", "\"one_of\" holds 0", "1 to"),
+        ("{ column = \"sex\", one_of = [\"M\", 1] }", "[\"M\", 1]", "column \"sex\" is text", "texts"),
+        ("{ column = \"sex\", like = \"M\" }", "like", "unknown field \"like\"", "\"is\""),
+        ("", "[\n\n]", "\"conditions\" holds 0", "1 to 64 conditions"),
+    ];
+    for (conditions, at, found, expected) in wrong {
+        let (text, _) = with_rows(conditions);
+        let error = parse_with_rows(conditions).unwrap_err();
+        let offset = text.find("rows.conditions").unwrap();
+        let offset = offset + text[offset..].find(at).unwrap();
+        let line = text[..offset].matches('\n').count() + 1;
+        let column = offset - text[..offset].rfind('\n').unwrap();
+        let place = (error.line as usize, error.column as usize);
+        assert_eq!(place, (line, column), "{conditions}: {error}");
+        assert!(error.found.contains(found), "{conditions}: {error}");
+        assert!(error.expected.contains(expected), "{conditions}: {error}");
+    }
+}
+
+#[test]
+fn session_is_told_which_rows_are_provided_but_not_how_many_there_are() {
+    let conditions = "{ column = \"birth_year\", below = 2008 }";
+    let agreement = parse_with_rows(conditions).unwrap();
+    let (_, mut whole) = with_rows(conditions);
+    whole.tables[0].rows = 12_345;
+    whole.tables[1].rows = 12_345;
+    let key = |dataset: &DatasetId, version| {
+        Some(WrappedKey {
+            dataset: dataset.clone(),
+            version,
+            recipient: Recipient::Recovery,
+            enc: String::new(),
+            ciphertext: String::new(),
+        })
+    };
+    let granted = crate::grant(&agreement, |_, _| Some(&whole), key).unwrap();
+    let tables = &granted[0].catalog.tables;
+    let of = |name: &str| tables.iter().find(|table| table.name == name).unwrap();
+    assert_eq!((of("patients").rows, of("admissions").rows), (0, 13_000));
+    assert!(
+        of("patients")
+            .description
+            .en
+            .ends_with("Rows provided: adults")
+    );
+    assert!(
+        of("patients")
+            .description
+            .ja
+            .ends_with("提供される行: 成人")
+    );
+    assert_eq!(granted[0].tables["patients"].rows.len(), 1);
+    assert!(granted[0].tables["admissions"].rows.is_empty());
+    // Registered again with another type: nothing is granted rather than everything.
+    for column in &mut whole.tables[0].columns {
+        column.sql_type = "text".to_owned();
+    }
+    let refused = crate::grant(&agreement, |_, _| Some(&whole), key).unwrap_err();
+    let name = |name: &str| name.to_owned();
+    assert_eq!(
+        refused,
+        crate::GrantError::Condition(name("patients"), name("birth_year"))
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use kekkai_analysis_api::SqlErrorCode;
+use kekkai_analysis_api::{SqlError, SqlErrorCode, SqlHint};
 
 use super::{Checked, Follow, Person, bare_column};
 use crate::functions::{Purpose, SCALAR_FUNCTIONS};
@@ -199,15 +199,18 @@ impl Follow<'_> {
         walked.map_err(|e| self.bug(e))?;
         match found {
             None => Ok(()),
-            Some(column) => Err(refuse(
-                SqlErrorCode::ClauseNotAllowed,
-                column.name.clone(),
-                column
-                    .spans()
-                    .first()
-                    .and_then(|span| crate::text::place(span.start.line, span.start.column))
-                    .or_else(|| self.text.name(&column.name)),
-            )),
+            Some(column) => Err(SqlError {
+                hint: Some(SqlHint::PersonKey),
+                ..refuse(
+                    SqlErrorCode::ClauseNotAllowed,
+                    column.name.clone(),
+                    column
+                        .spans()
+                        .first()
+                        .and_then(|span| crate::text::place(span.start.line, span.start.column))
+                        .or_else(|| self.text.name(&column.name)),
+                )
+            }),
         }
     }
 }

@@ -96,6 +96,7 @@ pub fn source(
             })
             .collect(),
         person_key: person_key.map(str::to_owned),
+        rows: Vec::new(),
         files: vec![TableFile {
             file,
             decryption: None,

@@ -202,6 +202,7 @@ pub fn load_message(dataset: &Dataset) -> (Load, Vec<File>) {
         }
     }
     let load = Load {
+        conditions: Vec::new(),
         catalogs: vec![dataset.catalog.clone()],
         files,
         keys: vec![FileKey {

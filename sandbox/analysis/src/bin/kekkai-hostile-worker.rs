@@ -84,6 +84,7 @@ fn main() {
                         name: sql,
                         at: Some((1, 1)),
                         candidates: Vec::new(),
+                        hint: None,
                     };
                     sender.send(&FromWorker::Failed { job, error }).unwrap();
                 }

@@ -19,7 +19,7 @@ use kekkai_sys::Exit;
 use kekkai_types::{
     DatasetCatalog, DatasetId, Digest, DisplayClass, JobId, Refusal, ServerId, SessionId,
 };
-use kekkai_worker_api::{AsyncSender, Load};
+use kekkai_worker_api::{AsyncSender, Load, TableConditions};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use bounds::Bounds;
@@ -46,6 +46,8 @@ pub struct Terms {
     pub session: SessionTerms,
     /// The catalogues, cut down to granted tables and columns.
     pub catalogs: Vec<DatasetCatalog>,
+    /// Which rows of them.
+    pub conditions: Vec<TableConditions>,
     /// What may be read.
     pub datasets: Vec<(DatasetId, u32)>,
     /// The digest of what the engine enforces.
@@ -56,13 +58,25 @@ impl Terms {
     /// Cuts the catalogues down and names what is enforced.
     pub fn new(session: SessionTerms) -> Self {
         let mut catalogs = Vec::new();
+        let mut conditions = Vec::new();
         for granted in &session.datasets {
             let mut catalog = granted.catalog.clone();
             catalog
                 .tables
                 .retain(|table| granted.tables.contains_key(&table.name));
             for table in &mut catalog.tables {
-                let columns = granted.tables.get(&table.name).map(|grant| &grant.columns);
+                let grant = granted.tables.get(&table.name);
+                if let Some(rows) = grant
+                    .map(|grant| &grant.rows)
+                    .filter(|rows| !rows.is_empty())
+                {
+                    conditions.push(TableConditions {
+                        dataset: catalog.id.clone(),
+                        table: table.name.clone(),
+                        rows: rows.clone(),
+                    });
+                }
+                let columns = grant.map(|grant| &grant.columns);
                 table
                     .columns
                     .retain(|column| columns.is_some_and(|columns| columns.contains(&column.name)));
@@ -72,6 +86,7 @@ impl Terms {
         let datasets = catalogs.iter().map(|c| (c.id.clone(), c.version)).collect();
         let enforced = (
             &catalogs,
+            &conditions,
             session.threshold,
             session.dominance_permille,
             &session.agreement,
@@ -81,6 +96,7 @@ impl Terms {
         Self {
             session,
             catalogs,
+            conditions,
             datasets,
             policy,
         }
@@ -97,6 +113,7 @@ impl Terms {
     pub fn load(&self, threads: u32) -> Load {
         Load {
             catalogs: self.catalogs.clone(),
+            conditions: self.conditions.clone(),
             files: Vec::new(),
             keys: Vec::new(),
             threshold: self.session.threshold,

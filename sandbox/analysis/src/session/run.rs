@@ -471,6 +471,7 @@ pub(super) fn internal() -> SqlError {
         name: String::new(),
         at: None,
         candidates: Vec::new(),
+        hint: None,
     }
 }
 
@@ -492,5 +493,6 @@ fn bounded(error: SqlError) -> SqlError {
             .take(CANDIDATES_MAX)
             .map(short)
             .collect(),
+        hint: error.hint,
     }
 }

@@ -398,6 +398,7 @@ pub(crate) fn terms(how: u32, query_limit_s: u32) -> SessionTerms {
     let granted = GrantedTable {
         columns: vec!["kind".to_owned()],
         rows_need: DisplayClass::Onsite,
+        rows: Vec::new(),
     };
     SessionTerms {
         session: SessionId::random().unwrap(),

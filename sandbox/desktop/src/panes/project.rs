@@ -205,7 +205,7 @@ fn overview(ui: &mut Ui, desk: &Desk<'_>) -> Option<(String, String)> {
                                 chosen = Some((catalog.id.to_string(), table.name.clone()));
                             }
                             ui.label(table.description.get(desk.lang));
-                            let rows = words::ROWS_ABOUT.with(desk.lang, &[&rounded(table.rows)]);
+                            let rows = rows_told(table.rows, desk.lang);
                             ui.label(RichText::new(rows).color(colors.weak));
                             ui.end_row();
                         }
@@ -227,7 +227,7 @@ fn table_page(ui: &mut Ui, desk: &mut Desk<'_>, catalog: &DatasetCatalog, table:
         }
     });
     ui.label(table.description.get(lang));
-    let rows = words::ROWS_ABOUT.with(lang, &[&rounded(table.rows)]);
+    let rows = rows_told(table.rows, lang);
     let need = desk
         .model
         .begin
@@ -287,6 +287,14 @@ pub(crate) fn display(class: DisplayClass) -> Words {
         DisplayClass::Browser => sql_words::DISPLAY_BROWSER,
         DisplayClass::Vdi => sql_words::DISPLAY_VDI,
         DisplayClass::Onsite => sql_words::DISPLAY_ONSITE,
+    }
+}
+
+/// Where the agreement provides some rows only, their number isn't told: the catalogue's is 0.
+fn rows_told(rows: u64, lang: Lang) -> String {
+    match rows {
+        0 => words::ROWS_SOME.get(lang).to_owned(),
+        rows => words::ROWS_ABOUT.with(lang, &[&rounded(rows)]),
     }
 }
 

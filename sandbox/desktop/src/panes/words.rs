@@ -39,6 +39,7 @@ words! {
     SEARCH_DATA = "表・列・説明を検索", "Search tables, columns, descriptions";
     VERSION = "版 {}", "version {}";
     ROWS_ABOUT = "約 {} 行", "about {} rows";
+    ROWS_SOME = "一部の行", "some rows";
     ROWS_NEED = "行の表示: {}", "Rows: {}";
     ROWS_NEVER = "行の表示: 不可 (統計のみ)", "Rows: never (statistics only)";
     ROWS_HERE = "この端末で可", "may be shown here";

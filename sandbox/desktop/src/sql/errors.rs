@@ -36,7 +36,10 @@ pub fn explain(error: &SqlError, lang: Lang) -> Explained {
     }
     Explained {
         what: text,
-        next: next.get(lang).to_owned(),
+        next: match error.hint {
+            Some(hint) => kekkai_console::sql_advice(hint, lang).to_owned(),
+            None => next.get(lang).to_owned(),
+        },
     }
 }
 
@@ -78,6 +81,7 @@ mod tests {
             name: "sbq\u{1b}".to_owned(),
             at: None,
             candidates: vec!["sbp".to_owned()],
+            hint: None,
         };
         let en = explain(&error, Lang::En).what;
         assert!(

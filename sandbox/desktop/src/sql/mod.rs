@@ -80,6 +80,7 @@ mod tests {
             name: name.to_owned(),
             at,
             candidates: Vec::new(),
+            hint: None,
         }
     }
 

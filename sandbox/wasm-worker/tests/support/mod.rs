@@ -339,6 +339,7 @@ impl Worker {
             name: "t".to_owned(),
             at: Some((1, 15)),
             candidates: Vec::new(),
+            hint: None,
         };
         let (bytes, end) = match answer {
             Answer::Silence => return,

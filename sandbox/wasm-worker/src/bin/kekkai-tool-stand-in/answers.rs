@@ -179,6 +179,7 @@ fn refusal(code: SqlErrorCode, name: &str) -> SqlError {
         name: name.to_owned(),
         at: None,
         candidates: Vec::new(),
+        hint: None,
     }
 }
 

@@ -39,6 +39,7 @@ impl Broker for Printing {
                 name: format!("{marks} ?, {} values", statement.parameters.len()),
                 at: None,
                 candidates: Vec::new(),
+                hint: None,
             }));
         }
         let bytes = self.answers.stream(&statement.sql);
