@@ -122,7 +122,9 @@ fn details(topic: Topic, lang: Lang) -> &'static [&'static str] {
                 "CREATE TEMPORARY TABLE 名前 AS SELECT ... の行は次の文で使えます (DROP TABLE で消去)。",
                 "EXPLAIN SELECT ... は実行せずに、文がどう読まれるかを示します。",
                 "PostgreSQL との違い: 日付の差は日数、CAST(2.7 AS bigint) は切り捨て、current_date はありません。",
+                "kaplan_meier、log_rank、cox、linear_regression、logistic_regression、t_test、chi_square、fisher_exact、mann_whitney も1つの SELECT に1つ使えます。",
                 "例: sql SELECT sex, count(*) FROM patient GROUP BY sex;",
+                "例: sql SELECT sex, kaplan_meier(days, is_dead) FROM followed GROUP BY sex;",
             ],
             &[
                 "Lines are one statement up to its ; (Ctrl-C forgets it).",
@@ -131,7 +133,9 @@ fn details(topic: Topic, lang: Lang) -> &'static [&'static str] {
                 "CREATE TEMPORARY TABLE name AS SELECT ... keeps rows for later statements; DROP TABLE.",
                 "EXPLAIN SELECT ... shows how a statement is read, without running it.",
                 "Unlike PostgreSQL: CAST(2.7 AS bigint) is 2, and there is no current_date.",
+                "One of kaplan_meier, log_rank, cox, linear_regression, logistic_regression, t_test, chi_square, fisher_exact, mann_whitney may stand in a SELECT.",
                 "example: sql SELECT sex, count(*) FROM patient GROUP BY sex;",
+                "example: sql SELECT sex, kaplan_meier(days, is_dead) FROM followed GROUP BY sex;",
             ],
         ),
         Topic::Run => (
@@ -264,6 +268,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(examples, 22);
+        assert_eq!(examples, 24);
     }
 }

@@ -295,6 +295,55 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
             "the record of statistics that were shown is full or can't be read; no new one is shown.".to_owned(),
             "tell the operator; what was shown before can be used as it is.",
         ),
+        SqlErrorCode::ModelCollinear => (
+            ja(
+                "のうち1つは、ほかから計算できます。",
+                "説明変数の1つが、ほかから計算できます。",
+            ),
+            "そのうち1つをモデルから外してください。",
+            en(
+                "of ",
+                " one can be computed from the others.",
+                "one predictor can be computed from the others.",
+            ),
+            "leave one of them out of the model.",
+        ),
+        SqlErrorCode::ModelSeparated => (
+            ja(
+                "だけで結果が完全に分かれるため、係数を推定できません。",
+                "説明変数で結果が完全に分かれるため、係数を推定できません。",
+            ),
+            "その変数を外すか、区分を粗くしてください。",
+            en(
+                "",
+                " tells the outcomes apart without exception: its coefficient has no estimate.",
+                "a predictor tells the outcomes apart without exception: there is no estimate.",
+            ),
+            "leave it out, or make its categories coarser.",
+        ),
+        SqlErrorCode::ModelLevels => (
+            ja(
+                "で比べられる群の数ではありません。",
+                "比べられる群の数ではありません。",
+            ),
+            "群は2つ以上100以下にしてください。fisher_exact は2群どうしの比較だけです。",
+            en(
+                "",
+                " can't compare that number of groups.",
+                "that number of groups can't be compared.",
+            ),
+            "compare 2 to 100 groups; fisher_exact takes two by two.",
+        ),
+        SqlErrorCode::ModelNotFitted => (
+            ja("を計算できません。", "推定値を計算できません。"),
+            "値がすべて同じでないか、変数の大きさが極端に違わないか、事象が足りるかを確かめてください。",
+            en(
+                "there is no estimate for ",
+                ".",
+                "there is no estimate.",
+            ),
+            "see whether values vary, are of like size, and whether there are enough events.",
+        ),
         SqlErrorCode::Internal => (
             "システム内部の誤りです。記録されました。".to_owned(),
             "運用担当者に日時とジョブ番号を伝えてください。",
@@ -325,7 +374,8 @@ mod tests {
         let codes = all!(SqlErrorCode: Syntax, TooLong, SeveralStatements, StatementNotAllowed,
             ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, TableExists, ColumnUnknown,
             ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
-            Memory, TooClose, HistoryFull, Internal);
+            Memory, ModelCollinear, ModelSeparated, ModelLevels, ModelNotFitted, TooClose, HistoryFull,
+            Internal);
         let mut seen = std::collections::BTreeSet::new();
         for code in codes {
             for (name, at) in [("", None), ("x\u{1b}", Some((1, 8))), ("age", Some((9, 9)))] {

@@ -25,6 +25,7 @@ mod advice;
 mod cells;
 mod difference;
 mod finding;
+mod models;
 mod names;
 mod profile;
 mod program;
@@ -53,6 +54,7 @@ pub fn check(table: &Table, profile: &Profile) -> Report {
     }
     cells::check(table, profile, &mut found);
     difference::check(table, profile, &mut found);
+    models::check(table, profile, &mut found);
     names::check(table, profile, &mut found);
     found.into_report(profile)
 }

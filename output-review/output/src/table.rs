@@ -82,6 +82,12 @@ pub enum Aggregate {
     /// A median or another quantile: it shows single values, so that its contributors are those on its smaller
     /// side.
     Quantile,
+    /// A survival curve's numbers, at times that lie a threshold of events apart.
+    Survival,
+    /// A parameter of a fitted model, or a number about the model as a whole: shares are of its information.
+    Coefficient,
+    /// The statistic of a test, its p-value, and what it compares.
+    Test,
 }
 
 /// What a value is.

@@ -270,7 +270,7 @@ fn missing() -> DataFusionError {
     DataFusionError::Internal("a verdict is missing".to_owned())
 }
 
-fn value_type(data_type: &DataType) -> ValueType {
+pub(crate) fn value_type(data_type: &DataType) -> ValueType {
     match data_type {
         DataType::Boolean => ValueType::Bool,
         data_type if data_type.is_integer() => ValueType::Int,
@@ -279,7 +279,7 @@ fn value_type(data_type: &DataType) -> ValueType {
     }
 }
 
-fn values(column: &ArrayRef, value_type: ValueType) -> Result<Vec<Value>> {
+pub(crate) fn values(column: &ArrayRef, value_type: ValueType) -> Result<Vec<Value>> {
     fn each<T>(values: impl Iterator<Item = Option<T>>, make: impl Fn(T) -> Value) -> Vec<Value> {
         values
             .map(|value| value.map_or(Value::Null, &make))

@@ -32,8 +32,8 @@ use crate::text::{HIDDEN_PREFIX, refuse};
 pub(crate) struct Cut<'p> {
     /// The nodes above the aggregate, the root first.
     pub(crate) above: Vec<&'p LogicalPlan>,
-    aggregate: &'p Aggregate,
-    whole: &'p LogicalPlan,
+    pub(crate) aggregate: &'p Aggregate,
+    pub(crate) whole: &'p LogicalPlan,
 }
 
 /// The lower half, and what its columns are: groups, aggregates, evidence.
@@ -376,7 +376,7 @@ impl Counted {
             .skip(self.cells.len())
             .enumerate()
             .all(|(number, expr)| match evidence_name(expr) {
-                Some(name) => still_counts(optimized, visible + number, name),
+                Some(name) => comes_from(optimized, visible + number, &|found| found == name),
                 None => false,
             });
         same_columns && all_counted
@@ -384,21 +384,25 @@ impl Counted {
 }
 
 fn evidence_name(expr: &Expr) -> Option<&str> {
+    aggregate_name(expr).filter(|name| is_evidence(name))
+}
+
+fn aggregate_name(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Alias(alias) => evidence_name(&alias.expr),
-        Expr::AggregateFunction(call) => Some(call.func.name()).filter(|name| is_evidence(name)),
+        Expr::Alias(alias) => aggregate_name(&alias.expr),
+        Expr::AggregateFunction(call) => Some(call.func.name()),
         _ => None,
     }
 }
 
-/// True when a column of an optimized plan still comes from the evidence that was asked for.
-fn still_counts(plan: &LogicalPlan, column: usize, name: &str) -> bool {
+/// True when a column of an optimized plan still comes from the aggregate that was asked for.
+pub(crate) fn comes_from(plan: &LogicalPlan, column: usize, is_it: &impl Fn(&str) -> bool) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => column
             .checked_sub(aggregate.schema.fields().len() - aggregate.aggr_expr.len())
             .and_then(|at| aggregate.aggr_expr.get(at))
-            .and_then(evidence_name)
-            .is_some_and(|found| found == name),
+            .and_then(aggregate_name)
+            .is_some_and(is_it),
         LogicalPlan::Projection(projection) => {
             let mut expr = projection.expr.get(column);
             while let Some(Expr::Alias(alias)) = expr {
@@ -409,11 +413,11 @@ fn still_counts(plan: &LogicalPlan, column: usize, name: &str) -> bool {
                     .input
                     .schema()
                     .maybe_index_of_column(below)
-                    .is_some_and(|below| still_counts(&projection.input, below, name)),
+                    .is_some_and(|below| comes_from(&projection.input, below, is_it)),
                 _ => false,
             }
         }
-        LogicalPlan::SubqueryAlias(alias) => still_counts(&alias.input, column, name),
+        LogicalPlan::SubqueryAlias(alias) => comes_from(&alias.input, column, is_it),
         // Without rows there is nothing to count.
         LogicalPlan::EmptyRelation(empty) => !empty.produce_one_row,
         _ => false,

@@ -253,6 +253,13 @@ impl Functions {
                 refused.extend(names);
             }
         }
+        for function in crate::model::functions() {
+            let name = function.name().to_owned();
+            match purpose {
+                Purpose::Statistic => drop(aggregate.insert(name, function)),
+                Purpose::Rows => drop(refused.insert(name)),
+            }
+        }
         let mut window = HashMap::new();
         for function in SessionStateDefaults::default_window_functions() {
             for name in names(function.name(), function.aliases()) {
@@ -329,7 +336,8 @@ mod tests {
         for name in SCALAR_FUNCTIONS {
             assert!(functions.scalar.contains_key(*name), "{name}");
         }
-        for name in AGGREGATE_FUNCTIONS.iter().chain(PERSON_FUNCTIONS) {
+        let listed = AGGREGATE_FUNCTIONS.iter().chain(PERSON_FUNCTIONS);
+        for name in listed.chain(crate::model::MODEL_FUNCTIONS) {
             assert!(functions.aggregate.contains_key(*name), "{name}");
         }
         let functions = Functions::new(Purpose::Rows);

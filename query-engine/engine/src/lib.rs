@@ -10,6 +10,9 @@
 //!
 //! What a person's statement makes may be kept for the next ones ([`keep`], [`temporary`]).
 //!
+//! Statistics of clinical research (survival, regression, tests) gather the rows of each group instead, fit them,
+//! and hold what comes of it against the same terms ([`model`]).
+//!
 //! Programs that may read rows get them by the same way without the cut ([`rows`], [`stream`]).
 //!
 //! What it never does: open a file, reach a network, spill to disk, or put a value into an error.
@@ -41,6 +44,7 @@ mod keep;
 mod measure;
 mod mistaken_names;
 mod mistakes;
+mod model;
 mod names;
 mod parameters;
 mod person;
@@ -62,6 +66,7 @@ pub use functions::{
     AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, QUANTILE_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS,
     SCALAR_FUNCTIONS, WINDOW_FUNCTIONS,
 };
+pub use model::MODEL_FUNCTIONS;
 pub use rows::{Piece, Sent};
 pub use session::{Answer, Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
 pub use stream::Statement;

@@ -33,6 +33,7 @@ use crate::functions::{Functions, Purpose};
 use crate::head::Head;
 use crate::keep::definitions;
 use crate::mistakes::advised;
+use crate::model::gathered;
 use crate::names::{Names, Tables};
 use crate::person::Register;
 use crate::rows::metered;
@@ -174,14 +175,14 @@ pub(crate) async fn drive<T: Send + 'static>(
 
 /// Granted tables under terms.
 pub struct Session {
-    terms: Terms,
+    pub(crate) terms: Terms,
     tables: Tables,
     /// What a person's statements have kept.
     pub(crate) temporary: TemporaryTables,
     statistics: Functions,
     rows: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
-    state: SessionState,
+    pub(crate) state: SessionState,
     datasets: Vec<(DatasetId, u32)>,
     /// All persons are numbered by the files, none by the session's registers, which number them in the
     /// order in which rows happen to be read.
@@ -328,7 +329,10 @@ impl Session {
     fn check_counted(&self, plan: &LogicalPlan, text: &Text) -> Checked<()> {
         let mut follow = Follow::new(text, Purpose::Statistic);
         cut(plan, &follow)
-            .and_then(|cut| count(&cut, &mut follow).map(drop))
+            .and_then(|cut| match gathered(&cut, &mut follow)? {
+                Some(_) => Ok(()),
+                None => count(&cut, &mut follow).map(drop),
+            })
             .map_err(|error| advised(error, text))
     }
 
@@ -429,11 +433,26 @@ impl Session {
     ) -> Checked<Answer> {
         let mut follow = Follow::new(text, Purpose::Statistic);
         let cut = cut(plan, &follow)?;
-        let counted = count(&cut, &mut follow)?;
         let bounds = Bounds {
             threshold: u64::from(self.terms.threshold.max(1)),
             dominance_permille: self.terms.dominance_permille,
         };
+        if let Some(gathered) = gathered(&cut, &mut follow)? {
+            let modelled = self.modelled(text, &gathered, bounds).await?;
+            return Ok(Answer {
+                populations: Populations {
+                    stable: self.has_stable_numbers,
+                    cells: modelled.populations,
+                },
+                table: Table {
+                    columns: modelled.columns,
+                    rows: modelled.rows,
+                    groups_withheld: modelled.groups_withheld,
+                    lineage: self.lineage(sql, plan),
+                },
+            });
+        }
+        let counted = count(&cut, &mut follow)?;
 
         let optimized = self
             .optimize(&counted.plan)
@@ -484,6 +503,7 @@ impl Session {
             rows,
             groups_withheld: kept.groups_withheld,
             lineage: self.lineage(sql, Some(plan)),
+            lineage: self.lineage(sql, plan),
         };
         Ok(Answer { table, populations })
     }
@@ -502,6 +522,10 @@ impl Session {
             datasets: plan
                 .map(|plan| self.read_datasets(plan))
                 .unwrap_or_default(),
+    fn lineage(&self, sql: &str, plan: &LogicalPlan) -> Lineage {
+        Lineage {
+            sql: sql.to_owned(),
+            datasets: self.read_datasets(plan),
             threshold: self.terms.threshold.max(1),
             dominance_permille: self.terms.dominance_permille,
             engine: engine(),

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kekkai_analysis_api::{JOBS_ACTIVE_MAX, SqlError, SqlErrorCode};
 use kekkai_engine::{
-    AGGREGATE_FUNCTIONS, Answer, Cancel, PERSON_FUNCTIONS, Progress, ROW_AGGREGATE_FUNCTIONS,
-    SCALAR_FUNCTIONS, STACK_BYTES, Session, Statement, Stopped, WINDOW_FUNCTIONS,
+    AGGREGATE_FUNCTIONS, Answer, Cancel, MODEL_FUNCTIONS, PERSON_FUNCTIONS, Progress,
+    ROW_AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS, STACK_BYTES, Session, Statement, Stopped,
+    WINDOW_FUNCTIONS,
 };
 use kekkai_types::JobId;
 use kekkai_worker_api::{FrameError, FromWorker, Receiver, Sender, ToWorker, worker_channel};
@@ -76,6 +77,7 @@ fn functions() -> Vec<String> {
     let lists = [
         SCALAR_FUNCTIONS,
         AGGREGATE_FUNCTIONS,
+        MODEL_FUNCTIONS,
         PERSON_FUNCTIONS,
         ROW_AGGREGATE_FUNCTIONS,
         WINDOW_FUNCTIONS,

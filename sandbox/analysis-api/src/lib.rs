@@ -444,6 +444,14 @@ pub enum SqlErrorCode {
     TooClose,
     /// The project was shown as many statistics as can be remembered, or what it was shown can't be read.
     HistoryFull,
+    /// Predictors of a model of which one follows from the others.
+    ModelCollinear,
+    /// A predictor tells a model's outcomes apart without exception.
+    ModelSeparated,
+    /// A test compares too few or too many groups.
+    ModelLevels,
+    /// A model has no estimate for another reason.
+    ModelNotFitted,
     /// A bug of ours; the ledger knows the job.
     Internal,
 }

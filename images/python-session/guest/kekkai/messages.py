@@ -52,6 +52,22 @@ _WORDS = {
     ),
     "too-large": ("the result is too large", "結果が大きすぎます。"),
     "memory": ("the session's memory is used up", "セッションのメモリを使い切りました。"),
+    "model-collinear": (
+        "one of these predictors follows from the others: leave one out",
+        "説明変数の1つが、ほかから計算できます。1つを外してください。",
+    ),
+    "model-separated": (
+        "this predictor tells the outcomes apart without exception: leave it out or make it coarser",
+        "この変数で結果が完全に分かれます。外すか、区分を粗くしてください。",
+    ),
+    "model-levels": (
+        "compare 2 to 100 groups; fisher_exact takes two by two",
+        "比べる群は2つ以上100以下にしてください。fisher_exact は2群どうしの比較だけです。",
+    ),
+    "model-not-fitted": (
+        "there is no estimate: see whether values vary and whether there are enough events",
+        "推定値を計算できません。値が変わるか、事象が足りるかを確かめてください。",
+    ),
     "too-close": (
         "this is about nearly the same persons as an earlier statistic of the project",
         "プロジェクトが前に見た統計と、対象者がほとんど同じです。",

@@ -354,7 +354,7 @@ fn key_equality(condition: &Expr) -> Option<(&Expr, &Expr)> {
 }
 
 /// The column that an expression is, perhaps under another name.
-fn bare_column(expr: &Expr) -> Option<&Column> {
+pub(crate) fn bare_column(expr: &Expr) -> Option<&Column> {
     match expr {
         Expr::Column(column) => Some(column),
         Expr::Alias(alias) => bare_column(&alias.expr),

@@ -19,7 +19,7 @@ fn observed() -> impl Strategy<Value = Vec<(f64, bool)>> {
 }
 
 /// Every order of the values that falls to the first group: the definition of the exact test.
-fn exact_by_enumeration(first: usize, second: usize, u: usize) -> f64 {
+fn exact_by_enumeration(first: usize, second: usize, u: f64) -> f64 {
     let all = first + second;
     let (mut as_low, mut as_high, mut total) = (0_u64, 0_u64, 0_u64);
     for choice in 0_u32..1 << all {
@@ -32,8 +32,8 @@ fn exact_by_enumeration(first: usize, second: usize, u: usize) -> f64 {
             .map(|place| (0..place).filter(|below| !is_first(*below)).count())
             .sum();
         total += 1;
-        as_low += u64::from(of_this <= u);
-        as_high += u64::from(of_this >= u);
+        as_low += u64::from(of_this as f64 <= u);
+        as_high += u64::from(of_this as f64 >= u);
     }
     (2.0 * as_low.min(as_high) as f64 / total as f64).min(1.0)
 }
@@ -91,7 +91,7 @@ proptest! {
         let values: Vec<f64> = order.iter().map(|v| *v as f64 * 1.5).collect();
         let (a, b) = values.split_at(first);
         let found = mann_whitney(a, b).unwrap();
-        let expected = exact_by_enumeration(first, 9 - first, found.u as usize);
+        let expected = exact_by_enumeration(first, 9 - first, found.u);
         close(found.p, expected, 1e-12);
         let mirrored = mann_whitney(b, a).unwrap();
         close(found.p, mirrored.p, 1e-12);

@@ -66,6 +66,10 @@ fn texts(code: SqlErrorCode) -> (Words, Words) {
         SqlErrorCode::Memory => (words::MEMORY, words::MEMORY_NEXT),
         SqlErrorCode::TooClose => (words::TOO_CLOSE, words::TOO_CLOSE_NEXT),
         SqlErrorCode::HistoryFull => (words::HISTORY_FULL, words::HISTORY_FULL_NEXT),
+        SqlErrorCode::ModelCollinear => (words::COLLINEAR, words::COLLINEAR_NEXT),
+        SqlErrorCode::ModelSeparated => (words::SEPARATED, words::SEPARATED_NEXT),
+        SqlErrorCode::ModelLevels => (words::LEVELS, words::LEVELS_NEXT),
+        SqlErrorCode::ModelNotFitted => (words::NOT_FITTED, words::NOT_FITTED_NEXT),
         SqlErrorCode::Internal => (words::INTERNAL, words::INTERNAL_NEXT),
     }
 }

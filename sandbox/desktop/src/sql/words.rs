@@ -47,6 +47,14 @@ words! {
     HISTORY_FULL = "これまでに表示した統計の記録がいっぱいか、読めません。新しい統計は表示できません。", "The record of statistics that were shown is full or can't be read.";
     HISTORY_FULL_NEXT = "運用担当者に伝えてください。", "Tell the operator: no new statistic is shown until then.";
     MEMORY_NEXT = "WHERE で絞るか、GROUP BY を粗くしてください。", "Narrow it with WHERE, or group more coarsely.";
+    COLLINEAR = "説明変数の1つが、ほかから計算できます。", "One predictor can be computed from the others.";
+    COLLINEAR_NEXT = "そのうち1つをモデルから外してください。", "Leave one of them out of the model.";
+    SEPARATED = "結果が完全に分かれるため、係数を推定できません。", "It tells the outcomes apart without exception: its coefficient has no estimate.";
+    SEPARATED_NEXT = "その変数を外すか、区分を粗くしてください。", "Leave it out, or make its categories coarser.";
+    LEVELS = "比べられる群の数ではありません。", "That number of groups can't be compared.";
+    LEVELS_NEXT = "群は2つ以上100以下にしてください。fisher_exact は2群どうしの比較だけです。", "Compare 2 to 100 groups; fisher_exact takes two by two.";
+    NOT_FITTED = "推定値を計算できません。", "There is no estimate.";
+    NOT_FITTED_NEXT = "値がすべて同じでないか、変数の大きさが極端に違わないか、事象が足りるかを確かめてください。", "See whether values vary, are of like size, and whether there are enough events.";
     INTERNAL = "システム内部の誤りです。記録されました。", "This is an error of ours; it was recorded.";
     INTERNAL_NEXT = "運用担当者に日時を伝えてください。", "Tell the operator the time.";
 
