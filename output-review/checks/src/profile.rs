@@ -10,7 +10,7 @@ use crate::finding::Verdict;
 
 /// The version of the rules in this crate. A change in what a rule finds raises it, and with it
 /// every profile's hash: votes on outputs that were checked before are then asked for again.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// The profiles that an agreement may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
