@@ -303,7 +303,10 @@ fn cell(
             (Kind::Quantile, [value, point]) => {
                 Gathered::Sides(add(sides(), vec![float(value), float(point)]))
             }
-            (Kind::Quantile, _) => return Err(refuse(SqlErrorCode::Internal, "", None)),
+            // A quantile of another shape; and models, which are gathered and never counted here.
+            (Kind::Quantile | Kind::Survival | Kind::Coefficient | Kind::Test, _) => {
+                return Err(refuse(SqlErrorCode::Internal, "", None));
+            }
             (Kind::Sum | Kind::Mean | Kind::Spread, _) => Gathered::Magnitudes(
                 args.iter()
                     .map(|arg| add(magnitudes(), vec![float(arg)]))
