@@ -59,7 +59,9 @@ type Fit = Result<Vec<Row>, NoFit>;
 /// What a function makes of a group. `names` are its arguments'.
 pub(super) fn fit(function: Function, names: &[String], sample: Sample, bounds: Bounds) -> Fit {
     let sample = match function {
-        Function::KaplanMeier | Function::LogRank | Function::Cox => sample.from_zero(),
+        Function::KaplanMeier | Function::LogRank | Function::Cox => {
+            sample.without_negative_times()
+        }
         _ => sample,
     };
     enough(&sample.persons, bounds, |_| true)?;

@@ -370,7 +370,7 @@ impl Sample {
 
     /// Without the rows whose first argument is below 0: of a time, nothing that was observed. (A refusal would
     /// tell that such a row is there.)
-    pub(super) fn from_zero(self) -> Self {
+    pub(super) fn without_negative_times(self) -> Self {
         let first = self.columns.first().map_or(&[][..], Column::numbers);
         // Rows are sorted by the first argument.
         let below = first.partition_point(|time| *time < 0.0);
