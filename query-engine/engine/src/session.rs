@@ -448,7 +448,7 @@ impl Session {
                     columns: modelled.columns,
                     rows: modelled.rows,
                     groups_withheld: modelled.groups_withheld,
-                    lineage: self.lineage(sql, plan),
+                    lineage: self.lineage(sql, Some(plan)),
                 },
             });
         }
@@ -503,7 +503,6 @@ impl Session {
             rows,
             groups_withheld: kept.groups_withheld,
             lineage: self.lineage(sql, Some(plan)),
-            lineage: self.lineage(sql, plan),
         };
         Ok(Answer { table, populations })
     }
@@ -522,10 +521,6 @@ impl Session {
             datasets: plan
                 .map(|plan| self.read_datasets(plan))
                 .unwrap_or_default(),
-    fn lineage(&self, sql: &str, plan: &LogicalPlan) -> Lineage {
-        Lineage {
-            sql: sql.to_owned(),
-            datasets: self.read_datasets(plan),
             threshold: self.terms.threshold.max(1),
             dominance_permille: self.terms.dominance_permille,
             engine: engine(),
