@@ -11,6 +11,7 @@ bench first_result
 bench ingest
 bench ledger
 bench sql
+bench spill
 bench side_by_side
 bench desktop
 bench screen

@@ -110,6 +110,11 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("No session can start: the analysis server can't set up its jail.", "tell the operator."),
     ),
     (
+        "spill-unavailable",
+        ("解析サーバーで途中結果を置くディスクを使えないため、セッションを開始できません。", "運用担当者に知らせてください。"),
+        ("No session can start: the analysis server has no disk for intermediate results.", "tell the operator."),
+    ),
+    (
         "terms-not-grantable",
         ("取決めの条件どおりにデータを提供できません。", "研究開発責任者を通じて運用担当者に知らせてください。"),
         ("The agreement's terms can't be granted as they stand.", "tell the operator, by way of your principal investigator."),
@@ -365,6 +370,7 @@ pub(crate) const DETAIL_KEPT: &[&str] = &[
     "event-not-allowed",
     "tpm-unavailable",
     "jail-unavailable",
+    "spill-unavailable",
     "data-unavailable",
     "nonce-not-valid",
     "request-malformed",

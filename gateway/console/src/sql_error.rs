@@ -270,11 +270,36 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
             "the result has too many cells.".to_owned(),
             "group by fewer or coarser columns.",
         ),
-        SqlErrorCode::Memory => (
-            "セッションのメモリを使い切りました。".to_owned(),
-            "WHERE で絞るか、GROUP BY を粗くしてください。",
-            "the session's memory is used up.".to_owned(),
-            "narrow it with WHERE, or group more coarsely.",
+        SqlErrorCode::Memory => {
+            let (ja_next, en_next) = memory_next(name);
+            (
+                ja(
+                    "の処理が、セッションのメモリより多くを必要とします。",
+                    "セッションのメモリを使い切りました。",
+                ),
+                ja_next,
+                en(
+                    "",
+                    " needs more than the session's memory.",
+                    "the session's memory is used up.",
+                ),
+                en_next,
+            )
+        }
+        SqlErrorCode::SpillQuota => (
+            "この文の途中結果が、セッションに許されたディスクの量を超えました。".to_owned(),
+            "WHERE で絞るか、列を減らしてください。それでも足りなければ、運用担当者に spill_mib_per_session の引き上げを相談してください。",
+            "the statement's intermediate results need more disk than the session has.".to_owned(),
+            "narrow it with WHERE or use fewer columns; if that does not do, ask the operator to raise \
+             spill_mib_per_session.",
+        ),
+        SqlErrorCode::SpillFailed => (
+            "途中結果をディスクに書けないか、書いたとおりに読み戻せませんでした。結果は出していません。".to_owned(),
+            "もう一度実行し、続くようなら運用担当者に日時とジョブ番号を伝えてください。",
+            "intermediate results could not be written to disk, or not read back as they were written; no \
+             result was shown."
+                .to_owned(),
+            "run it again; if it goes on, tell the operator the time and the job's number.",
         ),
         SqlErrorCode::TooClose => (
             ja(
@@ -354,6 +379,29 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
     said(lang, (&ja, ja_next), (&en, en_next))
 }
 
+/// What to change where a clause outgrew the memory.
+fn memory_next(clause: &str) -> (&'static str, &'static str) {
+    match clause {
+        "JOIN" => (
+            "結合の前に両方の表を WHERE で絞るか、使う列を減らしてください。小さい方の表が入れば足ります。",
+            "narrow both tables with WHERE before they are joined, or use fewer columns; it does when the \
+             smaller of them fits.",
+        ),
+        "ORDER BY" => (
+            "WHERE で絞る、列を減らす、または LIMIT を付けてください。",
+            "narrow it with WHERE, use fewer columns, or add a LIMIT.",
+        ),
+        "OVER" => (
+            "WHERE で絞るか、PARTITION BY で小さく分けてください。",
+            "narrow it with WHERE, or cut it up with PARTITION BY.",
+        ),
+        _ => (
+            "WHERE で絞るか、GROUP BY を粗くしてください。",
+            "narrow it with WHERE, or group more coarsely.",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,7 +423,7 @@ mod tests {
             ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, TableExists, ColumnUnknown,
             ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
             Memory, ModelCollinear, ModelSeparated, ModelLevels, ModelNotFitted, TooClose, HistoryFull,
-            Internal);
+            SpillQuota, SpillFailed, Internal);
         let mut seen = std::collections::BTreeSet::new();
         for code in codes {
             for (name, at) in [("", None), ("x\u{1b}", Some((1, 8))), ("age", Some((9, 9)))] {

@@ -10,6 +10,7 @@ use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use kekkai_analysis_api::{SqlError, SqlErrorCode, SqlHint};
+use kekkai_spill::SpillError;
 
 use crate::follow::first_place;
 use crate::functions::AGGREGATE_FUNCTIONS;
@@ -33,16 +34,19 @@ pub(crate) fn planning(error: &DataFusionError, text: &Text) -> SqlError {
         error @ (DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) => {
             evaluation(error, text)
         }
-        DataFusionError::ResourcesExhausted(_) => refuse(SqlErrorCode::Memory, "", None),
+        DataFusionError::ResourcesExhausted(message) => exhausted(message, text),
         _ => refuse(SqlErrorCode::Internal, "", at),
     }
 }
 
 /// A failure while rows were read: what was being computed stays unsaid.
 pub(crate) fn running(error: &DataFusionError, text: &Text) -> SqlError {
+    if let Some(error) = SpillError::below(error) {
+        return spilling(error);
+    }
     let mut at = None;
     match unwrap(error, &mut at) {
-        DataFusionError::ResourcesExhausted(_) => refuse(SqlErrorCode::Memory, "", None),
+        DataFusionError::ResourcesExhausted(message) => exhausted(message, text),
         error @ (DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) => {
             evaluation(error, text)
         }
@@ -61,6 +65,45 @@ fn pattern(error: &(dyn std::error::Error + Send + Sync), text: &Text) -> SqlErr
     } else {
         refuse(SqlErrorCode::Internal, "", None)
     }
+}
+
+/// A quota is the statement's to keep; the rest is the disk's.
+fn spilling(error: &SpillError) -> SqlError {
+    let code = match error {
+        SpillError::Quota { .. } => SqlErrorCode::SpillQuota,
+        SpillError::Write(_) | SpillError::Read(_) | SpillError::Changed => {
+            SqlErrorCode::SpillFailed
+        }
+        SpillError::NotFresh
+        | SpillError::NoKey
+        | SpillError::TooManyFiles
+        | SpillError::Bug(_) => SqlErrorCode::Internal,
+    };
+    refuse(code, "", None)
+}
+
+/// The clause whose work needs the memory: the library names its operator, and nothing of the data.
+fn exhausted(message: &str, text: &Text) -> SqlError {
+    let clauses = [
+        ("Join", "JOIN"),
+        ("SMJ", "JOIN"),
+        ("Aggregate", "GROUP BY"),
+        ("kept groups", "GROUP BY"),
+        ("Sort", "ORDER BY"),
+        ("TopK", "ORDER BY"),
+        ("window", "OVER"),
+    ];
+    // "… additional 1 MB for HashJoinInput[0] with 7 MB already …"
+    let operator = message
+        .split_once(" for ")
+        .and_then(|(_, rest)| rest.split_once(" with "))
+        .map_or("", |(operator, _)| operator);
+    let clause = clauses
+        .iter()
+        .find(|(name, _)| operator.contains(name))
+        .map_or("", |(_, clause)| *clause);
+    let word = clause.split(' ').next().unwrap_or_default();
+    refuse(SqlErrorCode::Memory, clause, text.name(word))
 }
 
 /// What failed is looked for in the text, never in the data: a literal zero, or the only division or

@@ -54,6 +54,8 @@ trait Gather: Default + Send + Sync + std::fmt::Debug + 'static {
     fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<usize>;
     /// Adds a state; returns the bytes by which memory grew, about.
     fn merge(&mut self, state: &[u8]) -> usize;
+    /// Its memory, about: the sum of what [`Gather::add`] and [`Gather::merge`] returned.
+    fn bytes(&self) -> usize;
     /// The state.
     fn state(&self) -> Vec<u8>;
     /// The result.
@@ -120,6 +122,12 @@ impl Gather for Persons {
         usize::try_from(self.0.len() - before).unwrap_or(0) * 8
     }
 
+    fn bytes(&self) -> usize {
+        usize::try_from(self.0.len())
+            .unwrap_or(usize::MAX)
+            .saturating_mul(8)
+    }
+
     fn state(&self) -> Vec<u8> {
         self.0.to_bytes()
     }
@@ -163,6 +171,10 @@ impl Gather for Weights {
             grown += self.add(person, f64::from_le_bytes(amount));
         }
         grown
+    }
+
+    fn bytes(&self) -> usize {
+        Weights::bytes(self)
     }
 
     fn state(&self) -> Vec<u8> {
@@ -234,6 +246,10 @@ impl Gather for Values {
             }));
         }
         (self.values.len() - before) * size_of::<(f64, u32)>()
+    }
+
+    fn bytes(&self) -> usize {
+        self.values.len().saturating_mul(size_of::<(f64, u32)>())
     }
 
     fn state(&self) -> Vec<u8> {
@@ -436,9 +452,10 @@ impl<G: Gather> Groups<G> {
 
     fn take(&mut self, emit_to: EmitTo) -> Vec<G> {
         let taken = emit_to.take_needed(&mut self.groups);
-        if self.groups.is_empty() {
-            self.bytes = 0;
-        }
+        // Groups that come sorted, as they do from disk, are given out a few at a time: there are always some
+        // left, and what is gone must not count.
+        let gone = taken.iter().map(G::bytes).sum();
+        self.bytes = self.bytes.saturating_sub(gone);
         taken
     }
 }

@@ -12,6 +12,7 @@ use kekkai_output::{Cell, Column, ColumnKind, Populations, Table, Value, ValueTy
 use crate::errors::{planning, running};
 use crate::follow::Checked;
 use crate::parameters;
+use crate::runtime::Joins;
 use crate::session::{Answer, Session};
 use crate::table::RowsRead;
 use crate::temporary::{Gathering, Temporary, TemporaryTables, making, read_by};
@@ -73,7 +74,10 @@ impl Session {
         }
         making.plan = optimized;
         let failed = |error| running(&error, text);
-        let mut stream = self.execute(&making.plan).await.map_err(failed)?;
+        let mut stream = self
+            .execute(&making.plan, Joins::Hashed)
+            .await
+            .map_err(failed)?;
         let memory = MemoryConsumer::new("temporary table").register(self.memory_pool());
         let mut gathering = Gathering::new(making, memory);
         while let Some(batch) = stream.next().await {

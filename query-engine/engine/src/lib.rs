@@ -15,7 +15,7 @@
 //!
 //! Programs that may read rows get them by the same way without the cut ([`rows`], [`stream`]).
 //!
-//! What it never does: open a file, reach a network, spill to disk, or put a value into an error.
+//! What it never does: open a file, reach a network, spill in plain text, or put a value into an error.
 #![cfg_attr(
     test,
     allow(
@@ -50,6 +50,7 @@ mod parameters;
 mod person;
 mod population;
 mod rows;
+mod runtime;
 mod session;
 mod statement;
 mod stream;
@@ -67,6 +68,7 @@ pub use functions::{
     SCALAR_FUNCTIONS, WINDOW_FUNCTIONS,
 };
 pub use model::MODEL_FUNCTIONS;
+pub use kekkai_spill::{Spill, SpillError};
 pub use rows::{Piece, Sent};
 pub use session::{Answer, Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
 pub use stream::Statement;

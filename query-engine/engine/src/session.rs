@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionStateDefaults;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::OptimizerConfig;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
 use kekkai_output::{DEFINITION_END, Lineage, Populations, TABLE_CELLS_MAX, Table, Value};
+use kekkai_spill::Spill;
 use kekkai_types::{DatasetId, Digest, rounded_rows};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -27,7 +25,6 @@ use tokio::sync::watch;
 use crate::above::{Rows, above};
 use crate::count::{count, cut, each_key_once};
 use crate::errors::{planning, running};
-use crate::file::BATCH_ROWS;
 use crate::follow::{Checked, Follow};
 use crate::functions::{Functions, Purpose};
 use crate::head::Head;
@@ -37,6 +34,7 @@ use crate::model::gathered;
 use crate::names::{Names, Tables};
 use crate::person::Register;
 use crate::rows::metered;
+use crate::runtime::{Joins, States};
 use crate::statement::parse;
 use crate::suppress::{Bounds, Suppress};
 use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
@@ -67,7 +65,8 @@ pub struct Terms {
     pub dominance_permille: u32,
     /// The digest of the terms, for the lineage.
     pub policy: Digest,
-    /// Memory for queries, in bytes. There is no spilling: what needs more fails.
+    /// Memory for queries, in bytes. What needs more spills where the session has a [`Spill`] and the work is
+    /// one that can; otherwise it fails.
     pub memory_limit_bytes: usize,
     /// Partitions of a query.
     pub threads: usize,
@@ -168,7 +167,7 @@ pub(crate) async fn drive<T: Send + 'static>(
                 // A panic: what it said is lost on purpose.
                 Err(_) => Err(refuse(SqlErrorCode::Internal, "", None).into()),
             },
-            _ = ticks.tick() => progress(Progress { rows_read: rows.read(), rows_total: rows.total() }),
+            _ = ticks.tick() => progress(Progress { rows_read: rows.read().min(rows.total()), rows_total: rows.total() }),
         }
     }
 }
@@ -182,7 +181,7 @@ pub struct Session {
     statistics: Functions,
     rows: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
-    pub(crate) state: SessionState,
+    pub(crate) states: States,
     datasets: Vec<(DatasetId, u32)>,
     /// All persons are numbered by the files, none by the session's registers, which number them in the
     /// order in which rows happen to be read.
@@ -190,8 +189,18 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads the tables' footers and compares them with what is granted.
+    /// A session that spills nothing: see [`Session::with_spill`].
     pub fn new(terms: Terms, sources: Vec<TableSource>) -> Result<Self, LoadError> {
+        Self::with_spill(terms, sources, None)
+    }
+
+    /// Reads the tables' footers and compares them with what is granted. Sorts, aggregations and joins that
+    /// outgrow the memory go on in `spill`.
+    pub fn with_spill(
+        terms: Terms,
+        sources: Vec<TableSource>,
+        spill: Option<Spill>,
+    ) -> Result<Self, LoadError> {
         let mut registers: BTreeMap<DatasetId, Arc<Register>> = BTreeMap::new();
         let mut tables = Tables::default();
         let mut datasets = Vec::new();
@@ -230,29 +239,7 @@ impl Session {
             }
         }
         datasets.sort();
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(terms.memory_limit_bytes)))
-            .with_disk_manager_builder(
-                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-            )
-            .build_arc()
-            .map_err(|_| LoadError::Runtime)?;
-        let mut config = SessionConfig::new()
-            .with_target_partitions(terms.threads.max(1))
-            .with_batch_size(BATCH_ROWS)
-            .with_information_schema(false);
-        config.options_mut().sql_parser.collect_spans = true;
-        config.options_mut().sql_parser.parse_float_as_decimal = false;
-        // The planner sees that `CASE WHEN x > 0 THEN x ELSE 0 END` is never null; what runs takes it for nullable,
-        // which is as right.
-        config
-            .options_mut()
-            .execution
-            .skip_physical_aggregate_schema_check = true;
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .build();
+        let states = States::new(&terms, spill)?;
         Ok(Self {
             terms,
             tables,
@@ -260,7 +247,7 @@ impl Session {
             statistics: Functions::new(Purpose::Statistic),
             rows: Functions::new(Purpose::Rows),
             planners: SessionStateDefaults::default_expr_planners(),
-            state,
+            states,
             datasets,
             has_stable_numbers: numbered.values().all(|is_numbered| *is_numbered),
         })
@@ -401,7 +388,7 @@ impl Session {
             Purpose::Rows => &self.rows,
         };
         let statement = parse(text, parameters, functions)?;
-        let options = self.state.config_options();
+        let options = self.state().config_options();
         let names = Names {
             tables: &self.tables,
             temporary,
@@ -417,7 +404,7 @@ impl Session {
             .and_then(each_key_once)
             .map_err(|e| planning(&e, text))?;
         let analyzed = self
-            .state
+            .state()
             .analyzer()
             .execute_and_check(plan.clone(), options, |_, _| {})
             .map_err(|e| crate::errors::analysis(&e, &plan, text))?;
@@ -430,6 +417,33 @@ impl Session {
         sql: &str,
         text: &Text,
         plan: &LogicalPlan,
+    ) -> Checked<Answer> {
+        let answer = self.answer_with(sql, text, plan, Joins::Hashed).await;
+        match answer {
+            // Nothing was given out yet: the same once more, at the pace of the disk.
+            Err(error) if error.code == SqlErrorCode::Memory && self.can_sort(plan) => {
+                self.answer_with(sql, text, plan, Joins::Sorted).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether joins that sort may do where hashed ones outgrew the memory.
+    fn can_sort(&self, plan: &LogicalPlan) -> bool {
+        let is_join = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Join(_)));
+        self.states.can_sort() && plan.exists(is_join).unwrap_or(false)
+    }
+
+    fn state(&self) -> &SessionState {
+        self.states.get(Joins::Hashed)
+    }
+
+    async fn answer_with(
+        &self,
+        sql: &str,
+        text: &Text,
+        plan: &LogicalPlan,
+        joins: Joins,
     ) -> Checked<Answer> {
         let mut follow = Follow::new(text, Purpose::Statistic);
         let cut = cut(plan, &follow)?;
@@ -462,9 +476,9 @@ impl Session {
         }
         let mut suppress = Suppress::new(&counted, bounds);
         let memory =
-            MemoryConsumer::new("kept groups").register(&self.state.runtime_env().memory_pool);
+            MemoryConsumer::new("kept groups").register(&self.state().runtime_env().memory_pool);
         let mut stream = self
-            .execute(&optimized)
+            .execute(&optimized, joins)
             .await
             .map_err(|e| running(&e, text))?;
         while let Some(batch) = stream.next().await {
@@ -483,7 +497,7 @@ impl Session {
         let optimized = self.optimize(&above.plan).map_err(|e| planning(&e, text))?;
         let mut rows = Rows::new(&above, &counted, &kept.verdicts);
         let mut stream = self
-            .execute(&optimized)
+            .execute(&optimized, joins)
             .await
             .map_err(|e| running(&e, text))?;
         while let Some(batch) = stream.next().await {
@@ -533,25 +547,24 @@ impl Session {
     }
 
     pub(crate) fn memory_pool(&self) -> &Arc<dyn MemoryPool> {
-        &self.state.runtime_env().memory_pool
+        &self.state().runtime_env().memory_pool
     }
 
     pub(crate) fn optimize(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
-        self.state.optimizer().optimize(
-            plan.clone(),
-            &self.state as &dyn OptimizerConfig,
-            |_, _| {},
-        )
+        let state = self.state();
+        let config: &dyn OptimizerConfig = state;
+        state.optimizer().optimize(plan.clone(), config, |_, _| {})
     }
 
     pub(crate) async fn execute(
         &self,
         plan: &LogicalPlan,
+        joins: Joins,
     ) -> datafusion::common::Result<datafusion::execution::SendableRecordBatchStream> {
-        let physical: Arc<dyn ExecutionPlan> = self
-            .state
+        let state = self.states.get(joins);
+        let physical: Arc<dyn ExecutionPlan> = state
             .query_planner()
-            .create_physical_plan(plan, &self.state)
+            .create_physical_plan(plan, state)
             .await?;
         // A join can make a million rows of one batch: without this it would make them without a pause,
         // and could not be cancelled meanwhile.
@@ -566,7 +579,7 @@ impl Session {
                 })
             })?
             .data;
-        execute_stream(physical, self.state.task_ctx())
+        execute_stream(physical, state.task_ctx())
     }
 
     pub(crate) fn read_datasets(&self, plan: &LogicalPlan) -> Vec<(DatasetId, u32)> {

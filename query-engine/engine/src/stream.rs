@@ -18,6 +18,7 @@ use crate::mistakes::advised;
 use crate::rows::{
     Encoder, Output, Piece, Planned, Sent, check, check_related, planned, table_batch,
 };
+use crate::runtime::Joins;
 use crate::session::{Answer, Cancel, Progress, Session, Stopped, drive};
 use crate::table::RowsRead;
 use crate::text::{Text, refuse};
@@ -84,7 +85,10 @@ impl Session {
         let text = Text::new(&statement.sql)?;
         let failed = |error| Stopped::Failed(running(&error, &text));
         let planned = self.rows_plan(statement, &text, rows_read)?;
-        let mut batches = self.execute(&planned.plan).await.map_err(failed)?;
+        let mut batches = self
+            .execute(&planned.plan, Joins::Hashed)
+            .await
+            .map_err(failed)?;
         let output = Output::new(&batches.schema(), planned.shown(), &text)?;
         let mut encoder = Encoder::new(output)?;
         let mut counter = planned.counter();

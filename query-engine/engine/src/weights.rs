@@ -40,6 +40,14 @@ impl Weights {
         }
     }
 
+    /// Its memory, about: the sum of what [`Self::add`] returned.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Dense { amounts, .. } => amounts.len().saturating_mul(size_of::<f64>()),
+            _ => self.len().saturating_mul(24),
+        }
+    }
+
     /// Adds what a person brings, at least 0 or not a number; returns the bytes by which memory grew, about.
     pub(crate) fn add(&mut self, person: u32, amount: f64) -> usize {
         match self {

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use kekkai_dataset::{FilePlace, check_magic, decryption_properties};
-use kekkai_engine::{GrantedColumn, LoadError, Session, TableFile, TableSource, Terms};
+use kekkai_engine::{
+    GrantedColumn, LoadError, Session, Spill, SpillError, TableFile, TableSource, Terms,
+};
 use kekkai_types::{DatasetId, KeyText, RowCondition};
 use kekkai_worker_api::{Load, PassedFile, TableConditions};
 
@@ -38,6 +40,9 @@ pub enum LoadFailed {
     /// The engine refuses a table.
     #[error("{0}")]
     Engine(#[from] LoadError),
+    /// The file to spill into.
+    #[error("nothing can be spilled: {0}")]
+    Spill(#[from] SpillError),
     /// A number of the terms doesn't fit this machine.
     #[error("the memory limit of {0} MiB doesn't fit this machine")]
     Memory(u32),
@@ -45,7 +50,7 @@ pub enum LoadFailed {
 
 /// Opens everything that a session may read. The message is consumed: its keys are wiped when this returns,
 /// and live on only in the readers of their files.
-pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFailed> {
+pub fn load(message: Load, mut descriptors: Vec<OwnedFd>) -> Result<Session, LoadFailed> {
     let Load {
         catalogs,
         conditions,
@@ -56,13 +61,22 @@ pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFai
         policy,
         memory_limit_mib,
         threads,
+        spill_bytes_max,
     } = message;
-    if files.len() != descriptors.len() {
+    let spilled = usize::from(spill_bytes_max.is_some());
+    if files.len().checked_add(spilled) != Some(descriptors.len()) {
         return Err(LoadFailed::Descriptors {
-            files: files.len(),
+            files: files.len().saturating_add(spilled),
             descriptors: descriptors.len(),
         });
     }
+    let spill = match spill_bytes_max {
+        Some(bytes_max) => descriptors
+            .pop()
+            .map(|file| Spill::new(File::from(file), bytes_max))
+            .transpose()?,
+        None => None,
+    };
     let mut passed = Passed::new(files, descriptors)?;
     let mut sources = Vec::new();
     let mut conditions = Conditions(conditions);
@@ -116,7 +130,7 @@ pub fn load(message: Load, descriptors: Vec<OwnedFd>) -> Result<Session, LoadFai
         memory_limit_bytes,
         threads: usize::try_from(threads).unwrap_or(1).max(1),
     };
-    Ok(Session::new(terms, sources)?)
+    Ok(Session::with_spill(terms, sources, spill)?)
 }
 
 /// Row conditions whose table did not come yet.

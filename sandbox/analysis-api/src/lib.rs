@@ -437,7 +437,7 @@ pub enum SqlErrorCode {
     Evaluation,
     /// The result has too many cells.
     TooLarge,
-    /// The session's memory is used up.
+    /// The session's memory is used up; the name is the clause whose work needs it: `JOIN`, `GROUP BY` …
     Memory,
     /// It and an earlier statistic of the project are about nearly the same persons: subtracted, the two would
     /// tell of a few of them. The name is the earlier statement's.
@@ -452,6 +452,10 @@ pub enum SqlErrorCode {
     ModelLevels,
     /// A model has no estimate for another reason.
     ModelNotFitted,
+    /// The disk that the session may use for what its memory does not hold is used up.
+    SpillQuota,
+    /// What was written to that disk could not be read back as it was, or could not be written.
+    SpillFailed,
     /// A bug of ours; the ledger knows the job.
     Internal,
 }

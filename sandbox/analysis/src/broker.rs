@@ -1,6 +1,7 @@
 //! The sessions of this server: launching, finding, ending.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,7 @@ use crate::guard::Guards;
 use crate::pool::Pool;
 use crate::programs::{KeptKey, Kind, Notebooks, Scripts};
 use crate::session::{Around, Bounds, Epitaphs, Kept, ProgramHost, Session, Terms, ended_refusal};
+use crate::spill::SpillPlace;
 use crate::worker::{Jailed, JailedWorker, WorkerError};
 
 /// A worker's memory beyond what its queries may have: code, stacks, allocator, results; in MiB.
@@ -43,6 +45,8 @@ pub struct Parts {
     pub desktops: Option<Arc<DesktopHost>>,
     /// Where sessions' control groups are made; `None`: the watchdog is all there is.
     pub groups: Option<cgroup::Host>,
+    /// Where sessions spill; `None`: what needs more than their memory fails.
+    pub spill: Option<SpillPlace>,
     /// Where people's scripts and notebooks lie.
     pub scripts_dir: Option<PathBuf>,
     /// Where it is kept what projects were shown; `None`: as long as this process lives.
@@ -195,7 +199,10 @@ impl Broker {
             tokio::join!(parts.sql_pool.take(&spec), keys, opened, drawing);
         let jailed: JailedWorker = jailed.map_err(|error| refuse_worker(&error))?;
         let (keys, drawing) = (keys?, drawing?);
-        let OpenFiles { files, descriptors } = match opened {
+        let OpenFiles {
+            files,
+            mut descriptors,
+        } = match opened {
             Ok(Ok(open)) => open,
             Ok(Err(error)) => {
                 tracing::error!(%error, "a session's files can't be opened");
@@ -211,6 +218,11 @@ impl Broker {
                 return Err(Refusal::new("jail-unavailable", "cgroup"));
             }
         }
+        let spill = self.open_spill()?;
+        let spills = spill.as_ref().map(|(_, bytes_max)| {
+            let mib = bytes_max / (1024 * 1024);
+            format!("spill: {mib} MiB, encrypted")
+        });
         let describe = |(layer, detail): (&String, &String)| format!("{layer}: {detail}");
         let layers = jailed.layers.iter().map(describe);
         let drawn = drawing.iter().flat_map(|drawing| &drawing.jailed.layers);
@@ -221,6 +233,7 @@ impl Broker {
             layers: layers
                 .chain(drawn)
                 .chain([format!("cgroup: {}", bounds.described)])
+                .chain(spills)
                 .collect(),
             waived: jailed.waived.clone(),
         };
@@ -236,6 +249,10 @@ impl Broker {
         let mut load = own.load(parts.threads_per_session);
         load.files = files;
         load.keys = keys;
+        if let Some((file, bytes_max)) = spill {
+            load.spill_bytes_max = Some(bytes_max);
+            descriptors.push(file.into());
+        }
         let worker = jailed.load(load, descriptors).await;
         let worker = worker.map_err(|error| refuse_worker(&error))?;
         let around = Around {
@@ -259,6 +276,20 @@ impl Broker {
         };
         let session = Session::begin(own, around, worker, kept, bounds, desktop);
         Ok((session, waived))
+    }
+
+    /// A file to spill into, where this server has a place for it, and how much of it may be used.
+    fn open_spill(&self) -> Result<Option<(File, u64)>, Refusal> {
+        let Some(place) = &self.parts.spill else {
+            return Ok(None);
+        };
+        match place.open() {
+            Ok(file) => Ok(Some((file, place.bytes_max()))),
+            Err(error) => {
+                tracing::error!(%error, "no file to spill into");
+                Err(Refusal::new("spill-unavailable", error.to_string()))
+            }
+        }
     }
 
     /// A process that draws, where the session is a desktop.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kekkai_service::tls::TlsFiles;
-use kekkai_sys::Layer;
+use kekkai_sys::{Layer, SPILL_BYTES_MAX};
 use kekkai_tpm::TpmConfig;
 use kekkai_types::ServerId;
 use serde::Deserialize;
@@ -60,6 +60,10 @@ pub struct Config {
     /// Threads that a session's queries may have.
     #[serde(default = "threads")]
     pub threads_per_session: u32,
+    /// What the statements of one session may spill into `state_dir/spill`, encrypted, in MiB; 0: nothing.
+    /// Without `state_dir` nothing is spilled.
+    #[serde(default = "spill_mib")]
+    pub spill_mib_per_session: u32,
     /// Layers of the jail that this machine can't enforce. Each session's ledger entry names them.
     #[serde(default)]
     pub waived_layers: BTreeSet<Layer>,
@@ -122,6 +126,10 @@ fn sessions_max() -> usize {
     16
 }
 
+fn spill_mib() -> u32 {
+    8 * 1024
+}
+
 fn spares() -> usize {
     2
 }
@@ -130,7 +138,16 @@ fn threads() -> u32 {
     2
 }
 
+const MIB: u64 = 1024 * 1024;
+
 impl Config {
+    /// Where sessions spill, and how many bytes each may; `None`: they don't.
+    pub fn spill(&self) -> Option<(PathBuf, u64)> {
+        let dir = self.state_dir.as_ref()?.join("spill");
+        let bytes_max = u64::from(self.spill_mib_per_session).saturating_mul(MIB);
+        (bytes_max > 0).then_some((dir, bytes_max))
+    }
+
     /// Checks what types can't.
     pub fn check(&self) -> Result<(), Mistake> {
         let range = |key, value: usize, max| match (1..=max).contains(&value) {
@@ -141,6 +158,11 @@ impl Config {
         let threads = usize::try_from(self.threads_per_session).unwrap_or(usize::MAX);
         let threads_max = usize::try_from(THREADS_CONFIG_MAX).unwrap_or(usize::MAX);
         range("threads_per_session", threads, threads_max)?;
+        if self.spill_mib_per_session > 0 {
+            let mib = usize::try_from(self.spill_mib_per_session).unwrap_or(usize::MAX);
+            let mib_max = usize::try_from(SPILL_BYTES_MAX / MIB).unwrap_or(usize::MAX);
+            range("spill_mib_per_session", mib, mib_max)?;
+        }
         if self.spares > 0 {
             range("spares", self.spares, SPARES_CONFIG_MAX)?;
         }
@@ -215,6 +237,9 @@ mod tests {
     fn mistakes_that_types_allow_are_refused() {
         let mut config = parse(&example()).unwrap();
         config.sessions_max = 0;
+        assert!(matches!(config.check(), Err(Mistake::Range { .. })));
+        let mut config = parse(&example()).unwrap();
+        config.spill_mib_per_session = u32::MAX;
         assert!(matches!(config.check(), Err(Mistake::Range { .. })));
         let mut config = parse(&example()).unwrap();
         config.images.clear();

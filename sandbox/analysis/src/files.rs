@@ -10,6 +10,9 @@ use kekkai_types::DatasetCatalog;
 use kekkai_worker_api::{FRAME_FDS_MAX, PassedFile};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
+/// Data files of one session: one more is passed, which statements spill into.
+pub const FILES_MAX: usize = FRAME_FDS_MAX - 1;
+
 /// Why a session's files can't be opened. Names files, never contents.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -28,8 +31,8 @@ pub enum FilesError {
     /// Not a regular file, or of another length than the catalogue says.
     #[error("\"{0}\" is not the file that was ingested")]
     Differs(String),
-    /// More than [`FRAME_FDS_MAX`].
-    #[error("the session's datasets have {0} files, at most {FRAME_FDS_MAX} can be passed")]
+    /// More than [`FILES_MAX`].
+    #[error("the session's datasets have {0} files, at most {FILES_MAX} can be passed")]
     TooMany(usize),
 }
 
@@ -51,7 +54,7 @@ pub fn open(data_dir: &Path, catalogs: &[DatasetCatalog]) -> Result<OpenFiles, F
         .flat_map(|catalog| &catalog.tables)
         .map(|table| table.files.len())
         .sum();
-    if count > FRAME_FDS_MAX {
+    if count > FILES_MAX {
         return Err(FilesError::TooMany(count));
     }
     let mut open = OpenFiles::default();
@@ -163,7 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut many = catalog("t/p", 4);
         let file = many.tables[0].files[0].clone();
-        many.tables[0].files = vec![file; FRAME_FDS_MAX + 1];
+        many.tables[0].files = vec![file; FILES_MAX + 1];
         assert!(matches!(
             open(dir.path(), &[many]),
             Err(FilesError::TooMany(_))

@@ -33,6 +33,7 @@ pub mod programs;
 pub mod remeasure;
 pub mod routes;
 pub mod session;
+pub mod spill;
 pub mod worker;
 
 /// Text from a jail: without control characters and marks that reorder or hide text, and at most `max`

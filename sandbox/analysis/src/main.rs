@@ -22,6 +22,7 @@ use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
 use kekkai_analysis::remeasure::Watch;
 use kekkai_analysis::routes::{Server, routes};
 use kekkai_analysis::session::ProgramHost;
+use kekkai_analysis::spill::SpillPlace;
 use kekkai_policy_api::{Event, Record};
 use kekkai_recording::Recipient;
 use kekkai_service::{Client, config, drain, log, serve, tls};
@@ -123,6 +124,14 @@ async fn serve_sessions(
             None
         }
     };
+    let spill = match config.spill() {
+        Some((dir, bytes_max)) => {
+            let place = SpillPlace::prepare(dir.clone(), bytes_max)
+                .map_err(|error| format!("sessions can't spill into {dir:?}: {error}"))?;
+            Some(place)
+        }
+        None => None,
+    };
     let broker = Arc::new(Broker::new(Parts {
         server: config.server.clone(),
         data_dir: config.data_dir.clone(),
@@ -133,6 +142,7 @@ async fn serve_sessions(
         programs: programs.clone(),
         desktops: desktops.clone(),
         groups,
+        spill,
         scripts_dir: config.state_dir.as_ref().map(|dir| dir.join("scripts")),
         shown_dir: config.state_dir.as_ref().map(|dir| dir.join("shown")),
         policy: policy.clone(),

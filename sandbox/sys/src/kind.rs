@@ -17,6 +17,9 @@ pub enum ProcessKind {
     Desktop,
 }
 
+/// The most that any configuration lets one session spill, in bytes: 64 GiB.
+pub const SPILL_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
 /// How much of the processor a process is due, against those of other kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
@@ -87,12 +90,13 @@ impl ProcessKind {
         }
     }
 
-    /// The most bytes that a jailed process may write into a file. Files are memory there: the compiler
-    /// writes its artefact into one that it is given, the desktop its pixels. The broker is not jailed: it
-    /// has no such bound.
+    /// The most bytes that a jailed process may write into a file. The compiler writes its artefact into memory
+    /// that it is given, the desktop its pixels; the SQL worker spills into the one file on disk that it is
+    /// given, where the server's configuration gives it one. The broker is not jailed: it has no such bound.
     pub const fn file_bytes_max(self) -> u64 {
         match self {
-            Self::Broker | Self::SqlWorker | Self::WasmWorker => 0,
+            Self::Broker | Self::WasmWorker => 0,
+            Self::SqlWorker => SPILL_BYTES_MAX,
             Self::WasmCompiler => 512 * 1024 * 1024,
             // The largest screen: 2560 x 1600 pixels of 4 bytes are 15.7 MiB.
             Self::Desktop => 16 * 1024 * 1024,

@@ -36,7 +36,7 @@ mod kind;
 mod layer;
 mod zygote;
 
-pub use kind::{ProcessKind, Share};
+pub use kind::{ProcessKind, SPILL_BYTES_MAX, Share};
 pub use layer::{
     ArgsError, JAIL_ARG_MEMORY, JAIL_ARG_WAIVE, JailReport, JailSpec, Layer, UnknownLayer,
 };

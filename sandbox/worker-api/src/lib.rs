@@ -99,6 +99,9 @@ pub struct Load {
     pub memory_limit_mib: u32,
     /// Threads for queries.
     pub threads: u32,
+    /// Bytes that statements may spill to disk; `None`: they may not. The descriptor of an empty file without
+    /// a name, to be read and written, then comes after those of `files`.
+    pub spill_bytes_max: Option<u64>,
 }
 
 /// Which rows of a table are provided.

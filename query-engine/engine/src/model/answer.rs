@@ -63,7 +63,7 @@ impl Session {
         if !gathered.survived(&optimized) {
             return Err(refuse(SqlErrorCode::Internal, "", None));
         }
-        let pool = &self.state.runtime_env().memory_pool;
+        let pool = &self.state().runtime_env().memory_pool;
         let memory = MemoryConsumer::new("gathered rows").register(pool);
         let mut stream = self
             .execute(&optimized)

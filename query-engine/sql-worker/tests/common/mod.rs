@@ -215,6 +215,7 @@ pub fn load_message(dataset: &Dataset) -> (Load, Vec<File>) {
         policy: Digest::of(b"terms"),
         memory_limit_mib: 512,
         threads: 2,
+        spill_bytes_max: None,
     };
     (load, open)
 }

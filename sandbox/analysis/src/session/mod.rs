@@ -121,6 +121,7 @@ impl Terms {
             policy: self.policy,
             memory_limit_mib: self.session.memory_limit_mib,
             threads,
+            spill_bytes_max: None,
         }
     }
 }

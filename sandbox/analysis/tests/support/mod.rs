@@ -17,6 +17,7 @@ use kekkai_analysis::lease;
 use kekkai_analysis::pool::Pool;
 use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
 use kekkai_analysis::session::{ProgramHost, Session};
+use kekkai_analysis::spill::SpillPlace;
 use kekkai_attest::ReferenceValues;
 use kekkai_output::OutputDigest;
 use kekkai_policy_api::{
@@ -360,6 +361,7 @@ impl Second {
             programs: Some(Arc::new(programs)),
             desktops: Some(self.desktops.clone()),
             groups: kekkai_sys::cgroup::Host::prepare().ok(),
+            spill: Some(SpillPlace::prepare(dir.join("spill"), 1 << 30).unwrap()),
             scripts_dir: Some(dir.join("scripts")),
             shown_dir: Some(dir.join("shown")),
             policy: self.policy.clone(),

@@ -70,6 +70,8 @@ fn texts(code: SqlErrorCode) -> (Words, Words) {
         SqlErrorCode::ModelSeparated => (words::SEPARATED, words::SEPARATED_NEXT),
         SqlErrorCode::ModelLevels => (words::LEVELS, words::LEVELS_NEXT),
         SqlErrorCode::ModelNotFitted => (words::NOT_FITTED, words::NOT_FITTED_NEXT),
+        SqlErrorCode::SpillQuota => (words::SPILL_QUOTA, words::SPILL_QUOTA_NEXT),
+        SqlErrorCode::SpillFailed => (words::SPILL_FAILED, words::SPILL_FAILED_NEXT),
         SqlErrorCode::Internal => (words::INTERNAL, words::INTERNAL_NEXT),
     }
 }

@@ -46,7 +46,6 @@ words! {
     TOO_CLOSE_NEXT = "条件をそろえるか、群をまとめてください。", "Use the same conditions as before, or coarser groups.";
     HISTORY_FULL = "これまでに表示した統計の記録がいっぱいか、読めません。新しい統計は表示できません。", "The record of statistics that were shown is full or can't be read.";
     HISTORY_FULL_NEXT = "運用担当者に伝えてください。", "Tell the operator: no new statistic is shown until then.";
-    MEMORY_NEXT = "WHERE で絞るか、GROUP BY を粗くしてください。", "Narrow it with WHERE, or group more coarsely.";
     COLLINEAR = "説明変数の1つが、ほかから計算できます。", "One predictor can be computed from the others.";
     COLLINEAR_NEXT = "そのうち1つをモデルから外してください。", "Leave one of them out of the model.";
     SEPARATED = "結果が完全に分かれるため、係数を推定できません。", "It tells the outcomes apart without exception: its coefficient has no estimate.";
@@ -55,6 +54,11 @@ words! {
     LEVELS_NEXT = "群は2つ以上100以下にしてください。fisher_exact は2群どうしの比較だけです。", "Compare 2 to 100 groups; fisher_exact takes two by two.";
     NOT_FITTED = "推定値を計算できません。", "There is no estimate.";
     NOT_FITTED_NEXT = "値がすべて同じでないか、変数の大きさが極端に違わないか、事象が足りるかを確かめてください。", "See whether values vary, are of like size, and whether there are enough events.";
+    MEMORY_NEXT = "WHERE で絞り、使う列を減らすか、GROUP BY を粗くしてください。JOIN は小さい方の表を先に絞ってください。", "Narrow it with WHERE, use fewer columns, or group more coarsely; narrow the smaller side of a JOIN first.";
+    SPILL_QUOTA = "この文の途中結果が、セッションに許されたディスクの量を超えました。", "The statement's intermediate results need more disk than the session has.";
+    SPILL_QUOTA_NEXT = "WHERE で絞るか、列を減らしてください。それでも足りなければ、運用担当者に spill_mib_per_session の引き上げを相談してください。", "Narrow it with WHERE or use fewer columns; if that does not do, ask the operator to raise spill_mib_per_session.";
+    SPILL_FAILED = "途中結果をディスクに書けないか、書いたとおりに読み戻せませんでした。結果は出していません。", "Intermediate results could not be written to disk, or not read back as they were written. No result was shown.";
+    SPILL_FAILED_NEXT = "もう一度実行し、続くようなら運用担当者に日時を伝えてください。", "Run it again; if it goes on, tell the operator the time.";
     INTERNAL = "システム内部の誤りです。記録されました。", "This is an error of ours; it was recorded.";
     INTERNAL_NEXT = "運用担当者に日時を伝えてください。", "Tell the operator the time.";
 
