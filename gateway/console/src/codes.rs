@@ -110,6 +110,26 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("No session can start: the analysis server can't set up its jail.", "tell the operator."),
     ),
     (
+        "too-many-waiting",
+        ("順番を待っている文が多すぎます。", "しばらくしてからもう一度実行してください。"),
+        ("Too many statements wait for their turn on this server.", "run it again in a while."),
+    ),
+    (
+        "rows-minute-used",
+        ("この1分間に表示できる行数の上限に達しました。", "示された秒数だけ待つか、WHERE で必要な行に絞ってください。"),
+        ("The rows that may be shown in this minute are used up.", "wait for the seconds given, or narrow the statement with WHERE."),
+    ),
+    (
+        "rows-day-used",
+        ("本日表示できる行数の上限に達しました。", "日本時間の0時以降に再開できます。集計はこれまでどおり行えます。"),
+        ("The rows that may be shown today are used up.", "more can be shown after midnight in Japan; statistics go on as before."),
+    ),
+    (
+        "use-suspended",
+        ("通常と大きく異なる量の利用を検知したため、この取決めでの利用を停止しました。記録されました。", "運用担当者に連絡してください。確認のうえ再開できます。"),
+        ("Use far beyond the usual was detected: your use under this agreement is suspended. It was recorded.", "contact the operator, who can lift it."),
+    ),
+    (
         "spill-unavailable",
         ("解析サーバーで途中結果を置くディスクを使えないため、セッションを開始できません。", "運用担当者に知らせてください。"),
         ("No session can start: the analysis server has no disk for intermediate results.", "tell the operator."),

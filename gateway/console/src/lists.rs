@@ -244,6 +244,10 @@ pub fn jobs(jobs: &[Job], lang: Lang, width: usize) -> String {
 pub fn job_line(job: &Job, lang: Lang) -> String {
     let elapsed = duration(job.elapsed_ms, lang);
     let state = match &job.state {
+        JobState::Queued { ahead } => match lang {
+            Lang::Ja => format!("順番待ち (前に {ahead} 件)"),
+            Lang::En => format!("queued ({ahead} ahead)"),
+        },
         JobState::Running {
             rows_read,
             rows_total,
@@ -333,7 +337,7 @@ pub(crate) fn duration(ms: u64, lang: Lang) -> String {
 pub fn job(job: &Job, lang: Lang, view: TableView) -> String {
     let mut out = String::new();
     match &job.state {
-        JobState::Running { .. } | JobState::RunningProgram { .. } => {
+        JobState::Queued { .. } | JobState::Running { .. } | JobState::RunningProgram { .. } => {
             push_line(&mut out, &job_line(job, lang));
             let number = &job.job;
             push_line(

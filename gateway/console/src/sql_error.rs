@@ -286,6 +286,13 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
                 en_next,
             )
         }
+        SqlErrorCode::RowsQuota => (
+            "取決めの行数の上限のため、続きの行は今は表示できません。".to_owned(),
+            "1分待つか、WHERE で必要な行に絞ってください。1日の上限は日本時間の0時に戻ります。",
+            "the agreement's bounds on rows leave no more for now.".to_owned(),
+            "wait a minute, or narrow it with WHERE to the rows that you need; the day's bound is free again at \
+             midnight in Japan.",
+        ),
         SqlErrorCode::SpillQuota => (
             "この文の途中結果が、セッションに許されたディスクの量を超えました。".to_owned(),
             "WHERE で絞るか、列を減らしてください。それでも足りなければ、運用担当者に spill_mib_per_session の引き上げを相談してください。",
@@ -423,7 +430,7 @@ mod tests {
             ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, TableExists, ColumnUnknown,
             ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
             Memory, ModelCollinear, ModelSeparated, ModelLevels, ModelNotFitted, TooClose, HistoryFull,
-            SpillQuota, SpillFailed, Internal);
+            RowsQuota, SpillQuota, SpillFailed, Internal);
         let mut seen = std::collections::BTreeSet::new();
         for code in codes {
             for (name, at) in [("", None), ("x\u{1b}", Some((1, 8))), ("age", Some((9, 9)))] {

@@ -210,11 +210,33 @@ pub enum Event {
         chars: u32,
         admitted: Option<bool>,
     },
-    /// Rows are shown, on a display that may.
+    /// Rows are shown, on a display that may: at most `rows_max`. The server asks for a number; what stands
+    /// here is what the agreement's bounds left of it, set by the policy service.
     RowsShown {
         session: SessionId,
         job: JobId,
         sql: String,
+        #[serde(default)]
+        rows_max: u64,
+    },
+    /// More use than this person's past (or, without a person, the project's) explains: `measure` is
+    /// `statements-per-hour` or `rows-per-day`. Said once for each hour or day.
+    UseUnusual {
+        session: SessionId,
+        agreement: AgreementId,
+        person: Option<PersonId>,
+        measure: String,
+        now: u64,
+        usual: u64,
+    },
+    /// So much more that the person is off the agreement's roster until staff puts them back.
+    UseSuspended {
+        session: SessionId,
+        agreement: AgreementId,
+        person: PersonId,
+        measure: String,
+        now: u64,
+        usual: u64,
     },
     /// `header` is the digest of the recording's first line; `recipient` that of the auditors' public key.
     RecordingBegan {

@@ -36,10 +36,16 @@ pub struct Record {
 call!(Record, "/v1/record", Recorded, [Gateway, Analysis, Review]);
 
 /// Where an entry stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Recorded {
     /// Counted from 0.
     pub index: u64,
+    /// For rows that are to be shown: at most so many, which may be fewer than were asked for.
+    #[serde(default)]
+    pub rows_max: Option<u64>,
+    /// The effect has to wait so long: somebody uses more than usual.
+    #[serde(default)]
+    pub wait_ms: u64,
 }
 
 /// Who is this?

@@ -20,6 +20,10 @@ pub use error::AgreementError;
 
 /// The longest agreement, in bytes.
 pub const AGREEMENT_BYTES_MAX: usize = 256 * 1024;
+/// Rows shown to one person in a minute, where the agreement names no other number.
+pub const ROWS_PER_MINUTE_DEFAULT: u32 = 50_000;
+/// Rows shown to one person in a day, where the agreement names no other number.
+pub const ROWS_PER_DAY_DEFAULT: u32 = 200_000;
 /// Persons below which a cell is suppressed, where the agreement names no other number.
 pub const THRESHOLD_DEFAULT: u32 = 10;
 
@@ -212,6 +216,10 @@ pub struct Desktop {
     pub typed_chars_per_s_max: u32,
     /// What one person's notebooks may take together, in KiB.
     pub notebooks_kib_max: u32,
+    /// Rows that one person may be shown in a minute, where a display shows rows at all.
+    pub rows_per_minute: u32,
+    /// Rows that one person may be shown in a day.
+    pub rows_per_day: u32,
 }
 
 /// A day of the week.

@@ -26,14 +26,19 @@ mod facts;
 mod grant;
 mod lease;
 mod open;
+mod usage;
 
 pub use agreement::{
     AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, Desktop, EndMeasure,
     Hours, Known, Organisation, Parties, People, Period, Place, ProvidedRows, Provision,
-    ProvisionMethod, Sdc, THRESHOLD_DEFAULT, TableItem,
+    ProvisionMethod, ROWS_PER_DAY_DEFAULT, ROWS_PER_MINUTE_DEFAULT, Sdc, THRESHOLD_DEFAULT, TableItem,
 };
 pub use decide::{Decision, Obligations, decide};
 pub use facts::{AgreementFacts, Facts, PersonFacts, ServerFacts, SessionFacts, TerminalFacts};
 pub use grant::{GrantError, grant};
 pub use lease::{Lease, decide_lease};
 pub use open::{OpenObligations, OpenRequest, Opening, decide_open, may_use};
+pub use usage::{
+    Counted, EXCESSIVE, Excess, Hour, Measure, PAST_DAYS, PAST_KEPT_HOURS, PROJECT_FLOORS,
+    ROWS_FLOOR, RowBounds, Rows, STATEMENTS_FLOOR, UNUSUAL, Usage, Verdict, Whose,
+};

@@ -8,6 +8,7 @@ mod extract;
 mod record;
 mod register;
 mod session;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
@@ -83,6 +84,7 @@ struct State {
     sessions: BTreeMap<SessionId, Session>,
     nonces: BTreeMap<Digest, Issued>,
     pending: BTreeMap<ServerId, (PendingEnrolment, Timestamp)>,
+    counts: usage::Counts,
 }
 
 /// An open session. Not kept over a restart: a restart ends all of them.
@@ -176,6 +178,7 @@ impl State {
             sessions: BTreeMap::new(),
             nonces: BTreeMap::new(),
             pending: BTreeMap::new(),
+            counts: usage::Counts::load(&store)?,
             store,
         };
         for person in state.store.people()? {

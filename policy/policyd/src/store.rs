@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kekkai_attest::{Enrolled, ReferenceValues};
-use kekkai_policy::SessionFacts;
+use kekkai_policy::{Counted, Hour, PAST_KEPT_HOURS, SessionFacts};
 use kekkai_policy_api::EndReason;
 use kekkai_types::{
     AgreementId, DatasetCatalog, DatasetId, Digest, Lang, PersonId, Recipient, Role, ServerId,
@@ -74,6 +74,15 @@ CREATE TABLE extract_key (
     id TEXT NOT NULL, version INTEGER NOT NULL, recipient TEXT NOT NULL, wrapped TEXT NOT NULL,
     PRIMARY KEY (id, version, recipient),
     FOREIGN KEY (id, version) REFERENCES extract (id, version)
+) STRICT;
+";
+
+/// What came later without changing what was there: an older build reads such a database as before.
+const ADDED: &str = "
+CREATE TABLE IF NOT EXISTS used (
+    agreement TEXT NOT NULL, person TEXT NOT NULL, hour INTEGER NOT NULL,
+    statements INTEGER NOT NULL, rows INTEGER NOT NULL,
+    PRIMARY KEY (agreement, person, hour)
 ) STRICT;
 ";
 
@@ -165,6 +174,7 @@ impl Store {
             SCHEMA_VERSION => {}
             other => return Err(StoreError::Schema(other)),
         }
+        db.execute_batch(ADDED)?;
         Ok(Self { db })
     }
 
@@ -462,6 +472,59 @@ impl Store {
             "SELECT body FROM reference WHERE withdrawn = 0 ORDER BY rowid",
             |row| value(&row.get::<_, String>(0)?, "reference"),
         )
+    }
+
+    // What people do.
+
+    /// Keeps what was counted in an hour, and forgets hours that are too long ago to matter.
+    pub(crate) fn put_used(
+        &mut self,
+        agreement: &AgreementId,
+        person: &PersonId,
+        hour: Hour,
+        counted: Counted,
+    ) -> Result<(), StoreError> {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let change = self.db.transaction()?;
+        change.execute(
+            "INSERT INTO used (agreement, person, hour, statements, rows) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (agreement, person, hour) DO UPDATE SET statements = ?4, rows = ?5",
+            params![
+                agreement.as_str(),
+                person.as_str(),
+                hour.0,
+                number(counted.statements),
+                number(counted.rows)
+            ],
+        )?;
+        change.execute(
+            "DELETE FROM used WHERE agreement = ?1 AND person = ?2 AND hour < ?3",
+            params![
+                agreement.as_str(),
+                person.as_str(),
+                hour.0.saturating_sub(PAST_KEPT_HOURS)
+            ],
+        )?;
+        change.commit()?;
+        Ok(())
+    }
+
+    /// What was counted: whose, in which hour.
+    pub(crate) fn used(&self) -> Result<Vec<(AgreementId, PersonId, Hour, Counted)>, StoreError> {
+        let sql = "SELECT agreement, person, hour, statements, rows FROM used";
+        self.all(sql, |row| {
+            let bad = || StoreError::Row("used");
+            let number = |count: i64| u64::try_from(count).map_err(|_| bad());
+            Ok((
+                AgreementId::new(row.get::<_, String>(0)?).map_err(|_| bad())?,
+                PersonId::new(row.get::<_, String>(1)?).map_err(|_| bad())?,
+                Hour(row.get(2)?),
+                Counted {
+                    statements: number(row.get(3)?)?,
+                    rows: number(row.get(4)?)?,
+                },
+            ))
+        })
     }
 
     // Sessions.

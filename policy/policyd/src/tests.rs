@@ -10,3 +10,4 @@ mod programs;
 mod revoke;
 mod screens;
 mod story;
+mod usage;

@@ -86,18 +86,22 @@ fn spilling(error: &SpillError) -> SqlError {
 fn exhausted(message: &str, text: &Text) -> SqlError {
     let clauses = [
         ("Join", "JOIN"),
+        ("join", "JOIN"),
         ("SMJ", "JOIN"),
-        ("Aggregate", "GROUP BY"),
+        ("Agg", "GROUP BY"),
         ("kept groups", "GROUP BY"),
         ("Sort", "ORDER BY"),
         ("TopK", "ORDER BY"),
         ("window", "OVER"),
     ];
-    // "… additional 1 MB for HashJoinInput[0] with 7 MB already …"
-    let operator = message
-        .split_once(" for ")
-        .and_then(|(_, rest)| rest.split_once(" with "))
-        .map_or("", |(operator, _)| operator);
+    // "… additional 1 MB for HashJoinInput[0] with 7 MB already …"; where there is no disk to spill to, "Memory
+    // Exhausted while HashAggSpill (…"
+    let within = |before: &str, after: &str| {
+        let (_, rest) = message.split_once(before)?;
+        Some(rest.split_once(after)?.0)
+    };
+    let operator = within(" for ", " with ").or_else(|| within(" while ", " ("));
+    let operator = operator.unwrap_or_default();
     let clause = clauses
         .iter()
         .find(|(name, _)| operator.contains(name))

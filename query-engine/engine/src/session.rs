@@ -434,7 +434,7 @@ impl Session {
         self.states.can_sort() && plan.exists(is_join).unwrap_or(false)
     }
 
-    fn state(&self) -> &SessionState {
+    pub(crate) fn state(&self) -> &SessionState {
         self.states.get(Joins::Hashed)
     }
 

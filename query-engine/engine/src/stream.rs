@@ -55,9 +55,27 @@ impl Session {
         progress: impl Fn(Progress) + Send,
         out: Out,
     ) -> Result<Sent, Stopped> {
+        self.first_rows_on(compute, statement, u64::MAX, cancel, progress, out)
+            .await
+    }
+
+    /// As [`Session::rows_on`], of which it sends the first `rows_max` and then ends the stream well.
+    pub async fn first_rows_on(
+        self: &Arc<Self>,
+        compute: &Handle,
+        statement: Statement,
+        rows_max: u64,
+        cancel: &Cancel,
+        progress: impl Fn(Progress) + Send,
+        out: Out,
+    ) -> Result<Sent, Stopped> {
         let rows = Arc::new(RowsRead::default());
         let (session, counting) = (Arc::clone(self), Arc::clone(&rows));
-        let work = async move { session.send_rows(&statement, &counting, &out).await };
+        let work = async move {
+            session
+                .send_rows(&statement, rows_max, &counting, &out)
+                .await
+        };
         drive(compute, &rows, cancel, progress, work).await
     }
 
@@ -79,6 +97,7 @@ impl Session {
     async fn send_rows(
         &self,
         statement: &Statement,
+        rows_max: u64,
         rows_read: &Arc<RowsRead>,
         out: &Out,
     ) -> Result<Sent, Stopped> {
@@ -95,8 +114,12 @@ impl Session {
         let mut rows = 0;
         send(out, Piece::Begin).await?;
         while let Some(batch) = batches.next().await {
-            let batch = counter.count(&batch.map_err(failed)?).map_err(failed)?;
+            let batch = first_of(batch.map_err(failed)?, rows_max.saturating_sub(rows));
+            let batch = counter.count(&batch).map_err(failed)?;
             rows += send_batch(out, &mut encoder, &batch).await?;
+            if rows >= rows_max {
+                break;
+            }
         }
         send(out, encoder.finish()?).await?;
         Ok(Sent {
@@ -152,6 +175,14 @@ impl Session {
             rows,
             persons: None,
         })
+    }
+}
+
+/// A batch's first rows.
+fn first_of(batch: RecordBatch, rows_max: u64) -> RecordBatch {
+    match usize::try_from(rows_max) {
+        Ok(max) if max < batch.num_rows() => batch.slice(0, max),
+        _ => batch,
     }
 }
 

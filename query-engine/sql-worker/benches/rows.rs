@@ -160,6 +160,7 @@ async fn stream(worker: &mut Worker, table: &str, rows: usize) -> Duration {
         sql: format!("SELECT a, b, c FROM {table}"),
         parameters: Vec::new(),
         rows: true,
+        rows_max: None,
     };
     let began = Instant::now();
     worker

@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) statement: Statement,
     /// Rows as they are; otherwise a suppressed statistic.
     pub(crate) rows: bool,
+    /// The most rows that are sent.
+    pub(crate) rows_max: u64,
     pub(crate) cancel: Cancel,
     pub(crate) pipe: OwnedFd,
 }
@@ -48,6 +50,7 @@ impl Stream {
             job,
             statement,
             rows,
+            rows_max,
             cancel,
             pipe,
         } = self;
@@ -68,7 +71,7 @@ impl Stream {
         let answer = async {
             if rows {
                 session
-                    .rows_on(&compute, statement, &cancel, progress, out)
+                    .first_rows_on(&compute, statement, rows_max, &cancel, progress, out)
                     .await
             } else {
                 session

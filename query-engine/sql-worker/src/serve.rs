@@ -134,6 +134,7 @@ fn answer(
                 sql,
                 parameters,
                 rows,
+                rows_max,
             } => {
                 let Ok([pipe]) = <[OwnedFd; 1]>::try_from(descriptors) else {
                     return Err(ServeError::OutOfTurn);
@@ -149,6 +150,7 @@ fn answer(
                     job: job.clone(),
                     statement: Statement { sql, parameters },
                     rows,
+                    rows_max: rows_max.unwrap_or(u64::MAX),
                     cancel,
                     pipe,
                 };

@@ -185,6 +185,7 @@ async fn spilled(worker: &mut Worker, file: &File) -> (JobId, std::io::PipeReade
         sql: SORTED.to_owned(),
         parameters: Vec::new(),
         rows: true,
+        rows_max: None,
     };
     worker
         .sender

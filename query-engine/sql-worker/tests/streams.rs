@@ -60,6 +60,7 @@ async fn ask(
         sql: sql.to_owned(),
         parameters,
         rows,
+        rows_max: None,
     };
     worker
         .sender
@@ -441,6 +442,7 @@ fn rows_without_a_pipe_end_the_worker() {
             sql: "SELECT person_id FROM person".to_owned(),
             parameters: Vec::new(),
             rows: true,
+            rows_max: None,
         };
         worker.sender.send(&message, &[]).await.unwrap();
         assert!(receive(&mut worker.receiver).await.is_none());

@@ -291,6 +291,11 @@ pub struct LogLine {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobState {
+    /// It waits for its turn: the server runs a bounded number of statements at once, project by project.
+    Queued {
+        /// Statements that have their turn before it.
+        ahead: u32,
+    },
     /// Rows read so far, and of how many, where that is known.
     Running {
         /// Rows read.
@@ -437,6 +442,8 @@ pub enum SqlErrorCode {
     Evaluation,
     /// The result has too many cells.
     TooLarge,
+    /// The first rows are shown; the agreement's bounds on rows leave no more for now. The name is how many.
+    RowsQuota,
     /// The session's memory is used up; the name is the clause whose work needs it: `JOIN`, `GROUP BY` …
     Memory,
     /// It and an earlier statistic of the project are about nearly the same persons: subtracted, the two would

@@ -20,6 +20,7 @@ use crate::pool::Pool;
 use crate::programs::{KeptKey, Kind, Notebooks, Scripts};
 use crate::session::{Around, Bounds, Epitaphs, Kept, ProgramHost, Session, Terms, ended_refusal};
 use crate::spill::SpillPlace;
+use crate::turns::Turns;
 use crate::worker::{Jailed, JailedWorker, WorkerError};
 
 /// A worker's memory beyond what its queries may have: code, stacks, allocator, results; in MiB.
@@ -35,6 +36,8 @@ pub struct Parts {
     pub sessions_max: usize,
     /// Threads of a session's queries.
     pub threads_per_session: u32,
+    /// Whose statement runs next.
+    pub turns: Turns,
     /// Layers of the jail that the configuration gives up.
     pub waived: std::collections::BTreeSet<Layer>,
     /// Processes that wait for a session.
@@ -259,6 +262,7 @@ impl Broker {
             server: parts.server.clone(),
             policy: parts.policy.clone(),
             review: parts.review.clone(),
+            turns: parts.turns.clone(),
             programs: parts.programs.clone(),
         };
         if let (Some(host), Some(programs)) = (&parts.programs, &terms.programs) {

@@ -29,6 +29,8 @@ pub const PYTHON: &str = "kekkai-python";
 pub const SPARES_CONFIG_MAX: usize = 64;
 /// The most sessions that a configuration may allow at once.
 pub const SESSIONS_CONFIG_MAX: usize = 256;
+/// The most statements that a configuration may let run at once.
+pub const STATEMENTS_CONFIG_MAX: usize = 1_024;
 /// The most threads that a session's queries may have.
 pub const THREADS_CONFIG_MAX: u32 = 64;
 
@@ -60,6 +62,10 @@ pub struct Config {
     /// Threads that a session's queries may have.
     #[serde(default = "threads")]
     pub threads_per_session: u32,
+    /// Statements that run at once on this server; others wait, and projects have their turns one after the
+    /// other.
+    #[serde(default = "statements_at_once")]
+    pub statements_at_once: usize,
     /// What the statements of one session may spill into `state_dir/spill`, encrypted, in MiB; 0: nothing.
     /// Without `state_dir` nothing is spilled.
     #[serde(default = "spill_mib")]
@@ -126,6 +132,10 @@ fn sessions_max() -> usize {
     16
 }
 
+fn statements_at_once() -> usize {
+    16
+}
+
 fn spill_mib() -> u32 {
     8 * 1024
 }
@@ -158,6 +168,8 @@ impl Config {
         let threads = usize::try_from(self.threads_per_session).unwrap_or(usize::MAX);
         let threads_max = usize::try_from(THREADS_CONFIG_MAX).unwrap_or(usize::MAX);
         range("threads_per_session", threads, threads_max)?;
+        let statements = self.statements_at_once;
+        range("statements_at_once", statements, STATEMENTS_CONFIG_MAX)?;
         if self.spill_mib_per_session > 0 {
             let mib = usize::try_from(self.spill_mib_per_session).unwrap_or(usize::MAX);
             let mib_max = usize::try_from(SPILL_BYTES_MAX / MIB).unwrap_or(usize::MAX);
@@ -240,6 +252,9 @@ mod tests {
         assert!(matches!(config.check(), Err(Mistake::Range { .. })));
         let mut config = parse(&example()).unwrap();
         config.spill_mib_per_session = u32::MAX;
+        assert!(matches!(config.check(), Err(Mistake::Range { .. })));
+        let mut config = parse(&example()).unwrap();
+        config.statements_at_once = 0;
         assert!(matches!(config.check(), Err(Mistake::Range { .. })));
         let mut config = parse(&example()).unwrap();
         config.images.clear();

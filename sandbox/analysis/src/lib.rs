@@ -34,6 +34,7 @@ pub mod remeasure;
 pub mod routes;
 pub mod session;
 pub mod spill;
+pub mod turns;
 pub mod worker;
 
 /// Text from a jail: without control characters and marks that reorder or hide text, and at most `max`

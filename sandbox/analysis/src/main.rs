@@ -23,6 +23,7 @@ use kekkai_analysis::remeasure::Watch;
 use kekkai_analysis::routes::{Server, routes};
 use kekkai_analysis::session::ProgramHost;
 use kekkai_analysis::spill::SpillPlace;
+use kekkai_analysis::turns::Turns;
 use kekkai_policy_api::{Event, Record};
 use kekkai_recording::Recipient;
 use kekkai_service::{Client, config, drain, log, serve, tls};
@@ -137,6 +138,7 @@ async fn serve_sessions(
         data_dir: config.data_dir.clone(),
         sessions_max: config.sessions_max,
         threads_per_session: config.threads_per_session,
+        turns: Turns::new(config.statements_at_once),
         waived: config.waived_layers.clone(),
         sql_pool,
         programs: programs.clone(),

@@ -65,7 +65,7 @@ impl JobView {
     pub fn is_active(&self) -> bool {
         matches!(
             self.job.state,
-            JobState::Running { .. } | JobState::RunningProgram { .. }
+            JobState::Queued { .. } | JobState::Running { .. } | JobState::RunningProgram { .. }
         )
     }
 

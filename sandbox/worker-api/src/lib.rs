@@ -69,6 +69,8 @@ pub enum ToWorker {
         parameters: Vec<Value>,
         /// Rows as they are; otherwise a statistic, suppressed, with null for what is suppressed.
         rows: bool,
+        /// The most rows that are sent; the first ones, where there are more.
+        rows_max: Option<u64>,
     },
     /// Stop a job.
     Cancel {

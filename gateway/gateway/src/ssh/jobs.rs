@@ -63,7 +63,7 @@ pub(super) async fn wait(shell: &mut Shell, live: &LiveSession, job: &JobId) -> 
         };
         let is_running = matches!(
             answer.state,
-            JobState::Running { .. } | JobState::RunningProgram { .. }
+            JobState::Queued { .. } | JobState::Running { .. } | JobState::RunningProgram { .. }
         );
         if !progress.is_empty() && (!is_running || !answer.log.lines.is_empty()) {
             shell.err(CLEAR_LINE).await;
@@ -117,7 +117,10 @@ async fn show(shell: &Shell, job: &Job) -> u32 {
             shell.err(&render::job(job, lang, shell.view())).await;
             OK
         }
-        JobState::Running { .. } | JobState::RunningProgram { .. } | JobState::Done(_) => {
+        JobState::Queued { .. }
+        | JobState::Running { .. }
+        | JobState::RunningProgram { .. }
+        | JobState::Done(_) => {
             shell.out(&render::job(job, lang, shell.view())).await;
             OK
         }
@@ -149,7 +152,7 @@ pub(super) async fn cancel(shell: &Shell, live: &LiveSession, job: JobId) -> u32
         wait.log_from = wait.log_from.max(answer.log.next);
         let is_running = matches!(
             answer.state,
-            JobState::Running { .. } | JobState::RunningProgram { .. }
+            JobState::Queued { .. } | JobState::Running { .. } | JobState::RunningProgram { .. }
         );
         // What it printed ends a wait, too.
         if is_running && begun.elapsed() < CANCEL_LIMIT {

@@ -199,6 +199,7 @@ fn policy(world: &Arc<World>) -> Router {
                 state.events.push(call.event);
                 Ok(Recorded {
                     index: u64::try_from(state.events.len()).unwrap(),
+                    ..Recorded::default()
                 })
             }
         })

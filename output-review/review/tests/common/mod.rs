@@ -602,7 +602,10 @@ fn policy_routes(world: Arc<Mutex<World>>) -> Routes {
                 if matches!(strike, Some(Strike::After(_))) {
                     strike_down(&world).await;
                 }
-                Ok(Recorded { index })
+                Ok(Recorded {
+                    index,
+                    ..Recorded::default()
+                })
             }
         })
         .call(move |_: From, call: Decide| {

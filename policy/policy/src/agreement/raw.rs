@@ -158,6 +158,8 @@ pub(super) struct RawDesktop {
     pub(super) typed_chars_max: Spanned<u32>,
     pub(super) typed_chars_per_s_max: Spanned<u32>,
     pub(super) notebooks_kib_max: Spanned<u32>,
+    pub(super) rows_per_minute: Option<Spanned<u32>>,
+    pub(super) rows_per_day: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]

@@ -177,6 +177,7 @@ fn session_does_not_outlive_a_change_of_any_term_of_programs_or_desktops() {
         ("typed_chars_max = 100000", "typed_chars_max = 100001"),
         ("typed_chars_per_s_max = 25", "typed_chars_per_s_max = 26"),
         ("notebooks_kib_max = 10240", "notebooks_kib_max = 10241"),
+        ("rows_per_minute = 50000", "rows_per_minute = 49999"), ("rows_per_day = 200000", "rows_per_day = 0"),
     ];
     for (old, new) in changes {
         assert!(EXAMPLE.contains(old), "{old}");

@@ -199,6 +199,7 @@ impl Service {
             },
         )?;
         stored(state.store.put_handler(&call.agreement, &call.person))?;
+        state.counts.lift(&call.agreement, &call.person, now);
         if let Some(agreement) = state.facts.agreements.get_mut(&call.agreement) {
             agreement.roster.insert(call.person);
         }

@@ -135,7 +135,10 @@ impl Service {
                 by,
             },
         )?;
-        Ok(Recorded { index })
+        Ok(Recorded {
+            index,
+            ..Recorded::default()
+        })
     }
 }
 

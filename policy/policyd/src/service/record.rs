@@ -2,20 +2,54 @@
 //! and nothing in another's name.
 
 use kekkai_policy_api::{Event, Record, Recorded};
-use kekkai_types::{Peer, PeerKind, Refusal, SessionId, Timestamp};
+use kekkai_types::{AgreementId, Peer, PeerKind, PersonId, Refusal, SessionId, Timestamp};
 
 use super::{Service, State, stored};
 
 impl Service {
     /// Writes an event of another service.
     pub fn record(&self, from: &Peer, call: Record, now: Timestamp) -> Result<Recorded, Refusal> {
-        if !may_say(from.kind(), &call.event) {
+        let mut event = call.event;
+        if !may_say(from.kind(), &event) {
             return Err(Refusal::new("event-not-allowed", from.to_uri()));
         }
-        self.state(now)?.agrees(from, &call.event)?;
+        let counted = {
+            let mut state = self.state(now)?;
+            state.agrees(from, &event)?;
+            // Counted before it is recorded: what a crash leaves between the two is counted, and did not happen.
+            state.count(&mut event, now)?
+        };
+        if !counted.events.is_empty() {
+            self.journal
+                .record_all(&Peer::Policy, now, counted.events)?;
+        }
+        if let Some((agreement, person)) = counted.suspended {
+            self.suspend(&agreement, &person, now)?;
+            return Err(Refusal::new("use-suspended", agreement.as_str()));
+        }
         // Not under the lock: entries that come at the same time share the disk's syncs.
-        let index = self.journal.record(from, now, call.event)?;
-        Ok(Recorded { index })
+        let index = self.journal.record(from, now, event)?;
+        Ok(Recorded {
+            index,
+            rows_max: counted.rows_max,
+            wait_ms: counted.wait_ms,
+        })
+    }
+
+    /// Takes somebody off the roster, which ends their sessions: only staff puts them back. The ledger says so
+    /// already.
+    fn suspend(
+        &self,
+        agreement: &AgreementId,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let mut state = self.state(now)?;
+        stored(state.store.remove_handler(agreement, person))?;
+        if let Some(facts) = state.facts.agreements.get_mut(agreement) {
+            facts.roster.remove(person);
+        }
+        Ok(())
     }
 }
 
@@ -75,6 +109,8 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::AgreementEnded { .. }
         | Event::HandlerAdded { .. }
         | Event::HandlerRemoved { .. }
+        | Event::UseUnusual { .. }
+        | Event::UseSuspended { .. }
         | Event::PersonRegistered { .. }
         | Event::TerminalRegistered { .. }
         | Event::TerminalRevoked { .. }

@@ -24,6 +24,7 @@ fn screens_are_recorded_by_who_shows_them_and_by_nobody_else() {
         session: session.clone(),
         job: JobId::new("1").unwrap(),
         sql: "SELECT 1".to_owned(),
+        rows_max: 10,
     };
     let began = Event::RecordingBegan {
         session: session.clone(),

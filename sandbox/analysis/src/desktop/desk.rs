@@ -681,7 +681,9 @@ impl Desk {
             let happened = Happened::Decided {
                 question,
                 admit,
-                recorded: recorded.map_err(kekkai_service::CallError::into_refusal),
+                recorded: recorded
+                    .map(drop)
+                    .map_err(kekkai_service::CallError::into_refusal),
             };
             // A desk that is gone lets nothing in.
             let _ = desk.send(happened).await;

@@ -57,7 +57,9 @@ impl ToldJobs {
                 };
                 let is_running = matches!(
                     job.state,
-                    JobState::Running { .. } | JobState::RunningProgram { .. }
+                    JobState::Queued { .. }
+                        | JobState::Running { .. }
+                        | JobState::RunningProgram { .. }
                 );
                 let hides = (job.log.withheld, job.log.dropped);
                 let has_lines = !job.log.lines.is_empty();

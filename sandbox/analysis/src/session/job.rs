@@ -10,6 +10,7 @@ use kekkai_types::{JobId, OutputId, Refusal};
 use tokio::sync::watch;
 
 use super::log::Log;
+use crate::turns::Ticket;
 
 /// Jobs in one session.
 pub const JOBS_MAX: usize = 10_000;
@@ -46,6 +47,8 @@ impl Finished {
 pub(super) enum State {
     /// The ledger is being asked; the worker doesn't know it yet.
     Starting,
+    /// Recorded; it waits for its turn.
+    Queued(Arc<Ticket>),
     /// With the worker.
     Running,
     /// The worker is done with it; its end is being recorded.
@@ -205,7 +208,7 @@ impl Jobs {
     }
 
     pub(super) fn unsettled(&self) -> Vec<u64> {
-        let with_the_worker = |job: &Entry| matches!(job.state, State::Running);
+        let with_the_worker = |job: &Entry| matches!(job.state, State::Running | State::Queued(_));
         let numbers = self.entries.iter();
         numbers
             .filter(|(_, job)| with_the_worker(job))
@@ -304,7 +307,7 @@ impl Entry {
         self.worker_busy
             || matches!(
                 self.state,
-                State::Starting | State::Running | State::Settling
+                State::Starting | State::Queued(_) | State::Running | State::Settling
             )
     }
 
@@ -326,6 +329,12 @@ impl Entry {
                 .unwrap_or_default()
         };
         let state = match &self.state {
+            State::Queued(ticket) => match ticket.ahead() {
+                Some(ahead) => JobState::Queued {
+                    ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
+                },
+                None => running(),
+            },
             State::Starting | State::Running | State::Settling => running(),
             State::Done(finished) => {
                 let finished = finished.as_ref().filter(|_| with_result);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{Job, JobState, ScreenWish, SqlError, Viewer};
-use kekkai_policy_api::{DesktopTerms, EndReason, Event, Record, SessionTerms};
+use kekkai_policy_api::{DesktopTerms, EndReason, Event, Record, Recorded, SessionTerms};
 use kekkai_service::{CallError, Client};
 use kekkai_sys::Exit;
 use kekkai_types::{
@@ -30,12 +30,15 @@ pub use program::ProgramHost;
 use crate::desktop::{Attachment, Desktop, DesktopParts};
 use crate::guard::Guard;
 use crate::programs::{Notebooks, Scripts};
+use crate::turns::Turns;
 use crate::worker::{Life, Worker};
 
 /// A cancelled statement must have stopped by then, or its worker is killed.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// The signal by which seccomp ends a process.
 pub(crate) const SIGSYS: i32 = 31;
+/// What somebody waits who uses more than usual, at most, whatever the policy service says.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 /// A worker that doesn't take a frame in this time is killed.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -160,6 +163,8 @@ pub struct Around {
     pub policy: Client,
     /// The review service.
     pub review: Client,
+    /// Whose statement runs next on this server.
+    pub turns: Turns,
     /// What runs programs; `None`: this server has no images for it.
     pub programs: Option<Arc<ProgramHost>>,
 }
@@ -321,8 +326,14 @@ impl Session {
         lock(&self.jobs)
     }
 
-    pub(crate) async fn record(&self, event: Event) -> Result<(), CallError> {
-        self.around.policy.call(&Record { event }).await.map(drop)
+    /// Records what is about to happen. Where the person uses more than usual, what is about to happen waits.
+    pub(crate) async fn record(&self, event: Event) -> Result<Recorded, CallError> {
+        let recorded = self.around.policy.call(&Record { event }).await?;
+        if recorded.wait_ms > 0 {
+            let wait = Duration::from_millis(recorded.wait_ms).min(WAIT_MAX);
+            tokio::time::sleep(wait).await;
+        }
+        Ok(recorded)
     }
 
     /// Says in the ledger that a process of this session misbehaved. Where it can't be said, the log has it.
@@ -436,7 +447,9 @@ impl Session {
                 .ok_or_else(|| Refusal::not_found(id.as_str()))?;
             let is_running = matches!(
                 job.state,
-                JobState::Running { .. } | JobState::RunningProgram { .. }
+                JobState::Queued { .. }
+                    | JobState::Running { .. }
+                    | JobState::RunningProgram { .. }
             );
             if !is_running || !job.log.lines.is_empty() {
                 return Ok(job);

@@ -669,6 +669,7 @@ impl Driver {
             sql,
             parameters,
             rows,
+            rows_max: None,
         };
         let descriptors = [writing_end.as_fd()];
         match self.session.send_with(&message, &descriptors).await {
@@ -849,7 +850,7 @@ impl Driver {
             })
             .await;
         let state = match recorded {
-            Ok(()) => state,
+            Ok(_) => state,
             Err(error) => {
                 tracing::error!(session = %session.id(), %error, "a run's end is not recorded");
                 State::RunFailed(lost("ledger"))

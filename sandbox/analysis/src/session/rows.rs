@@ -17,6 +17,9 @@ use super::program::PIPE_BYTES;
 use super::run::internal;
 use super::{CANCEL_GRACE, ReadEvent, Session, lock};
 
+/// Rows of one statement, at most: as many as a desktop keeps.
+const ROWS_WANTED: u64 = 200_000;
+
 /// Rows that were asked for.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -26,6 +29,10 @@ pub(crate) struct Rows {
     pub(crate) job: JobId,
     /// Where they come; `None` once somebody has it.
     reading_end: Option<OwnedFd>,
+    /// At most so many: what the agreement's bounds left of [`ROWS_WANTED`].
+    rows_max: u64,
+    /// The first of them is under way.
+    has_begun: bool,
     heard: mpsc::UnboundedReceiver<(JobId, ReadEvent)>,
 }
 
@@ -48,13 +55,20 @@ impl Session {
                 session: self.id().clone(),
                 job: job.clone(),
                 sql: sql.to_owned(),
+                rows_max: ROWS_WANTED,
             })
             .await;
         let pipe = match recorded {
-            Ok(()) => std::io::pipe().map_err(|e| Refusal::new("internal", e.to_string())),
+            Ok(recorded) => std::io::pipe()
+                .map(|(reading_end, writing_end)| {
+                    // A policy service that names no number allows none.
+                    let rows_max = recorded.rows_max.unwrap_or(0).min(ROWS_WANTED);
+                    (reading_end, writing_end, rows_max)
+                })
+                .map_err(|e| Refusal::new("internal", e.to_string())),
             Err(error) => Err(error.into_refusal()),
         };
-        let (reading_end, writing_end) = match pipe {
+        let (reading_end, writing_end, rows_max) = match pipe {
             Ok(pipe) => pipe,
             Err(refusal) => {
                 self.jobs().remove(number);
@@ -73,6 +87,8 @@ impl Session {
             number,
             job: job.clone(),
             reading_end: Some(reading_end.into()),
+            rows_max,
+            has_begun: false,
             heard,
         };
         let message = ToWorker::Rows {
@@ -80,6 +96,7 @@ impl Session {
             sql: sql.to_owned(),
             parameters: Vec::new(),
             rows: true,
+            rows_max: Some(rows_max),
         };
         if !self.send_with(&message, &[writing_end.as_fd()]).await {
             self.end(EndReason::ServerLost).await;
@@ -100,7 +117,10 @@ impl Rows {
     /// Waits for the first of them. What is wrong with the statement is known by then.
     pub(crate) async fn begun(&mut self) -> Result<(), SqlError> {
         match self.next().await {
-            ReadEvent::Begin => Ok(()),
+            ReadEvent::Begin => {
+                self.has_begun = true;
+                Ok(())
+            }
             event => Err(self.ended(event).await),
         }
     }
@@ -115,7 +135,15 @@ impl Rows {
         match self.next().await {
             ReadEvent::Done { rows, .. } => {
                 self.settle("rows", rows, State::Shown).await;
-                Ok(rows)
+                if rows < self.rows_max || self.rows_max == ROWS_WANTED {
+                    return Ok(rows);
+                }
+                // There may be more: the agreement's bounds leave no more now.
+                Err(SqlError {
+                    code: SqlErrorCode::RowsQuota,
+                    name: self.rows_max.to_string(),
+                    ..internal()
+                })
             }
             event => Err(self.ended(event).await),
         }
@@ -166,7 +194,9 @@ impl Rows {
                 ("cancelled".to_owned(), internal(), state)
             }
         };
-        self.settle(&outcome, 0, state).await;
+        // How many were shown is not known: as many as were allowed may have been.
+        let shown = if self.has_begun { self.rows_max } else { 0 };
+        self.settle(&outcome, shown, state).await;
         error
     }
 

@@ -16,6 +16,7 @@ use super::job::{Finished, State};
 use super::{CANCEL_GRACE, ReadEvent, SEND_LIMIT, Session, lock};
 use crate::guard::{Denied, Label};
 use crate::judge::{Counted, Expected, judge};
+use crate::turns::Ticket;
 
 /// A person who cancels hears of it by then, whatever the worker does.
 const CANCEL_SHOWN: Duration = Duration::from_secs(1);
@@ -24,6 +25,13 @@ const FRAMES_PER_S_MAX: u32 = 100;
 /// Names and candidates of a worker's error: characters, and how many.
 const NAME_MAX: usize = 200;
 const CANDIDATES_MAX: usize = 10;
+
+/// A recorded statement and its place in the line.
+struct Query {
+    id: JobId,
+    sql: String,
+    ticket: Arc<Ticket>,
+}
 
 /// What came of a job, before it is recorded.
 enum Outcome {
@@ -42,6 +50,13 @@ impl Session {
             return Err(Refusal::new("sql-too-long", SQL_MAX.to_string()));
         }
         let (number, id) = self.jobs().add(Work::Query(sql.to_owned()), 0)?;
+        let ticket = match self.around.turns.queue(&self.terms.session.agreement) {
+            Ok(ticket) => Arc::new(ticket),
+            Err(refusal) => {
+                self.jobs().remove(number);
+                return Err(refusal);
+            }
+        };
         let recorded = self
             .record(Event::QueryStarted {
                 session: self.id().clone(),
@@ -53,16 +68,51 @@ impl Session {
             self.jobs().remove(number);
             return Err(error.into_refusal());
         }
+        let has_turn = ticket.ahead().is_none();
+        if let Some(job) = self.jobs().get(number) {
+            job.state = State::Queued(ticket.clone());
+        }
+        let query = Query {
+            id: id.clone(),
+            sql: sql.to_owned(),
+            ticket,
+        };
+        if has_turn {
+            self.begin_query(query).await?;
+            return Ok(id);
+        }
+        let session = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = query.ticket.turn() => {}
+                () = session.until_settled(&query.id) => return,
+                _ = session.wait_end() => return,
+            }
+            // What went wrong is in the job's state, or the session is over.
+            let _ = session.begin_query(query).await;
+        });
+        Ok(id)
+    }
+
+    /// Sends a statement that has its turn to the worker. The turn lasts until the worker is done with it.
+    async fn begin_query(self: &Arc<Self>, query: Query) -> Result<(), Refusal> {
+        let Query { id, sql, ticket } = query;
         {
             let mut jobs = self.jobs();
-            if let Some(job) = jobs.get(number) {
-                job.state = State::Running;
-                job.worker_busy = true;
+            match jobs.find(&id) {
+                Some(job) if matches!(job.state, State::Queued(_)) && job.cancel.is_none() => {
+                    job.state = State::Running;
+                    job.worker_busy = true;
+                    job.started = Instant::now();
+                }
+                // Cancelled while it waited.
+                _ => return Ok(()),
             }
         }
+        self.announce();
         let message = ToWorker::Query {
             job: id.clone(),
-            sql: sql.to_owned(),
+            sql,
         };
         if !self.send(&message).await {
             self.end(EndReason::ServerLost).await;
@@ -71,15 +121,20 @@ impl Session {
         }
         let limit = Duration::from_secs(self.terms.session.query_limit_s.into());
         let session = self.clone();
-        let limited = id.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(limit) => session.cancel_as(&limited, true).await,
-                () = session.until_settled(&limited) => {}
+                () = tokio::time::sleep(limit) => session.cancel_as(&id, true).await,
+                () = session.until_settled(&id) => {}
                 _ = session.wait_end() => {}
             }
+            // Who is told that it is cancelled may still keep the worker busy.
+            tokio::select! {
+                () = session.until_free(&id) => {}
+                _ = session.wait_end() => {}
+            }
+            drop(ticket);
         });
-        Ok(id)
+        Ok(())
     }
 
     /// Stops a job at a person's wish.
@@ -97,6 +152,20 @@ impl Session {
     /// Asks the worker to stop; after [`CANCEL_SHOWN`] the job counts as cancelled, after
     /// [`CANCEL_GRACE`] a worker that still works on it is killed.
     pub(super) async fn cancel_as(self: &Arc<Self>, id: &JobId, by_limit: bool) {
+        let waits = {
+            let mut jobs = self.jobs();
+            match jobs.find(id) {
+                Some(job) if matches!(job.state, State::Queued(_)) && job.cancel.is_none() => {
+                    // From here on it gets no turn.
+                    job.cancel = Some(by_limit);
+                    true
+                }
+                _ => false,
+            }
+        };
+        if waits {
+            return self.settle(id, Outcome::Cancelled { by_limit }).await;
+        }
         {
             let mut jobs = self.jobs();
             match jobs.find(id) {
@@ -137,7 +206,7 @@ impl Session {
         self.until(id, |job| {
             !matches!(
                 job.state,
-                State::Starting | State::Running | State::Settling
+                State::Starting | State::Queued(_) | State::Running | State::Settling
             )
         })
         .await;
@@ -175,7 +244,7 @@ impl Session {
         let sql = {
             let mut jobs = self.jobs();
             match jobs.find(id) {
-                Some(job) if matches!(job.state, State::Running) => {
+                Some(job) if matches!(job.state, State::Running | State::Queued(_)) => {
                     job.state = State::Settling;
                     job.work.text().to_owned()
                 }
@@ -195,7 +264,7 @@ impl Session {
             })
             .await;
         let state = match recorded {
-            Ok(()) => state,
+            Ok(_) => state,
             Err(error) => {
                 let error: CallError = error;
                 tracing::error!(session = %self.id(), %error, "a query's end is not recorded");

@@ -18,6 +18,7 @@ use kekkai_analysis::pool::Pool;
 use kekkai_analysis::programs::{Artefacts, CompilerParts, Tools};
 use kekkai_analysis::session::{ProgramHost, Session};
 use kekkai_analysis::spill::SpillPlace;
+use kekkai_analysis::turns::Turns;
 use kekkai_attest::ReferenceValues;
 use kekkai_output::OutputDigest;
 use kekkai_policy_api::{
@@ -162,9 +163,17 @@ fn policy(script: &Arc<Script>) -> Routes {
             let answer = match refused {
                 true => Err(Refusal::new("ledger-unavailable", "")),
                 false => {
+                    let rows_max = match &call.event {
+                        Event::RowsShown { rows_max, .. } => Some(*rows_max),
+                        _ => None,
+                    };
                     events.push(call.event);
                     let index = u64::try_from(events.len()).unwrap();
-                    Ok(Recorded { index })
+                    Ok(Recorded {
+                        index,
+                        rows_max,
+                        wait_ms: 0,
+                    })
                 }
             };
             async move { answer }
@@ -356,6 +365,7 @@ impl Second {
             data_dir: dir.to_owned(),
             sessions_max: 4,
             threads_per_session: 1,
+            turns: Turns::new(STATEMENTS_AT_ONCE),
             waived: BTreeSet::new(),
             sql_pool: Pool::new(spawner, File::from(sql_worker), SQL_WORKER, spares),
             programs: Some(Arc::new(programs)),
@@ -369,6 +379,9 @@ impl Second {
         }))
     }
 }
+
+/// As many as one session may have, so that nothing waits but for a second one.
+pub(crate) const STATEMENTS_AT_ONCE: usize = kekkai_analysis_api::JOBS_ACTIVE_MAX;
 
 /// Terms whose memory limit tells the hostile worker how to start.
 pub(crate) fn terms(how: u32, query_limit_s: u32) -> SessionTerms {

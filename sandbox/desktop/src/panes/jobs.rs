@@ -114,6 +114,10 @@ fn actions(ui: &mut Ui, desk: &mut Desk<'_>, view: &JobView) {
 
 fn state(view: &JobView, lang: Lang, colors: &Palette) -> (String, Color32) {
     match &view.job.state {
+        JobState::Queued { ahead } => (
+            words::STATE_QUEUED.with(lang, &[&ahead.to_string()]),
+            colors.weak,
+        ),
         JobState::Running { .. } | JobState::RunningProgram { .. } => {
             (words::STATE_RUNNING.get(lang).to_owned(), colors.accent)
         }

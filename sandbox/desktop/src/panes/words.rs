@@ -90,6 +90,7 @@ words! {
     WORK = "内容", "What";
     STATE = "状態", "State";
     TIME = "時間", "Time";
+    STATE_QUEUED = "順番待ち (前に {} 件)", "queued ({} ahead)";
     STATE_RUNNING = "実行中", "running";
     STATE_DONE = "完了", "done";
     STATE_RAN = "完了 (成果物 {} 件)", "done (outputs: {})";

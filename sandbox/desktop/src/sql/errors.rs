@@ -63,6 +63,7 @@ fn texts(code: SqlErrorCode) -> (Words, Words) {
         SqlErrorCode::NotFollowed => (words::NOT_FOLLOWED, words::NOT_FOLLOWED_NEXT),
         SqlErrorCode::Evaluation => (words::EVALUATION, words::EVALUATION_NEXT),
         SqlErrorCode::TooLarge => (words::TOO_LARGE, words::TOO_LARGE_NEXT),
+        SqlErrorCode::RowsQuota => (words::ROWS_QUOTA, words::ROWS_QUOTA_NEXT),
         SqlErrorCode::Memory => (words::MEMORY, words::MEMORY_NEXT),
         SqlErrorCode::TooClose => (words::TOO_CLOSE, words::TOO_CLOSE_NEXT),
         SqlErrorCode::HistoryFull => (words::HISTORY_FULL, words::HISTORY_FULL_NEXT),

@@ -55,6 +55,8 @@ words! {
     NOT_FITTED = "推定値を計算できません。", "There is no estimate.";
     NOT_FITTED_NEXT = "値がすべて同じでないか、変数の大きさが極端に違わないか、事象が足りるかを確かめてください。", "See whether values vary, are of like size, and whether there are enough events.";
     MEMORY_NEXT = "WHERE で絞り、使う列を減らすか、GROUP BY を粗くしてください。JOIN は小さい方の表を先に絞ってください。", "Narrow it with WHERE, use fewer columns, or group more coarsely; narrow the smaller side of a JOIN first.";
+    ROWS_QUOTA = "ここまでの行を表示しました。取決めの行数の上限のため、続きは今は表示できません。", "The first rows are shown; the agreement's bounds on rows leave no more for now.";
+    ROWS_QUOTA_NEXT = "1分待つか、WHERE で必要な行に絞ってください。1日の上限は日本時間の0時に戻ります。", "Wait a minute, or narrow it with WHERE to the rows that you need. The day's bound is free again at midnight in Japan.";
     SPILL_QUOTA = "この文の途中結果が、セッションに許されたディスクの量を超えました。", "The statement's intermediate results need more disk than the session has.";
     SPILL_QUOTA_NEXT = "WHERE で絞るか、列を減らしてください。それでも足りなければ、運用担当者に spill_mib_per_session の引き上げを相談してください。", "Narrow it with WHERE or use fewer columns; if that does not do, ask the operator to raise spill_mib_per_session.";
     SPILL_FAILED = "途中結果をディスクに書けないか、書いたとおりに読み戻せませんでした。結果は出していません。", "Intermediate results could not be written to disk, or not read back as they were written. No result was shown.";

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use super::super::raw::RawDesktop;
-use super::super::{AgreementError, Desktop};
+use super::super::{AgreementError, Desktop, ROWS_PER_DAY_DEFAULT, ROWS_PER_MINUTE_DEFAULT};
 use super::At;
 
 /// Seconds without input until the screen is locked: at most an hour.
@@ -15,6 +15,8 @@ const RECONNECT_LIMIT_S: RangeInclusive<u32> = 1..=28_800;
 const TYPED_CHARS: RangeInclusive<u32> = 0..=1_000_000;
 /// Characters a second: the fastest typists write about 20.
 const TYPED_CHARS_PER_S: RangeInclusive<u32> = 5..=100;
+/// Rows in a minute, and in a day; none, where nobody needs to see any.
+const ROWS: RangeInclusive<u32> = 0..=10_000_000;
 /// KiB of notebooks.
 const NOTEBOOKS_KIB: RangeInclusive<u32> = 0..=1_048_576;
 
@@ -60,5 +62,13 @@ pub(super) fn desktop(
             &NOTEBOOKS_KIB,
             "KiB",
         )?,
+        rows_per_minute: match &raw.rows_per_minute {
+            Some(rows) => within(rows, "rows_per_minute", &ROWS, "rows")?,
+            None => ROWS_PER_MINUTE_DEFAULT,
+        },
+        rows_per_day: match &raw.rows_per_day {
+            Some(rows) => within(rows, "rows_per_day", &ROWS, "rows")?,
+            None => ROWS_PER_DAY_DEFAULT,
+        },
     })
 }

@@ -376,7 +376,10 @@ fn outcome(step: &Live, desk: &Desk<'_>) -> Outcome {
     };
     match desk.model.job(job).map(|view| &view.job.state) {
         // Its first news come after the answer.
-        None | Some(JobState::Running { .. } | JobState::RunningProgram { .. }) => Outcome::Running,
+        None
+        | Some(
+            JobState::Queued { .. } | JobState::Running { .. } | JobState::RunningProgram { .. },
+        ) => Outcome::Running,
         Some(JobState::Done(_) | JobState::Ran { .. }) => Outcome::Well,
         Some(JobState::RunFailed { .. } | JobState::Failed(_) | JobState::Cancelled { .. }) => {
             Outcome::Badly

@@ -318,6 +318,9 @@ fn result(ui: &mut Ui, desk: &mut Desk<'_>, view: &JobView, id: u64) {
     let lang = desk.lang;
     let job = view.job.job.clone();
     match &view.job.state {
+        JobState::Queued { .. } => {
+            ui.label(desk.t(words::RUNNING));
+        }
         JobState::Running {
             rows_read,
             rows_total,

@@ -41,7 +41,7 @@ fn head(ui: &mut Ui, desk: &mut Desk<'_>, view: &JobView) -> Option<u32> {
     ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new(format!("{}: {}", view.job.job, view.job.work.text())).strong());
         match &view.job.state {
-            JobState::Running { .. } => {
+            JobState::Queued { .. } | JobState::Running { .. } => {
                 ui.label(desk.t(words::RUNNING));
             }
             JobState::RunningProgram { permille, note } => {
