@@ -31,7 +31,8 @@ mod usage;
 pub use agreement::{
     AGREEMENT_BYTES_MAX, Agreement, AgreementError, Clock, DataItem, Day, Desktop, EndMeasure,
     Hours, Known, Organisation, Parties, People, Period, Place, ProvidedRows, Provision,
-    ProvisionMethod, ROWS_PER_DAY_DEFAULT, ROWS_PER_MINUTE_DEFAULT, Sdc, THRESHOLD_DEFAULT, TableItem,
+    ProvisionMethod, ROWS_PER_DAY_DEFAULT, ROWS_PER_MINUTE_DEFAULT, Sdc, THRESHOLD_DEFAULT,
+    TableItem,
 };
 pub use decide::{Decision, Obligations, decide};
 pub use facts::{AgreementFacts, Facts, PersonFacts, ServerFacts, SessionFacts, TerminalFacts};

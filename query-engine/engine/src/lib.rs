@@ -67,8 +67,8 @@ pub use functions::{
     AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, QUANTILE_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS,
     SCALAR_FUNCTIONS, WINDOW_FUNCTIONS,
 };
-pub use model::MODEL_FUNCTIONS;
 pub use kekkai_spill::{Spill, SpillError};
+pub use model::MODEL_FUNCTIONS;
 pub use rows::{Piece, Sent};
 pub use session::{Answer, Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
 pub use stream::Statement;
