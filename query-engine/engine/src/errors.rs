@@ -359,3 +359,38 @@ fn coerces(expr: &Expr, schema: &datafusion::common::DFSchema) -> bool {
         other => other.get_type(schema).is_ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_used_up_names_the_clause_and_its_place() {
+        let text = Text::new("SELECT count(*) FROM a JOIN b ON a.x = b.x GROUP BY y").unwrap();
+        let message = |operator: &str| {
+            format!("Failed to allocate additional 1 MB for {operator} with 7 MB already allocated")
+        };
+        for (message, clause, at) in [
+            (message("HashJoinInput[0]"), "JOIN", Some((1, 24))),
+            (message("SMJStream[1]"), "JOIN", Some((1, 24))),
+            (
+                message("FinalHashAggregateStream[0]"),
+                "GROUP BY",
+                Some((1, 43)),
+            ),
+            (message("RepartitionExec[0]"), "", None),
+            (
+                "Memory Exhausted while HashAggSpill (DiskManager is disabled)".to_owned(),
+                "GROUP BY",
+                Some((1, 43)),
+            ),
+            ("another library's words".to_owned(), "", None),
+        ] {
+            let error = running(&DataFusionError::ResourcesExhausted(message), &text);
+            assert_eq!(
+                (error.code, error.name.as_str(), error.at),
+                (SqlErrorCode::Memory, clause, at)
+            );
+        }
+    }
+}

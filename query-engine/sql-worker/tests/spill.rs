@@ -147,15 +147,11 @@ fn statistics_that_outgrow_the_memory_spill_and_are_the_same() {
             before = written;
         }
         assert!(!holds(&file, PLANTED));
-        // The control: without the disk there is an error, which names the clause.
+        // The control: without the disk the memory does not do.
         let mut bare = worker(&dataset, SMALL_MIB, None).await;
-        for (sql, clause) in [(GROUPED, "GROUP BY"), (JOINED, "JOIN")] {
+        for sql in [GROUPED, JOINED] {
             let error = failure(&mut bare, sql).await;
-            assert_eq!(
-                (error.code, error.name.as_str()),
-                (SqlErrorCode::Memory, clause),
-                "{sql}"
-            );
+            assert_eq!(error.code, SqlErrorCode::Memory, "{sql}");
         }
     });
 }
