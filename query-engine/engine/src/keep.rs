@@ -120,6 +120,7 @@ impl Session {
             name: name.to_owned(),
             at,
             candidates: crate::text::candidates(name, names.iter().map(String::as_str)),
+            hint: None,
         }
     }
 

@@ -452,7 +452,7 @@ impl Session {
             dominance_permille: self.terms.dominance_permille,
         };
         if let Some(gathered) = gathered(&cut, &mut follow)? {
-            let modelled = self.modelled(text, &gathered, bounds).await?;
+            let modelled = self.modelled(text, &gathered, bounds, joins).await?;
             return Ok(Answer {
                 populations: Populations {
                     stable: self.has_stable_numbers,

@@ -22,6 +22,7 @@ use crate::above::{value_type, values};
 use crate::errors::{planning, running};
 use crate::follow::Checked;
 use crate::population::bitmap;
+use crate::runtime::Joins;
 use crate::session::Session;
 use crate::suppress::Bounds;
 use crate::text::{Text, refuse};
@@ -56,6 +57,7 @@ impl Session {
         text: &Text,
         gathered: &Gathered,
         bounds: Bounds,
+        joins: Joins,
     ) -> Checked<Modelled> {
         let optimized = self
             .optimize(&gathered.plan)
@@ -66,7 +68,7 @@ impl Session {
         let pool = &self.state().runtime_env().memory_pool;
         let memory = MemoryConsumer::new("gathered rows").register(pool);
         let mut stream = self
-            .execute(&optimized)
+            .execute(&optimized, joins)
             .await
             .map_err(|e| running(&e, text))?;
         let mut batches = Vec::new();

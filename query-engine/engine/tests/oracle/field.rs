@@ -184,6 +184,7 @@ impl Claims {
                     })
                     .collect(),
                 person_key: table.person_key.clone(),
+                rows: Vec::new(),
                 files: table
                     .files
                     .iter()

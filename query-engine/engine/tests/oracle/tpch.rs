@@ -181,6 +181,7 @@ fn table_source(folder: &Path, table: &str, person: Option<&str>) -> TableSource
             })
             .collect(),
         person_key: person.map(str::to_owned),
+        rows: Vec::new(),
         files: vec![TableFile {
             file: File::open(folder.join(format!("{table}.encrypted"))).unwrap(),
             decryption: Some(decryption),
