@@ -92,7 +92,7 @@ fn honest_answer_is_recorded_before_it_is_given_out() {
             }
             other => panic!("{other:?}"),
         };
-        assert_eq!(layers.len(), 9, "{layers:?}");
+        assert_eq!(layers.len(), 10, "{layers:?}");
     });
 }
 

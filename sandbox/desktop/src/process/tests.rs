@@ -282,7 +282,10 @@ fn rows_come_through_their_pipe_while_the_interface_goes_on() {
         is_down: true,
         modifiers,
     }]));
-    let (_, asks) = settle(&mut broker);
+    let (_, mut asks) = settle(&mut broker);
+    while asks.is_empty() {
+        broker.frame(&mut asks);
+    }
     let (request, Ask::Rows { sql }) = asks.last().unwrap() else {
         panic!("{asks:?}");
     };
