@@ -100,6 +100,21 @@ pub(crate) const CODES: &[(&str, Pair, Pair)] = &[
         ("The analysis server is not enrolled.", "tell the operator; no data key was released to it."),
     ),
     (
+        "another-server",
+        ("指定と異なる解析サーバーが応答しました。", "運用担当者に知らせてください。設定の [peers] を確かめます。"),
+        ("Another analysis server answered than was meant.", "tell the operator, who looks at [peers] in the configuration."),
+    ),
+    (
+        "part-is-the-session",
+        ("解析サーバーが、自分自身をセッションの分担先にしようとしました。", "運用担当者に知らせてください。設定の [peers] を確かめます。"),
+        ("An analysis server named itself for a part of its own session.", "tell the operator, who looks at [peers] in the configuration."),
+    ),
+    (
+        "too-many-parts",
+        ("セッションを分担する解析サーバーが多すぎます。", "運用担当者に知らせてください。設定の [peers] を減らします。"),
+        ("A session has too many parts on other analysis servers.", "tell the operator, who names fewer in [peers] of the configuration."),
+    ),
+    (
         "tpm-unavailable",
         ("解析サーバーのTPMが応答しないため、セッションを開始できません。", "運用担当者に知らせてください。"),
         ("No session can start: the analysis server's TPM does not answer.", "tell the operator."),

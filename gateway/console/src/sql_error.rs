@@ -376,6 +376,12 @@ fn explain(code: SqlErrorCode, name: &str, lang: Lang) -> Said {
             ),
             "see whether values vary, are of like size, and whether there are enough events.",
         ),
+        SqlErrorCode::ServerLost => (
+            "この文を実行していた別の分析サーバーを失いました。".to_owned(),
+            "もう一度実行してください。残りのサーバーで実行されます。",
+            "another analysis server that ran this statement was lost.".to_owned(),
+            "run it again: it runs on the servers that are left.",
+        ),
         SqlErrorCode::Internal => (
             "システム内部の誤りです。記録されました。".to_owned(),
             "運用担当者に日時とジョブ番号を伝えてください。",
@@ -430,7 +436,8 @@ mod tests {
             ClauseNotAllowed, FunctionNotAllowed, FunctionUnknown, TableUnknown, TableExists, ColumnUnknown,
             ColumnAmbiguous, Parameters, Type, NotGrouped, RowsNotAllowed, NotFollowed, Evaluation, TooLarge,
             Memory, ModelCollinear, ModelSeparated, ModelLevels, ModelNotFitted, TooClose, HistoryFull,
-            RowsQuota, SpillQuota, SpillFailed, Internal);
+            RowsQuota, SpillQuota, SpillFailed, ServerLost,
+            Internal);
         let mut seen = std::collections::BTreeSet::new();
         for code in codes {
             for (name, at) in [("", None), ("x\u{1b}", Some((1, 8))), ("age", Some((9, 9)))] {

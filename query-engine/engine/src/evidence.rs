@@ -40,6 +40,11 @@ pub(crate) fn sides() -> Arc<AggregateUDF> {
     Arc::clone(&UDAF)
 }
 
+/// Those that may run on several servers: quantiles, and with them [`sides`], stay on one.
+pub(crate) fn spread() -> [Arc<AggregateUDF>; 2] {
+    [persons(), magnitudes()]
+}
+
 /// True for the names of this module's aggregates.
 pub(crate) fn is_evidence(name: &str) -> bool {
     [Persons::NAME, Weights::NAME, Values::NAME].contains(&name)

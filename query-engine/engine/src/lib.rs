@@ -14,6 +14,7 @@
 //! and hold what comes of it against the same terms ([`model`]).
 //!
 //! Programs that may read rows get them by the same way without the cut ([`rows`], [`stream`]).
+//! A plan that is ready runs here, or over several servers ([`spread`]).
 //!
 //! What it never does: open a file, reach a network, spill in plain text, or put a value into an error.
 #![cfg_attr(
@@ -52,6 +53,7 @@ mod population;
 mod rows;
 mod runtime;
 mod session;
+mod spread;
 mod statement;
 mod stream;
 mod suppress;
@@ -71,5 +73,6 @@ pub use kekkai_spill::{Spill, SpillError};
 pub use model::MODEL_FUNCTIONS;
 pub use rows::{Piece, Sent};
 pub use session::{Answer, Cancel, Progress, STACK_BYTES, Session, Stopped, Terms, engine};
+pub use spread::{Placed, PlanFunctions, ScanPart, Spread};
 pub use stream::Statement;
 pub use table::{GrantedColumn, LoadError, TableFile, TableSource};

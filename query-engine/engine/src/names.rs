@@ -10,6 +10,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
+use kekkai_types::DatasetId;
 
 use crate::functions::Functions;
 use crate::table::{Granted, Loaded, RowsRead};
@@ -34,6 +35,19 @@ impl Tables {
     /// Whether some dataset has a granted table of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// The table of that name in exactly this version of the dataset.
+    pub(crate) fn exactly(
+        &self,
+        dataset: &DatasetId,
+        version: u32,
+        name: &str,
+    ) -> Option<&Arc<Loaded>> {
+        self.0
+            .get(name)?
+            .iter()
+            .find(|table| table.dataset == *dataset && table.version == version)
     }
 }
 

@@ -100,6 +100,11 @@ fn state(terms: &Terms, runtime: &Arc<RuntimeEnv>, joins: Joins) -> SessionState
     // which is as right.
     options.execution.skip_physical_aggregate_schema_check = true;
     options.optimizer.prefer_hash_join = joins == Joins::Hashed;
+    // Scans take no predicate: there is nobody to push one to.
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::clone(runtime))

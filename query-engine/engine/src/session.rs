@@ -1,7 +1,7 @@
 //! A session: granted tables under terms, and statements run against them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -11,8 +11,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::OptimizerConfig;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::StreamExt;
 use kekkai_analysis_api::{SqlError, SqlErrorCode};
@@ -35,6 +35,7 @@ use crate::names::{Names, Tables};
 use crate::person::Register;
 use crate::rows::metered;
 use crate::runtime::{Joins, States};
+use crate::spread::{PlanFunctions, Spreading};
 use crate::statement::parse;
 use crate::suppress::{Bounds, Suppress};
 use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
@@ -175,17 +176,19 @@ pub(crate) async fn drive<T: Send + 'static>(
 /// Granted tables under terms.
 pub struct Session {
     pub(crate) terms: Terms,
-    tables: Tables,
+    pub(crate) tables: Tables,
     /// What a person's statements have kept.
     pub(crate) temporary: TemporaryTables,
-    statistics: Functions,
-    rows: Functions,
+    pub(crate) statistics: Functions,
+    pub(crate) rows: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
     pub(crate) states: States,
     datasets: Vec<(DatasetId, u32)>,
     /// All persons are numbered by the files, none by the session's registers, which number them in the
     /// order in which rows happen to be read.
     pub(crate) has_stable_numbers: bool,
+    pub(crate) plan_functions: OnceLock<PlanFunctions>,
+    pub(crate) spreading: Spreading,
 }
 
 impl Session {
@@ -250,6 +253,8 @@ impl Session {
             states,
             datasets,
             has_stable_numbers: numbered.values().all(|is_numbered| *is_numbered),
+            plan_functions: OnceLock::new(),
+            spreading: Spreading::new(),
         })
     }
 
@@ -579,7 +584,7 @@ impl Session {
                 })
             })?
             .data;
-        execute_stream(physical, state.task_ctx())
+        self.run_plan(physical, state).await
     }
 
     pub(crate) fn read_datasets(&self, plan: &LogicalPlan) -> Vec<(DatasetId, u32)> {

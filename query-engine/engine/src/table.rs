@@ -330,6 +330,18 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// The granted columns.
+    pub(crate) fn columns(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Row groups of all its files.
+    pub(crate) fn row_groups(&self) -> usize {
+        self.parts.iter().map(|part| part.row_groups.len()).sum()
+    }
+}
+
 /// Rows read so far, shared between a query's scans, and of how many.
 #[derive(Debug, Default)]
 pub(crate) struct RowsRead {
@@ -367,7 +379,7 @@ impl RowsRead {
 pub(crate) struct Granted {
     pub(crate) table: Arc<Loaded>,
     /// The hidden column's name, where this scan carries its persons.
-    hidden: Option<String>,
+    pub(crate) hidden: Option<String>,
     rows_read: Arc<RowsRead>,
     schema: SchemaRef,
 }
@@ -418,22 +430,53 @@ impl TableProvider for Granted {
             Some(projection) => projection.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let schema = Arc::new(self.schema.project(&projection)?);
-        let row_groups: usize = self
-            .table
-            .parts
-            .iter()
-            .map(|part| part.row_groups.len())
-            .sum();
+        let partitions = state.config().target_partitions();
+        let scan = Scan::new(self.clone(), projection, partitions, Share::WHOLE)?;
+        Ok(Arc::new(scan))
+    }
+}
+
+/// The row groups that one scan of several reads: of `of` consecutive ones, number `number`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+impl Share {
+    pub(crate) const WHOLE: Self = Self { number: 0, of: 1 };
+}
+
+/// The leaf of every plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Scan {
+    pub(crate) granted: Granted,
+    pub(crate) projection: Vec<usize>,
+    pub(crate) share: Share,
+    partitions: usize,
+    properties: Arc<PlanProperties>,
+}
+
+impl Scan {
+    /// A scan in at most `partitions_max` partitions, and in no more than there are row groups to read.
+    pub(crate) fn new(
+        granted: Granted,
+        projection: Vec<usize>,
+        partitions_max: usize,
+        share: Share,
+    ) -> Result<Self> {
+        let schema = Arc::new(granted.schema.project(&projection)?);
+        let row_groups = granted.table.row_groups().div_ceil(share.of.max(1));
         // Which rows are together in a row group depends on rows that are not provided; cut into batches anew, and
         // in one order, those that are show nothing of it.
-        let partitions = match self.table.rows {
-            Some(_) => state.config().target_partitions().min(row_groups).max(1),
+        let partitions = match granted.table.rows {
+            Some(_) => partitions_max.min(row_groups).max(1),
             None => 1,
         };
-        Ok(Arc::new(Scan {
-            granted: self.clone(),
+        Ok(Self {
+            granted,
             projection,
+            share,
             partitions,
             properties: Arc::new(PlanProperties::new(
                 EquivalenceProperties::new(schema),
@@ -441,17 +484,8 @@ impl TableProvider for Granted {
                 EmissionType::Incremental,
                 Boundedness::Bounded,
             )),
-        }))
+        })
     }
-}
-
-/// The leaf of every plan.
-#[derive(Debug, Clone)]
-struct Scan {
-    granted: Granted,
-    projection: Vec<usize>,
-    partitions: usize,
-    properties: Arc<PlanProperties>,
 }
 
 impl DisplayAs for Scan {
@@ -500,6 +534,8 @@ impl ExecutionPlan for Scan {
             .iter()
             .enumerate()
             .flat_map(|(part, p)| (0..p.row_groups.len()).map(move |group| (part, group)))
+            .skip(self.share.number)
+            .step_by(self.share.of.max(1))
             .skip(partition)
             .step_by(self.partitions)
             .collect::<Vec<_>>();

@@ -60,7 +60,7 @@ fn step(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if TOTAL_FUNCTIONS.contains(&func.name()) || func.inner().is::<Try>() {
                 Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
             } else {
-                let func = Arc::new(ScalarUDF::new_from_impl(Try(func)));
+                let func = Arc::new(ScalarUDF::new_from_impl(Try::new(func)));
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
             }
         }
@@ -98,11 +98,7 @@ fn wrap_operator(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Re
         Box::new(right.clone()),
     ));
     let returned = whole.get_type(schema)?;
-    let func = Arc::new(ScalarUDF::new_from_impl(TryOperator {
-        op,
-        returned,
-        signature: Signature::any(2, Volatility::Immutable),
-    }));
+    let func = Arc::new(ScalarUDF::new_from_impl(TryOperator::new(op, returned)));
     Ok(Expr::ScalarFunction(ScalarFunction {
         func,
         args: vec![left, right],
@@ -147,36 +143,87 @@ fn at_row(args: &[ColumnarValue], row: Option<usize>) -> Vec<ColumnarValue> {
     }
 }
 
+/// The operators that are wrapped somewhere.
+const WRAPPED: &[Operator] = &[
+    Operator::Plus,
+    Operator::Minus,
+    Operator::Multiply,
+    Operator::Divide,
+    Operator::Modulo,
+    Operator::BitwiseAnd,
+    Operator::BitwiseOr,
+    Operator::BitwiseXor,
+    Operator::BitwiseShiftLeft,
+    Operator::BitwiseShiftRight,
+    Operator::LikeMatch,
+    Operator::ILikeMatch,
+    Operator::NotLikeMatch,
+    Operator::NotILikeMatch,
+    Operator::RegexMatch,
+    Operator::RegexIMatch,
+    Operator::RegexNotMatch,
+    Operator::RegexNotIMatch,
+];
+
+/// The wrapped forms of `functions` and of all operators. A plan that goes to another server names its
+/// functions, and nothing but the name goes with it.
+pub(crate) fn wrapped<'f>(
+    functions: impl Iterator<Item = &'f Arc<ScalarUDF>>,
+) -> impl Iterator<Item = Arc<ScalarUDF>> {
+    let operators = WRAPPED.iter().map(|op| {
+        // What an operator gives is written beside its name.
+        let operator = TryOperator::new(*op, DataType::Null);
+        Arc::new(ScalarUDF::new_from_impl(operator))
+    });
+    functions
+        .map(|function| Arc::new(ScalarUDF::new_from_impl(Try::new(Arc::clone(function)))))
+        .chain(operators)
+}
+
 /// A function, with `NULL` where it would fail.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Try(Arc<ScalarUDF>);
+struct Try {
+    function: Arc<ScalarUDF>,
+    /// Another than the function's own: where only the name is known, the function that fails must not be
+    /// taken for it.
+    name: String,
+}
+
+impl Try {
+    fn new(function: Arc<ScalarUDF>) -> Self {
+        Self {
+            name: format!("kekkai_try_{}", function.name()),
+            function,
+        }
+    }
+}
 
 impl ScalarUDFImpl for Try {
     fn name(&self) -> &str {
-        self.0.name()
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
-        self.0.signature()
+        self.function.signature()
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.0.return_type(arg_types)
+        self.function.return_type(arg_types)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = self.0.return_field_from_args(args)?;
+        let field = self.function.return_field_from_args(args)?;
         Ok(Arc::new(field.as_ref().clone().with_nullable(true)))
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.0.coerce_types(arg_types)
+        self.function.coerce_types(arg_types)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let returned = args.return_type().clone();
         row_by_row(args.number_rows, &returned, |row| {
-            self.0.invoke_with_args(ScalarFunctionArgs {
+            self.function.invoke_with_args(ScalarFunctionArgs {
                 args: at_row(&args.args, row),
                 arg_fields: args.arg_fields.clone(),
                 number_rows: if row.is_some() { 1 } else { args.number_rows },
@@ -188,23 +235,41 @@ impl ScalarUDFImpl for Try {
 }
 
 /// An operator, with `NULL` where it would fail.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct TryOperator {
     op: Operator,
     returned: DataType,
     signature: Signature,
+    name: String,
 }
 
+impl TryOperator {
+    fn new(op: Operator, returned: DataType) -> Self {
+        Self {
+            op,
+            returned,
+            signature: Signature::any(2, Volatility::Immutable),
+            name: format!("kekkai_operator_{op:?}"),
+        }
+    }
+}
+
+// What it returns follows from its arguments.
+impl PartialEq for TryOperator {
+    fn eq(&self, other: &Self) -> bool {
+        self.op == other.op
+    }
+}
+impl Eq for TryOperator {}
 impl Hash for TryOperator {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.op.hash(state);
-        self.returned.hash(state);
     }
 }
 
 impl ScalarUDFImpl for TryOperator {
-    fn name(&self) -> &'static str {
-        "kekkai_operator"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -226,7 +291,7 @@ impl ScalarUDFImpl for TryOperator {
         let left: Arc<dyn PhysicalExpr> = Arc::new(PhysicalColumn::new("l", 0));
         let right: Arc<dyn PhysicalExpr> = Arc::new(PhysicalColumn::new("r", 1));
         let whole = binary(left, self.op, right, &schema)?;
-        row_by_row(args.number_rows, &self.returned, |row| {
+        row_by_row(args.number_rows, args.return_type(), |row| {
             let rows = if row.is_some() { 1 } else { args.number_rows };
             let columns = at_row(&args.args, row)
                 .into_iter()

@@ -39,6 +39,22 @@ macro_rules! call {
     };
 }
 
+macro_rules! peer_call {
+    ($name:ident, $path:literal, $protocol:literal) => {
+        impl Call for $name {
+            const PATH: &'static str = $path;
+            type Reply = ();
+            fn callers() -> &'static [PeerKind] {
+                &[PeerKind::Analysis]
+            }
+        }
+
+        impl StreamCall for $name {
+            const PROTOCOL: &'static str = $protocol;
+        }
+    };
+}
+
 /// Launches a session that the policy service opened: a fresh quote, keys, jail, worker. Takes
 /// seconds at most; the reply says that the session is ready for SQL.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -463,6 +479,8 @@ pub enum SqlErrorCode {
     SpillQuota,
     /// What was written to that disk could not be read back as it was, or could not be written.
     SpillFailed,
+    /// Another analysis server, which the error names, was lost while the statement ran there.
+    ServerLost,
     /// A bug of ours; the ledger knows the job.
     Internal,
 }
@@ -484,6 +502,31 @@ fn show_code(code: &impl Serialize, f: &mut std::fmt::Formatter<'_>) -> std::fmt
     let value = serde_json::to_value(code).unwrap_or_default();
     f.write_str(value.as_str().unwrap_or("internal"))
 }
+
+/// Launches a part of a session that runs on the caller, another analysis server: the same terms, a fresh quote of
+/// this server's own, a jailed worker of its own. The connection goes on without a byte: its end is the part's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchPart {
+    /// The session.
+    pub session: SessionId,
+    /// Who is meant: a server that is another refuses.
+    pub server: ServerId,
+}
+peer_call!(LaunchPart, "/v1/part/launch", "kekkai-part/1");
+
+/// A stream between two workers of a session, one of them this server's part. What goes over it is theirs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinPart {
+    /// The session.
+    pub session: SessionId,
+    /// Whose worker is at the other end: the caller's, or that of another part that the caller launched.
+    pub other: ServerId,
+    /// This server's worker asks there; otherwise it answers.
+    pub asks: bool,
+}
+peer_call!(JoinPart, "/v1/part/join", "kekkai-plans/1");
 
 /// Asks to take a job's result out. Refused unless the job is done and has a result.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -73,6 +73,7 @@ fn texts(code: SqlErrorCode) -> (Words, Words) {
         SqlErrorCode::ModelNotFitted => (words::NOT_FITTED, words::NOT_FITTED_NEXT),
         SqlErrorCode::SpillQuota => (words::SPILL_QUOTA, words::SPILL_QUOTA_NEXT),
         SqlErrorCode::SpillFailed => (words::SPILL_FAILED, words::SPILL_FAILED_NEXT),
+        SqlErrorCode::ServerLost => (words::SERVER_LOST, words::SERVER_LOST_NEXT),
         SqlErrorCode::Internal => (words::INTERNAL, words::INTERNAL_NEXT),
     }
 }

@@ -61,6 +61,8 @@ words! {
     SPILL_QUOTA_NEXT = "WHERE で絞るか、列を減らしてください。それでも足りなければ、運用担当者に spill_mib_per_session の引き上げを相談してください。", "Narrow it with WHERE or use fewer columns; if that does not do, ask the operator to raise spill_mib_per_session.";
     SPILL_FAILED = "途中結果をディスクに書けないか、書いたとおりに読み戻せませんでした。結果は出していません。", "Intermediate results could not be written to disk, or not read back as they were written. No result was shown.";
     SPILL_FAILED_NEXT = "もう一度実行し、続くようなら運用担当者に日時を伝えてください。", "Run it again; if it goes on, tell the operator the time.";
+    SERVER_LOST = "この文を実行していた別の分析サーバーを失いました。", "Another analysis server that ran this statement was lost.";
+    SERVER_LOST_NEXT = "もう一度実行してください。残りのサーバーで実行されます。", "Run it again: it runs on the servers that are left.";
     INTERNAL = "システム内部の誤りです。記録されました。", "This is an error of ours; it was recorded.";
     INTERNAL_NEXT = "運用担当者に日時を伝えてください。", "Tell the operator the time.";
 
