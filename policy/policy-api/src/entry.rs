@@ -182,6 +182,30 @@ pub enum Event {
         waived: Vec<String>,
     },
 
+    /// Another server may run a part of the session: the statements of `leader` are spread over both.
+    PartAdmitted {
+        session: SessionId,
+        server: ServerId,
+        leader: ServerId,
+    },
+    PartRefused {
+        session: SessionId,
+        server: ServerId,
+        leader: ServerId,
+        reason: String,
+    },
+    PartLaunched {
+        session: SessionId,
+        server: ServerId,
+        layers: Vec<String>,
+        waived: Vec<String>,
+    },
+    PartEnded {
+        session: SessionId,
+        server: ServerId,
+        reason: EndReason,
+    },
+
     /// A screen is shown: to the session's person, or after a cut or a lock again. `mark` is the invisible
     /// one that its pictures carry.
     ScreenAttached {

@@ -12,7 +12,7 @@ pub use admin::{
 pub use entry::{ENTRY_VERSION, Entry, Event, Factor, OutputKind, SignInRefusal};
 pub use kekkai_types::EndReason;
 pub use session::{
-    Action, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided,
+    Action, AdmitPart, AttestChallenge, BeginEnrolment, CloseSession, ConsoleMode, Decide, Decided,
     DesktopTerms, DesktopTimes, EnrolmentChallenge, FinishEnrolment, GrantedDataset, GrantedTable,
     KnownPerson, KnownTerminal, LeaseState, LookUpPerson, LookUpTerminal, Nonce, OpenSession,
     OpenedSession, ProgramTerms, Record, Recorded, ReleaseKeys, RenewLeases, Resource,

@@ -361,6 +361,19 @@ pub struct ReleaseKeys {
 }
 call!(ReleaseKeys, "/v1/keys/release", SessionTerms, [Analysis]);
 
+/// Asks that `server` may run a part of a session that runs on the caller: its statements may then be spread
+/// over both. Records the answer before giving it. `server` then shows a quote of its own for the keys
+/// ([`ReleaseKeys`]), once for each admission.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitPart {
+    /// The session.
+    pub session: SessionId,
+    /// Another analysis server.
+    pub server: ServerId,
+}
+call!(AdmitPart, "/v1/part/admit", (), [Analysis]);
+
 /// What a session may read and show. Comes from the policy service, never from the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kekkai_policy_api::{
-    AddHandler, AddPerson, AddReference, AddTerminal, AttestChallenge, BeginEnrolment,
+    AddHandler, AddPerson, AddReference, AddTerminal, AdmitPart, AttestChallenge, BeginEnrolment,
     CloseSession, Decide, EndAgreement, Enrolments, ExpectServer, FinishEnrolment, ListState,
     LookUpPerson, LookUpTerminal, OpenSession, Record, RecordEnquiry, RegisterAgreement,
     RegisterDataset, RegisterExtract, ReleaseKeys, RemoveHandler, RenewLeases, RevokeTerminal,
@@ -66,6 +66,9 @@ pub fn routes(service: &Arc<Service>) -> Routes {
     });
     let r = add::<ReleaseKeys>(r, service, |s, from, call, now| {
         s.release_keys(&from.peer, &from.spki, &call, now)
+    });
+    let r = add::<AdmitPart>(r, service, |s, from, call, now| {
+        s.admit_part(&from.peer, &call, now)
     });
     let r = add::<RegisterAgreement>(r, service, |s, from, call, now| {
         s.register_agreement(&from.peer, call, now)

@@ -5,6 +5,7 @@
 mod admin;
 mod attest;
 mod extract;
+mod parts;
 mod record;
 mod register;
 mod session;
@@ -95,6 +96,8 @@ struct Session {
     gateway_at: Timestamp,
     /// When the analysis server last renewed it, or got its keys.
     server_at: Timestamp,
+    /// Other servers that run a part of it, or may. They go with this process, and the sessions with them.
+    parts: BTreeMap<ServerId, parts::Part>,
 }
 
 /// A nonce that waits for its quote.

@@ -6,6 +6,7 @@ mod crash;
 mod extracts;
 mod keys;
 mod ledger;
+mod parts;
 mod programs;
 mod revoke;
 mod screens;

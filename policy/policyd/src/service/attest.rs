@@ -12,7 +12,7 @@ use super::{Issued, NONCE_LIFE_S, NONCES_MAX, PENDING_LIFE_S, Service, State, st
 use crate::refuse;
 
 /// The server that the peer's certificate names.
-fn server_of(from: &Peer) -> Result<&ServerId, Refusal> {
+pub(super) fn server_of(from: &Peer) -> Result<&ServerId, Refusal> {
     match from {
         Peer::Analysis(server) => Ok(server),
         other => Err(Refusal::new("caller-not-allowed", other.to_uri())),
@@ -157,7 +157,7 @@ impl Service {
         let server = server_of(from)?;
         let mut state = self.state(now)?;
         match state.release(server, spki, call, now) {
-            Ok((terms, ak)) => {
+            Ok(Released { terms, ak, part }) => {
                 let reference = terms.reference.digest();
                 let emulated = state
                     .enrolled
@@ -178,6 +178,10 @@ impl Service {
                         emulated,
                     },
                 )?;
+                if part {
+                    state.part_released(&call.session, server, ak, reference);
+                    return Ok(terms);
+                }
                 stored(
                     state
                         .store
@@ -209,6 +213,15 @@ impl Service {
     }
 }
 
+/// Keys that may go out.
+struct Released {
+    terms: SessionTerms,
+    /// The attestation key that quoted.
+    ak: String,
+    /// For a part of a session that runs elsewhere.
+    part: bool,
+}
+
 impl State {
     /// Everything that must hold before keys go out. The nonce is spent whatever the answer is.
     fn release(
@@ -217,7 +230,7 @@ impl State {
         spki: &Digest,
         call: &ReleaseKeys,
         now: Timestamp,
-    ) -> Result<(SessionTerms, String), Refusal> {
+    ) -> Result<Released, Refusal> {
         let fresh = self.nonces.remove(&call.nonce.0).is_some_and(|issued| {
             issued.server == *server
                 && issued.spki == *spki
@@ -239,7 +252,8 @@ impl State {
             .sessions
             .get(&call.session)
             .ok_or_else(|| Refusal::not_found(call.session.as_str()))?;
-        if session.facts.released.is_some() {
+        let part = session.facts.released.is_some();
+        if part && !session.admits(server) {
             return Err(Refusal::new("keys-already-released", call.session.as_str()));
         }
         if let Lease::End(reason) = decide_lease(&self.facts, &session.facts, now) {
@@ -284,7 +298,11 @@ impl State {
             desktop: self.desktop_terms(&session.facts, now),
             reference: reference.clone(),
         };
-        Ok((released, enrolled.ak_public.clone()))
+        Ok(Released {
+            terms: released,
+            ak: enrolled.ak_public.clone(),
+            part,
+        })
     }
 
     /// What a desktop is told; `None` for a console.

@@ -70,6 +70,8 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::SessionWatched { .. }
         | Event::SessionWatchEnded { .. } => &[PeerKind::Gateway],
         Event::SessionLaunched { .. }
+        | Event::PartLaunched { .. }
+        | Event::PartEnded { .. }
         | Event::TypingHeld { .. }
         | Event::RowsShown { .. }
         | Event::RecordingBegan { .. }
@@ -105,6 +107,8 @@ pub(super) fn may_say(kind: PeerKind, event: &Event) -> bool {
         | Event::EnrolmentRefused { .. }
         | Event::KeysReleased { .. }
         | Event::KeysRefused { .. }
+        | Event::PartAdmitted { .. }
+        | Event::PartRefused { .. }
         | Event::AgreementRegistered { .. }
         | Event::AgreementEnded { .. }
         | Event::HandlerAdded { .. }
@@ -135,6 +139,13 @@ impl State {
                     return Err(Refusal::new("event-not-allowed", from.to_uri()));
                 }
                 self.runs_on(from, session, true)
+            }
+            Event::PartLaunched {
+                session, server, ..
+            } => self.part_of(from, session, server),
+            // The session may be over, and then this service knows no parts of it.
+            Event::PartEnded { server, .. } if *from != Peer::Analysis(server.clone()) => {
+                Err(Refusal::new("event-not-allowed", from.to_uri()))
             }
             // Nothing begins in a session that is over, even if its holder did not hear it yet.
             Event::QueryStarted { session, .. }

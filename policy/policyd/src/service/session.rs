@@ -140,6 +140,7 @@ impl Service {
                 display: obligations.display,
                 gateway_at: now,
                 server_at: now,
+                parts: std::collections::BTreeMap::new(),
             },
         );
         Ok(OpenedSession {
@@ -306,6 +307,9 @@ impl State {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<LeaseState, Refusal> {
+        if let Some(answer) = self.part_lease(from, id, now) {
+            return Ok(answer);
+        }
         if !self.holds(from, id) {
             // Unknown, over, or another server's: the last looks like the first.
             let ended = stored(self.store.session(id))?

@@ -124,6 +124,11 @@ impl Bench {
 
     /// Everything that a session needs.
     pub(super) fn fill(&self, service: &Service) {
+        self.fill_with(service, dataset());
+    }
+
+    /// The same with another dataset.
+    pub(super) fn fill_with(&self, service: &Service, dataset: RegisterDataset) {
         let people = [
             ("kato", Role::Operator),
             ("mori", Role::Reviewer),
@@ -145,7 +150,7 @@ impl Bench {
             .unwrap();
         let browser = add_terminal("t-browser", TerminalClass::Browser);
         service.add_terminal(&admin(), browser, NOON).unwrap();
-        service.register_dataset(&admin(), dataset(), NOON).unwrap();
+        service.register_dataset(&admin(), dataset, NOON).unwrap();
         let toml = AGREEMENT.to_owned();
         service
             .register_agreement(&admin(), RegisterAgreement { toml }, NOON)

@@ -48,7 +48,7 @@ macro_rules! callers {
 fn all() -> Vec<(&'static str, &'static str, &'static [PeerKind])> {
     callers![
         Record LookUpPerson LookUpTerminal OpenSession RenewLeases CloseSession Decide
-        AttestChallenge BeginEnrolment FinishEnrolment ReleaseKeys RegisterAgreement EndAgreement
+        AttestChallenge BeginEnrolment FinishEnrolment ReleaseKeys AdmitPart RegisterAgreement EndAgreement
         AddHandler RemoveHandler AddPerson AddTerminal RevokeTerminal RegisterDataset RegisterExtract RecordEnquiry ExpectServer
         Enrolments AddReference WithdrawReference ListState
     ]
