@@ -19,6 +19,7 @@
 )]
 
 mod load;
+mod peers;
 mod rows;
 mod serve;
 

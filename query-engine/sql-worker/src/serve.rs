@@ -15,6 +15,7 @@ use kekkai_worker_api::{FrameError, FromWorker, Receiver, Sender, ToWorker, work
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::load::load;
+use crate::peers::Peers;
 use crate::rows::Stream;
 
 /// The stack of threads that only pass messages, in bytes.
@@ -111,6 +112,7 @@ fn answer(
     receiver: &mut Receiver,
 ) -> Result<(), ServeError> {
     let jobs = Jobs::default();
+    let mut peers = Peers::new(session, compute, sender);
     while let Some((message, descriptors)) = receiver.receive()? {
         match message {
             ToWorker::Load(_) => return Err(ServeError::OutOfTurn),
@@ -161,6 +163,12 @@ fn answer(
                     // A broker that is gone is noticed by the reading thread.
                     let _ = sender.send(&answer);
                 });
+            }
+            ToWorker::Peer { own, server, role } => {
+                let Ok([stream]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+                    return Err(ServeError::OutOfTurn);
+                };
+                peers.add(own, server, role, stream)?;
             }
             ToWorker::Cancel { job } => {
                 let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);

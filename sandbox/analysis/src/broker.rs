@@ -16,6 +16,7 @@ use crate::attester::Attester;
 use crate::desktop::{DesktopHost, DesktopParts, Recording};
 use crate::files::{self, OpenFiles};
 use crate::guard::Guards;
+use crate::parts::{PartPlace, SessionPart};
 use crate::pool::Pool;
 use crate::programs::{KeptKey, Kind, Notebooks, Scripts};
 use crate::session::{Around, Bounds, Epitaphs, Kept, ProgramHost, Session, Terms, ended_refusal};
@@ -58,6 +59,8 @@ pub struct Parts {
     pub policy: Client,
     /// The review service.
     pub review: Client,
+    /// Further analysis servers, which run parts of this one's sessions.
+    pub peers: BTreeMap<ServerId, Client>,
 }
 
 /// The sessions of this server.
@@ -72,6 +75,8 @@ struct Slots {
     /// `None` while it is being launched.
     running: BTreeMap<SessionId, Option<Arc<Session>>>,
     epitaphs: Epitaphs,
+    /// Parts of other servers' sessions; `None` while one is being launched.
+    parts: BTreeMap<SessionId, Option<SessionPart>>,
     draining: bool,
 }
 
@@ -116,6 +121,71 @@ impl Broker {
         self.slots().running.values().flatten().cloned().collect()
     }
 
+    /// What runs now and has a lease: sessions, and parts of others'.
+    pub(crate) fn leased(&self) -> Vec<Arc<Session>> {
+        let slots = self.slots();
+        let parts = slots.parts.values().flatten().map(|part| &part.session);
+        let sessions = slots.running.values().flatten();
+        sessions.chain(parts).cloned().collect()
+    }
+
+    /// This server.
+    pub(crate) fn server(&self) -> &ServerId {
+        &self.parts.server
+    }
+
+    /// The policy service.
+    pub(crate) fn policy(&self) -> &Client {
+        &self.parts.policy
+    }
+
+    /// Further servers.
+    pub(crate) fn peers(&self) -> &BTreeMap<ServerId, Client> {
+        &self.parts.peers
+    }
+
+    /// A part that runs here.
+    pub(crate) fn part(&self, session: &SessionId) -> Option<SessionPart> {
+        self.slots().parts.get(session).cloned().flatten()
+    }
+
+    /// A place for a part: bounded as sessions are, and with them.
+    pub(crate) fn reserve_part(
+        self: &Arc<Self>,
+        session: &SessionId,
+    ) -> Result<PartPlace, Refusal> {
+        let mut slots = self.slots();
+        if slots.draining {
+            return Err(Refusal::new("service-unavailable", "draining"));
+        }
+        if slots.running.contains_key(session) || slots.parts.contains_key(session) {
+            return Err(Refusal::new("already-launched", session.as_str()));
+        }
+        if slots.running.len() + slots.parts.len() >= self.parts.sessions_max {
+            let max = self.parts.sessions_max.to_string();
+            return Err(Refusal::new("too-many-sessions", max));
+        }
+        slots.parts.insert(session.clone(), None);
+        Ok(PartPlace {
+            broker: Arc::clone(self),
+            session: session.clone(),
+            kept: false,
+        })
+    }
+
+    /// False when the server drains.
+    pub(crate) fn fill_part(&self, session: &SessionId, part: SessionPart) -> bool {
+        let mut slots = self.slots();
+        if !slots.draining {
+            slots.parts.insert(session.clone(), Some(part));
+        }
+        !slots.draining
+    }
+
+    pub(crate) fn remove_part(&self, session: &SessionId) {
+        self.slots().parts.remove(session);
+    }
+
     /// A running session.
     pub fn session(&self, id: &SessionId) -> Result<Arc<Session>, Refusal> {
         let slots = self.slots();
@@ -135,7 +205,7 @@ impl Broker {
         if slots.running.contains_key(session) || slots.epitaphs.get(session).is_some() {
             return Err(Refusal::new("already-launched", session.as_str()));
         }
-        if slots.running.len() >= self.parts.sessions_max {
+        if slots.running.len() + slots.parts.len() >= self.parts.sessions_max {
             let max = self.parts.sessions_max.to_string();
             return Err(Refusal::new("too-many-sessions", max));
         }
@@ -164,7 +234,8 @@ impl Broker {
         match launched.await {
             Ok((running, waived)) => {
                 let catalogs = running.terms().catalogs.clone();
-                self.install(slot, running)?;
+                self.install(slot, running.clone())?;
+                self.spread(&running);
                 Ok(Launched {
                     server: self.parts.server.clone(),
                     emulated: attester.is_emulated(),
@@ -185,6 +256,24 @@ impl Broker {
         &self,
         terms: &SessionTerms,
         keys: impl Future<Output = Result<Vec<FileKey>, Refusal>>,
+    ) -> Result<(Arc<Session>, Vec<String>), Refusal> {
+        self.bring_up_as(terms, keys, false).await
+    }
+
+    /// The same for a part of another server's session.
+    pub(crate) async fn bring_up_part(
+        &self,
+        terms: &SessionTerms,
+        keys: impl Future<Output = Result<Vec<FileKey>, Refusal>>,
+    ) -> Result<(Arc<Session>, Vec<String>), Refusal> {
+        self.bring_up_as(terms, keys, true).await
+    }
+
+    async fn bring_up_as(
+        &self,
+        terms: &SessionTerms,
+        keys: impl Future<Output = Result<Vec<FileKey>, Refusal>>,
+        is_part: bool,
     ) -> Result<(Arc<Session>, Vec<String>), Refusal> {
         let parts = &self.parts;
         let own = Terms::new(terms.clone());
@@ -230,15 +319,26 @@ impl Broker {
         let layers = jailed.layers.iter().map(describe);
         let drawn = drawing.iter().flat_map(|drawing| &drawing.jailed.layers);
         let drawn = drawn.map(|(layer, detail)| format!("desktop {layer}: {detail}"));
-        let launched = Event::SessionLaunched {
-            session: terms.session.clone(),
-            server: parts.server.clone(),
-            layers: layers
-                .chain(drawn)
-                .chain([format!("cgroup: {}", bounds.described)])
-                .chain(spills)
-                .collect(),
-            waived: jailed.waived.clone(),
+        let (session, server) = (terms.session.clone(), parts.server.clone());
+        let layers = layers
+            .chain(drawn)
+            .chain([format!("cgroup: {}", bounds.described)])
+            .chain(spills)
+            .collect();
+        let waived = jailed.waived.clone();
+        let launched = match is_part {
+            false => Event::SessionLaunched {
+                session,
+                server,
+                layers,
+                waived,
+            },
+            true => Event::PartLaunched {
+                session,
+                server,
+                layers,
+                waived,
+            },
         };
         let recorded = parts.policy.call(&Record { event: launched }).await;
         recorded.map_err(CallError::into_refusal)?;
@@ -410,7 +510,9 @@ impl Broker {
         let sessions: Vec<_> = {
             let mut slots = self.slots();
             slots.draining = true;
-            slots.running.values().flatten().cloned().collect()
+            let parts = slots.parts.values().flatten().map(|part| &part.session);
+            let sessions = slots.running.values().flatten();
+            sessions.chain(parts).cloned().collect()
         };
         let mut ends = Vec::new();
         for session in sessions {
@@ -431,7 +533,11 @@ impl Broker {
         }
         // Burials tell the policy service; they are short.
         for _ in 0..DRAIN_LOOKS {
-            if self.slots().running.is_empty() {
+            let is_empty = {
+                let slots = self.slots();
+                slots.running.is_empty() && slots.parts.is_empty()
+            };
+            if is_empty {
                 return;
             }
             tokio::time::sleep(DRAIN_LOOK).await;

@@ -34,6 +34,9 @@ pub const STATEMENTS_CONFIG_MAX: usize = 1_024;
 /// The most threads that a session's queries may have.
 pub const THREADS_CONFIG_MAX: u32 = 64;
 
+/// The most further servers that a configuration may name.
+pub const PEERS_CONFIG_MAX: usize = 32;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +84,9 @@ pub struct Config {
     pub measure: MeasuredBinary,
     /// What runs in sessions, by name.
     pub images: BTreeMap<String, PathBuf>,
+    /// Further analysis servers: each runs a part of every session of this one that it can.
+    #[serde(default)]
+    pub peers: BTreeMap<ServerId, String>,
     /// Where screens are recorded; without it no desktop begins.
     #[serde(default)]
     pub recording: Option<RecordingConfig>,
@@ -117,6 +123,9 @@ pub enum Mistake {
         /// The largest value.
         max: usize,
     },
+    /// A server that names itself as a further one.
+    #[error("[peers] names this server itself")]
+    OwnPeer,
     /// There is no image for a kind of session.
     #[error("[images] names no \"{SQL_WORKER}\"")]
     NoWorker,
@@ -174,6 +183,12 @@ impl Config {
             let mib = usize::try_from(self.spill_mib_per_session).unwrap_or(usize::MAX);
             let mib_max = usize::try_from(SPILL_BYTES_MAX / MIB).unwrap_or(usize::MAX);
             range("spill_mib_per_session", mib, mib_max)?;
+        }
+        if !self.peers.is_empty() {
+            range("peers", self.peers.len(), PEERS_CONFIG_MAX)?;
+        }
+        if self.peers.contains_key(&self.server) {
+            return Err(Mistake::OwnPeer);
         }
         if self.spares > 0 {
             range("spares", self.spares, SPARES_CONFIG_MAX)?;

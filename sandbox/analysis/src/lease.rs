@@ -20,7 +20,7 @@ pub async fn renew_forever(broker: Arc<Broker>, policy: Client) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tick.tick().await;
-        let sessions = broker.running();
+        let sessions = broker.leased();
         if sessions.is_empty() {
             continue;
         }

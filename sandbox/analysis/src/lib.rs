@@ -27,6 +27,7 @@ pub mod files;
 pub mod guard;
 pub mod judge;
 pub mod lease;
+mod parts;
 pub mod pool;
 mod populations;
 pub mod programs;

@@ -112,6 +112,14 @@ async fn serve_sessions(
     let spki = tls::spki_of_file(&config.tls.certificate)?;
     let policy = Client::new(&config.tls, &config.policy, PeerKind::Policy)?;
     let review = Client::new(&config.tls, &config.review, PeerKind::Review)?;
+    let peers = config
+        .peers
+        .iter()
+        .map(|(server, address)| {
+            let client = Client::new(&config.tls, address, PeerKind::Analysis)?;
+            Ok((server.clone(), client))
+        })
+        .collect::<Result<_, tls::TlsError>>()?;
     let watch = Watch::new(&config, measured.event_log);
     let attester = Arc::new(Attester::new(config.server.clone(), spki, tpm, watch));
     let desktops = desktop_host(&config, measured.images, &spawner, attester.is_emulated())?;
@@ -149,6 +157,7 @@ async fn serve_sessions(
         shown_dir: config.state_dir.as_ref().map(|dir| dir.join("shown")),
         policy: policy.clone(),
         review,
+        peers,
     }));
 
     let listener = tokio::net::TcpListener::bind(config.listen).await?;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kekkai_analysis_api::{
-    AttachScreen, CancelJob, End, GetScript, Launch, ListJobs, ListPrograms, PutScript,
-    RemoveScript, StartQuery, StartRun, SubmitOutput, WaitJob, WaitScreen,
+    AttachScreen, CancelJob, End, GetScript, JoinPart, Launch, LaunchPart, ListJobs, ListPrograms,
+    PutScript, RemoveScript, StartQuery, StartRun, SubmitOutput, WaitJob, WaitScreen,
 };
 use kekkai_service::Routes;
 use kekkai_types::{OutputId, Refusal};
 
 use crate::attester::Attester;
 use crate::broker::Broker;
+use crate::parts::{carry, hold};
 use crate::session::Words;
 
 /// The longest wait of one `WaitJob`, in milliseconds.
@@ -26,7 +27,7 @@ pub struct Server {
     pub attester: Arc<Attester>,
 }
 
-/// All calls. The gateway is the only caller: each request type says so itself.
+/// All calls. The gateway is the caller of most, other analysis servers of the rest: each request type says so itself.
 pub fn routes(server: &Server) -> Routes {
     let broker = &server.broker;
     let routes = Routes::new().call({
@@ -85,7 +86,37 @@ pub fn routes(server: &Server) -> Routes {
     let routes = on(routes, broker, |broker, call: SubmitOutput| async move {
         submit(&broker, call).await
     });
-    screens(routes, broker)
+    parts(screens(routes, broker), server)
+}
+
+/// The calls of other analysis servers.
+fn parts(routes: Routes, server: &Server) -> Routes {
+    let broker = server.broker.clone();
+    let routes = routes.stream({
+        let server = server.clone();
+        move |from, call: LaunchPart| {
+            let server = server.clone();
+            // In a task of its own: a server that hangs up must not leave a launch half-way.
+            let work = async move {
+                let Server { broker, attester } = &server;
+                broker.launch_part(attester, &from.peer, &call).await
+            };
+            let work = tokio::spawn(work);
+            async move {
+                let launched = work.await;
+                let launched = launched.unwrap_or_else(|_| Err(Refusal::new("internal", "launch")));
+                let part = launched?;
+                Ok(move |stream| hold(part, stream))
+            }
+        }
+    });
+    routes.stream(move |from, call: JoinPart| {
+        let broker = broker.clone();
+        async move {
+            let (session, ours) = broker.join_part(&from.peer, &call).await?;
+            Ok(move |stream| carry(session, ours, stream))
+        }
+    })
 }
 
 /// The calls about screens.

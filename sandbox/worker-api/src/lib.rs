@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 
 use kekkai_analysis_api::SqlError;
 use kekkai_output::{Populations, Table, Value};
-use kekkai_types::{DatasetCatalog, DatasetId, JobId, RowCondition};
+use kekkai_types::{DatasetCatalog, DatasetId, JobId, RowCondition, ServerId};
 use serde::{Deserialize, Serialize};
 
 /// Functions that a worker may name.
@@ -77,6 +77,28 @@ pub enum ToWorker {
         /// The job.
         job: JobId,
     },
+    /// A stream to the same session's worker on another server. Its descriptor comes with the frame: connected,
+    /// and not blocking.
+    Peer {
+        /// This worker's own server: the same each time.
+        own: ServerId,
+        /// The other.
+        server: ServerId,
+        /// What the stream is for.
+        role: PeerRole,
+    },
+}
+
+/// What a stream to another worker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerRole {
+    /// This worker leads: its statements are spread over the other too, by what it asks here.
+    Leads,
+    /// This worker asks here what a statement of the leader needs.
+    Asks,
+    /// The other asks here.
+    Answers,
 }
 
 /// What a session reads and under which terms.
@@ -208,5 +230,12 @@ pub enum FromWorker {
     Cancelled {
         /// The job.
         job: JobId,
+    },
+    /// What came of a [`ToWorker::Peer`] on which this worker asks.
+    PeerAnswered {
+        /// The other.
+        server: ServerId,
+        /// Why it is of no use; `None`: it answers.
+        error: Option<String>,
     },
 }

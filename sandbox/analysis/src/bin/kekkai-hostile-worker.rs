@@ -99,7 +99,7 @@ fn main() {
                     sender.send(&FromWorker::Cancelled { job }).unwrap();
                 }
             }
-            ToWorker::Load(_) => panic!("loaded twice"),
+            ToWorker::Load(_) | ToWorker::Peer { .. } => panic!("out of turn"),
         }
     }
 }

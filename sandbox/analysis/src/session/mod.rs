@@ -8,7 +8,7 @@ mod program;
 mod rows;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -139,6 +139,8 @@ pub struct Session {
     jobs: Mutex<Jobs>,
     /// Queries of programs that the SQL worker has, by their ids; what comes of them goes to their runs.
     reads: Mutex<BTreeMap<JobId, mpsc::UnboundedSender<(JobId, ReadEvent)>>>,
+    /// Servers whose workers this one was told to ask, and has not said yet what came of it.
+    asked: Mutex<BTreeSet<ServerId>>,
     /// Processes of programs that run now, by the run's number.
     programs: Mutex<BTreeMap<u64, Life>>,
     kept: Kept,
@@ -220,6 +222,7 @@ impl Session {
             sender: tokio::sync::Mutex::new(sender),
             jobs: Mutex::default(),
             reads: Mutex::default(),
+            asked: Mutex::default(),
             programs: Mutex::default(),
             kept,
             desktop,

@@ -9,8 +9,8 @@ use kekkai_differencing::{Close, shown};
 use kekkai_output::{Populations, Seen, Table};
 use kekkai_policy_api::{EndReason, Event};
 use kekkai_service::CallError;
-use kekkai_types::{JobId, Refusal, Timestamp};
-use kekkai_worker_api::{AsyncReceiver, FromWorker, ToWorker};
+use kekkai_types::{JobId, Refusal, ServerId, Timestamp};
+use kekkai_worker_api::{AsyncReceiver, FromWorker, PeerRole, ToWorker};
 
 use super::job::{Finished, State};
 use super::{CANCEL_GRACE, ReadEvent, SEND_LIMIT, Session, lock};
@@ -231,6 +231,49 @@ impl Session {
 
     pub(super) async fn send(&self, message: &ToWorker) -> bool {
         self.send_with(message, &[]).await
+    }
+
+    /// Hands the worker a stream to another server's. False: the session has ended, or ends now.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        server: &ServerId,
+        role: PeerRole,
+        stream: BorrowedFd<'_>,
+    ) -> bool {
+        if self.end_reason().is_some() {
+            return false;
+        }
+        if role != PeerRole::Answers {
+            lock(&self.asked).insert(server.clone());
+        }
+        let message = ToWorker::Peer {
+            own: self.server().clone(),
+            server: server.clone(),
+            role,
+        };
+        let sent = self.send_with(&message, &[stream]).await;
+        if !sent {
+            self.end(EndReason::ServerLost).await;
+        }
+        sent
+    }
+
+    /// What the worker says of a stream. False when it was given none.
+    fn peer_answered(&self, server: &ServerId, error: Option<String>) -> bool {
+        if !lock(&self.asked).remove(server) {
+            return false;
+        }
+        let clean = |text: String| -> String {
+            let shown = text.chars().filter(|c| !c.is_control());
+            shown.take(NAME_MAX).collect()
+        };
+        match error.map(clean) {
+            None => tracing::info!(session = %self.id(), %server, "a part answers"),
+            Some(error) => {
+                tracing::warn!(session = %self.id(), %server, error, "a part is of no use")
+            }
+        }
+        true
     }
 
     pub(super) async fn send_with(&self, message: &ToWorker, fds: &[BorrowedFd<'_>]) -> bool {
@@ -492,6 +535,7 @@ fn hear(session: &Arc<Session>, message: FromWorker) -> bool {
         } => (job, Outcome::Done(table, populations)),
         FromWorker::Failed { job, error } => (job, Outcome::Failed(bounded(error))),
         FromWorker::Cancelled { job } => (job, Outcome::Cancelled { by_limit: false }),
+        FromWorker::PeerAnswered { server, error } => return session.peer_answered(&server, error),
         FromWorker::Jailed { .. } | FromWorker::Loaded { .. } | FromWorker::LoadFailed { .. } => {
             return false;
         }

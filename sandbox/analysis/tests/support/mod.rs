@@ -374,6 +374,7 @@ impl Second {
             spill: Some(SpillPlace::prepare(dir.join("spill"), 1 << 30).unwrap()),
             scripts_dir: Some(dir.join("scripts")),
             shown_dir: Some(dir.join("shown")),
+            peers: Default::default(),
             policy: self.policy.clone(),
             review: self.review.clone(),
         }))
