@@ -130,6 +130,7 @@ async fn play(demo: &Demo, lang: Lang) -> Outcome {
         planted: Vec::new(),
         programs: true,
         desktop: false,
+        places: None,
         quiet: false,
     })
     .await?;

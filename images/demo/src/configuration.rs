@@ -11,9 +11,9 @@ use kekkai_dataset::Manifest;
 use kekkai_deploy::ec_key_pair;
 use kekkai_ingest::sample::SampleFormat;
 use kekkai_policy_api::RegisterDataset;
-use kekkai_types::Recipient;
+use kekkai_types::{Recipient, ServerId};
 
-use crate::world::ports;
+use crate::world::{Places, ports};
 use crate::{DemoError, io};
 
 /// Where everything is.
@@ -26,12 +26,31 @@ pub(crate) struct Layout {
     pub(crate) admin: SocketAddr,
     pub(crate) ssh: SocketAddr,
     pub(crate) https: SocketAddr,
+    /// The network namespace of the first analysis server; empty: everybody's.
+    pub(crate) namespace: String,
+    /// Further analysis servers.
+    pub(crate) further: Vec<Further>,
+}
+
+/// A further analysis server.
+pub(crate) struct Further {
+    pub(crate) server: ServerId,
+    /// Its folder's name.
+    pub(crate) folder: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) namespace: String,
+    /// The policy service is told of it, and knows what it should be.
+    pub(crate) is_expected: bool,
 }
 
 impl Layout {
-    pub(crate) fn new(dir: &Path, binaries: PathBuf) -> Result<Self, DemoError> {
+    pub(crate) fn new(
+        dir: &Path,
+        binaries: PathBuf,
+        places: Option<&Places>,
+    ) -> Result<Self, DemoError> {
         let [policy, review, analysis, admin, ssh, https] = ports()?;
-        Ok(Self {
+        let mut layout = Self {
             dir: dir.to_owned(),
             binaries,
             policy,
@@ -40,7 +59,32 @@ impl Layout {
             admin,
             ssh,
             https,
-        })
+            namespace: String::new(),
+            further: Vec::new(),
+        };
+        let Some(places) = places else {
+            return Ok(layout);
+        };
+        // Ports that are free on loopback are free on addresses that nobody else has.
+        layout.policy.set_ip(places.services);
+        layout.review.set_ip(places.services);
+        for (number, place) in (1_u32..).zip(&places.analysis) {
+            let [mut address] = ports()?;
+            address.set_ip(place.address);
+            if number == 1 {
+                layout.analysis = address;
+                layout.namespace.clone_from(&place.namespace);
+                continue;
+            }
+            layout.further.push(Further {
+                server: ServerId::new(format!("a{number}"))?,
+                folder: format!("analysis-a{number}"),
+                address,
+                namespace: place.namespace.clone(),
+                is_expected: place.is_expected,
+            });
+        }
+        Ok(layout)
     }
 
     /// Where browsers find the gateway. WebAuthn needs a name: `localhost` is one.
@@ -74,7 +118,13 @@ pub(crate) fn write(
         let path = layout.dir.join(name).join(format!("{name}.toml"));
         std::fs::write(&path, text).map_err(io(format!("{name}.toml")))?;
     }
-    install(layout, runs)?;
+    install(layout, "analysis", runs)?;
+    for further in &layout.further {
+        let text = further_analysis(layout, further, &pcr_policy);
+        let folder = layout.dir.join(&further.folder);
+        std::fs::write(folder.join("analysis.toml"), text).map_err(io("analysis.toml"))?;
+        install(layout, &further.folder, SQL_ONLY)?;
+    }
     if runs.desktop {
         let folder = layout.dir.join("analysis/recordings");
         std::fs::create_dir_all(folder).map_err(io("the recordings' folder"))?;
@@ -106,10 +156,28 @@ fn policy(layout: &Layout) -> String {
         "listen = \"{}\"\nstate_dir = \"{dir}/policy/state\"\n\n\
          [ledger]\ndir = \"{dir}/policy/ledger\"\nkey = \"{dir}/policy/ledger.skey\"\nwitness = \"{dir}/witness/witness.jsonl\"\n\n\
          [attestation]\npcr_policy_key = \"{dir}/offline/pcr-policy.pub\"\n\n\
-         [[attestation.tpm_roots]]\ncertificate = \"{dir}/analysis/tpm/ca/authorities.pem\"\nemulated = true\n\n{}",
+         {}{}",
         layout.policy,
+        roots(layout),
         layout.tls("policy")
     )
+}
+
+/// The authorities of the emulated TPMs that are trusted.
+fn roots(layout: &Layout) -> String {
+    let expected = layout.further.iter().filter(|further| further.is_expected);
+    let folders = expected.map(|further| further.folder.as_str());
+    let mut roots = String::new();
+    for folder in std::iter::once("analysis").chain(folders) {
+        let authorities = layout.dir.join(folder).join("tpm/ca/authorities.pem");
+        // Writing to a string doesn't fail.
+        let _ = write!(
+            roots,
+            "[[attestation.tpm_roots]]\ncertificate = \"{}\"\nemulated = true\n\n",
+            authorities.display()
+        );
+    }
+    roots
 }
 
 fn review(layout: &Layout) -> String {
@@ -155,6 +223,12 @@ fn image_file(name: &str) -> String {
     }
 }
 
+/// What parts of sessions have.
+const SQL_ONLY: Runs = Runs {
+    programs: false,
+    desktop: false,
+};
+
 fn images(runs: Runs) -> impl Iterator<Item = &'static str> {
     let programs: &[&str] = if runs.programs { &PROGRAM_IMAGES } else { &[] };
     let desktop: &[&str] = if runs.desktop { &DESKTOP_IMAGES } else { &[] };
@@ -180,19 +254,50 @@ fn analysis(layout: &Layout, pcr_policy: &str, runs: Runs) -> String {
          policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{dir}/data\"\n\
          state_dir = \"{dir}/state\"\nsessions_max = 64\n\n\
          [measure]\nbinary = \"{dir}/bin/kekkai-analysis\"\n\n\
-         [images]\n{images}\n{recording}\
+         [images]\n{images}\n{recording}{}\
          [tpm]\nemulated = \"{dir}/tpm\"\npolicy_key = \"{pcr_policy}\"\n\n{}",
         layout.analysis,
         layout.policy,
         layout.review,
+        peers(layout),
         layout.tls("analysis")
+    )
+}
+
+/// One line for each further server.
+fn peers(layout: &Layout) -> String {
+    if layout.further.is_empty() {
+        return String::new();
+    }
+    let line = |further: &Further| format!("{} = \"{}\"\n", further.server, further.address);
+    let lines: String = layout.further.iter().map(line).collect();
+    format!("[peers]\n{lines}\n")
+}
+
+/// A further server's file. It has the same data, on a disk that the demo's servers share.
+fn further_analysis(layout: &Layout, further: &Further, pcr_policy: &str) -> String {
+    let dir = layout.dir.join(&further.folder);
+    let dir = dir.display();
+    let data = layout.dir.join("analysis/data");
+    format!(
+        "server = \"{}\"\nlisten = \"{}\"\nconfiguration = \"{dir}/analysis.toml\"\n\
+         policy = \"{}\"\nreview = \"{}\"\ndata_dir = \"{}\"\nsessions_max = 64\n\n\
+         [measure]\nbinary = \"{dir}/bin/kekkai-analysis\"\n\n\
+         [images]\nkekkai-sql-worker = \"{dir}/bin/kekkai-sql-worker\"\n\n\
+         [tpm]\nemulated = \"{dir}/tpm\"\npolicy_key = \"{pcr_policy}\"\n\n{}",
+        further.server,
+        further.address,
+        layout.policy,
+        layout.review,
+        data.display(),
+        layout.tls(&further.folder)
     )
 }
 
 /// Puts the measured programs into the deployment: a name of their own for the build's files, so
 /// that a test can replace them without touching the build.
-fn install(layout: &Layout, runs: Runs) -> Result<(), DemoError> {
-    let folder = layout.dir.join("analysis/bin");
+fn install(layout: &Layout, server: &str, runs: Runs) -> Result<(), DemoError> {
+    let folder = layout.dir.join(server).join("bin");
     std::fs::create_dir_all(&folder).map_err(io("the analysis server's programs"))?;
     for image in images(runs).chain(["kekkai-analysis"]) {
         let name = image_file(image);

@@ -29,7 +29,7 @@ pub use person::{
 pub use process::{Daemon, free_address};
 pub use story::{StoryOptions, find_output_id, play, vote};
 pub use web::{Answer, Web};
-pub use world::{Admin, Kind, World, WorldOptions};
+pub use world::{Admin, Kind, Place, Places, World, WorldOptions};
 
 use std::path::PathBuf;
 

@@ -32,6 +32,18 @@ impl Daemon {
         log: &Path,
         environment: &[(&str, &str)],
     ) -> Result<Self, DemoError> {
+        Self::start_in("", name, program, args, log, environment)
+    }
+
+    /// The same in a network namespace, by its name; empty: in this one.
+    pub fn start_in(
+        namespace: &str,
+        name: &str,
+        program: &Path,
+        args: &[&str],
+        log: &Path,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, DemoError> {
         let io = |source| DemoError::Io {
             what: format!("{name} can't be started"),
             source,
@@ -41,7 +53,18 @@ impl Daemon {
             .append(true)
             .open(log)
             .map_err(io)?;
-        let child = Command::new("setpriv")
+        let mut command = match namespace {
+            "" => Command::new("setpriv"),
+            namespace => {
+                // It executes the rest: the process stays the one that is waited for.
+                let mut command = Command::new("nsenter");
+                let place = Path::new("/run/netns").join(namespace);
+                command.arg(format!("--net={}", place.display()));
+                command.args(["--", "setpriv"]);
+                command
+            }
+        };
+        let child = command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program)
             .args(args)

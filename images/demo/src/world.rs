@@ -2,7 +2,7 @@
 //! started again one by one.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ use kekkai_types::{
     TerminalId,
 };
 
-use crate::configuration::{self, Layout, Runs};
+use crate::configuration::{self, Further, Layout, Runs};
 use crate::info::{Gateway, Info, Ledger, Pem, Person, Service, Terminal};
 use crate::process::{Daemon, free_address};
 use crate::{DemoError, io, person};
@@ -57,8 +57,30 @@ pub struct WorldOptions {
     /// There are desktops: hayashi and smith have browser terminals, kimura a VDI client, ogawa an on-site
     /// terminal.
     pub desktop: bool,
+    /// Several analysis servers, in network namespaces; `None`: one, on loopback.
+    pub places: Option<Places>,
     /// No progress on standard output.
     pub quiet: bool,
+}
+
+/// Where services are that aren't on loopback. Namespaces and addresses are there already.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The address of the policy service and the review service, in this namespace.
+    pub services: IpAddr,
+    /// Analysis servers: `a1`, which has sessions, then those that it spreads them over.
+    pub analysis: Vec<Place>,
+}
+
+/// Where an analysis server is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its network namespace, by the name that `ip netns` gives it.
+    pub namespace: String,
+    /// Its address there.
+    pub address: IpAddr,
+    /// The policy service is told to expect it. Of another it knows nothing.
+    pub is_expected: bool,
 }
 
 /// The four daemons.
@@ -94,6 +116,8 @@ pub struct World {
     layout: Layout,
     options: WorldOptions,
     daemons: Mutex<BTreeMap<Kind, Daemon>>,
+    /// Further analysis servers.
+    further: Mutex<BTreeMap<ServerId, Daemon>>,
 }
 
 /// An operator's clients.
@@ -261,23 +285,29 @@ impl World {
     /// Lays a deployment out, starts it, and provisions it.
     pub async fn start(options: WorldOptions) -> Result<Self, DemoError> {
         let dir = prepare(&options.dir)?;
-        let layout = Layout::new(&dir, binaries()?)?;
+        let layout = Layout::new(&dir, binaries()?, options.places.as_ref())?;
         let world = Self {
             layout,
             options,
             daemons: Mutex::new(BTreeMap::new()),
+            further: Mutex::default(),
         };
         let start = world.say(
             "鍵・証明書・設定を作る",
             "making keys, certificates and configuration",
         );
-        let (people, reference) = world.lay_out()?;
+        let (people, reference, further_references) = world.lay_out()?;
         world.said(start);
         let start = world.say("四つのサービスを起動する", "starting the four services");
         world.write_info(&people, Digest::of(b""), &[], &[])?;
         // The emulated TPM's authority exists once it was powered up; the policy service trusts it.
         world.spawn_daemon(Kind::Analysis, &[])?;
         wait_for_file(&world.dir().join("analysis/tpm/ca/authorities.pem"))?;
+        for further in &world.layout.further {
+            world.spawn_further(further)?;
+            let folder = world.dir().join(&further.folder);
+            wait_for_file(&folder.join("tpm/ca/authorities.pem"))?;
+        }
         world.start_daemon(Kind::Policy)?;
         world.start_daemon(Kind::Review)?;
         let admin = Admin::connect(&world.info()?)?;
@@ -290,6 +320,15 @@ impl World {
             })
             .await?;
         let reference = admin.policy.call(&AddReference { reference }).await?;
+        for reference in further_references {
+            admin.policy.call(&AddReference { reference }).await?;
+        }
+        let expected = world.layout.further.iter().filter(|f| f.is_expected);
+        let expected: Vec<ServerId> = expected.map(|f| f.server.clone()).collect();
+        for server in &expected {
+            let server = server.clone();
+            admin.policy.call(&ExpectServer { server }).await?;
+        }
         world.start_daemon(Kind::Gateway)?;
         world.wait_for_daemon(Kind::Analysis)?;
         world.said(start);
@@ -297,7 +336,10 @@ impl World {
             "解析サーバーのTPMを登録する(EK証明書、資格情報の活性化)",
             "enrolling the analysis server's TPM (EK certificate, credential activation)",
         );
-        let servers = wait_for_enrolment(&admin, &server).await?;
+        let mut servers = wait_for_enrolment(&admin, &server).await?;
+        for server in &expected {
+            servers = wait_for_enrolment(&admin, server).await?;
+        }
         world.said(start);
         let datasets = world.ingest(&admin, &servers).await?;
         let agreements = world.register_agreements(&admin).await?;
@@ -350,7 +392,12 @@ impl World {
             Kind::Analysis => self.program("kekkai-measure"),
             _ => self.program(&format!("kekkai-{name}")),
         };
-        let daemon = Daemon::start(
+        let namespace = match kind {
+            Kind::Analysis => self.layout.namespace.as_str(),
+            _ => "",
+        };
+        let daemon = Daemon::start_in(
+            namespace,
             name,
             &program,
             &["--config", &config],
@@ -358,6 +405,23 @@ impl World {
             environment,
         )?;
         self.daemons()?.insert(kind, daemon);
+        Ok(())
+    }
+
+    fn spawn_further(&self, further: &Further) -> Result<(), DemoError> {
+        let folder = self.layout.dir.join(&further.folder);
+        let config = folder.join("analysis.toml").display().to_string();
+        let daemon = Daemon::start_in(
+            &further.namespace,
+            &further.folder,
+            &self.program("kekkai-measure"),
+            &["--config", &config],
+            &folder.join("log.jsonl"),
+            &[],
+        )?;
+        let mut all = self.further.lock();
+        let all = all.as_mut().map_err(|_| DemoError::Bug("poisoned lock"))?;
+        all.insert(further.server.clone(), daemon);
         Ok(())
     }
 
@@ -394,6 +458,11 @@ impl World {
 
     /// Stops everything in the reverse order of starting.
     pub fn stop(&self) {
+        if let Ok(mut further) = self.further.lock() {
+            std::mem::take(&mut *further)
+                .into_values()
+                .for_each(Daemon::stop);
+        }
         for kind in Kind::ALL.iter().rev() {
             let _ = self.stop_daemon(*kind);
         }
@@ -421,7 +490,7 @@ impl World {
     }
 
     /// Keys, certificates, configuration; the people with their terminals; reference values.
-    fn lay_out(&self) -> Result<(Vec<Person>, ReferenceValues), DemoError> {
+    fn lay_out(&self) -> Result<(Vec<Person>, ReferenceValues, Vec<ReferenceValues>), DemoError> {
         let dir = &self.layout.dir;
         let authorities = dir.join("authority");
         let services = Authority::create(&authorities, "services")?;
@@ -449,6 +518,11 @@ impl World {
                 Kind::Analysis => Peer::Analysis(ServerId::new("a1")?),
             };
             services.issue_peer(&peer, &folder, "tls")?;
+        }
+        for further in &self.layout.further {
+            let folder = dir.join(&further.folder);
+            self.trusted_copy(&services, &folder)?;
+            services.issue_peer(&Peer::Analysis(further.server.clone()), &folder, "tls")?;
         }
         let policy = dir.join("policy");
         let (skey, vkey) = kekkai_ledger::generate_key("ledger.kekkai.internal/demo")
@@ -479,8 +553,13 @@ impl World {
             },
         )?;
         let people = self.make_people(&terminals, &model)?;
-        let reference = self.measure(&offline.join("pcr-policy.key"))?;
-        Ok((people, reference))
+        let policy_key = offline.join("pcr-policy.key");
+        let reference = self.measure(&policy_key)?;
+        let expected = self.layout.further.iter().filter(|f| f.is_expected);
+        let further = expected
+            .map(|further| self.measure_in(&further.folder, &policy_key))
+            .collect::<Result<_, _>>()?;
+        Ok((people, reference, further))
     }
 
     fn trusted_copy(&self, services: &Authority, folder: &Path) -> Result<(), DemoError> {
@@ -545,8 +624,12 @@ impl World {
 
     /// Reference values of what is on the disk now, signed by the producer's PCR policy key.
     pub fn measure(&self, policy_key: &Path) -> Result<ReferenceValues, DemoError> {
+        self.measure_in("analysis", policy_key)
+    }
+
+    fn measure_in(&self, folder: &str, policy_key: &Path) -> Result<ReferenceValues, DemoError> {
         let program = self.program("kekkai-measure");
-        let config = self.layout.dir.join("analysis/analysis.toml");
+        let config = self.layout.dir.join(folder).join("analysis.toml");
         let output = Command::new(&program)
             .arg("--config")
             .arg(&config)

@@ -88,6 +88,7 @@ pub fn options(folder: &Path) -> WorldOptions {
         planted: Vec::new(),
         programs: false,
         desktop: false,
+        places: None,
         quiet: true,
     }
 }
