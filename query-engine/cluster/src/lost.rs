@@ -45,6 +45,7 @@ pub(crate) fn tell(error: DataFusionError) -> DataFusionError {
             name: server.to_string(),
             at: None,
             candidates: Vec::new(),
+            hint: None,
         })),
         None => error,
     }

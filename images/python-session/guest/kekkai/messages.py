@@ -21,6 +21,10 @@ _WORDS = {
         "no such table in the agreement; kekkai.schema() names them",
         "取決めにその表はありません。kekkai.schema()で一覧できます。",
     ),
+    "table-exists": (
+        "the session has a table of this name already: DROP TABLE it, or take another name",
+        "同じ名前の表がすでにあります。DROP TABLE で消すか、別の名前にしてください。",
+    ),
     "column-unknown": (
         "no such column in the agreement; kekkai.schema() names them",
         "取決めにその列はありません。kekkai.schema()で一覧できます。",
@@ -69,12 +73,28 @@ _WORDS = {
         "推定値を計算できません。値が変わるか、事象が足りるかを確かめてください。",
     ),
     "too-close": (
-        "this is about nearly the same persons as an earlier statistic of the project",
-        "プロジェクトが前に見た統計と、対象者がほとんど同じです。",
+        "this is about nearly the same persons as an earlier statistic of the project: use the same conditions or coarser groups",
+        "プロジェクトが前に見た統計と、対象者がほとんど同じです。条件をそろえるか、群をまとめてください。",
     ),
     "history-full": (
         "the record of statistics that were shown is full or can't be read: tell the producer",
         "表示した統計の記録がいっぱいか、読めません。提供者に知らせてください。",
+    ),
+    "rows-quota": (
+        "the agreement's bounds on rows leave no more for now: wait a minute, or ask for fewer rows",
+        "取決めの行数の上限に達しました。1分待つか、必要な行に絞ってください。",
+    ),
+    "spill-quota": (
+        "the statement needs more disk than the session has: use fewer columns or rows",
+        "途中結果がセッションのディスクの上限を超えました。列か行を減らしてください。",
+    ),
+    "spill-failed": (
+        "intermediate results could not be kept on disk: run it again",
+        "途中結果をディスクに保てませんでした。もう一度実行してください。",
+    ),
+    "server-lost": (
+        "another analysis server that ran this was lost: run it again",
+        "これを実行していた別の分析サーバーを失いました。もう一度実行してください。",
     ),
     "internal": (
         "this is Kekkai's fault, not yours; it is recorded: tell the producer",

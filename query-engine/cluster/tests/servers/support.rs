@@ -213,6 +213,7 @@ impl Data {
                     })
                     .collect(),
                 person_key: (*table != "kind").then(|| "person_id".to_owned()),
+                rows: Vec::new(),
                 files: (0..parts(table))
                     .map(|part| self.open(table, part))
                     .collect(),
