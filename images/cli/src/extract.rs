@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use kekkai_dataset::escrow::{ESCROW, Found, find};
 use kekkai_dataset::{layout, unwrap_with_recovery};
-use kekkai_extract::{ProjectKey, Source, Step, Target};
+use kekkai_extract::{Agreed, ProjectKey, Source, Step, Target};
 use kekkai_policy::{Agreement, DataItem};
 use kekkai_policy_api::{Enrolments, RecordEnquiry, RegisterExtract};
 use kekkai_types::{DatasetId, Digest, KeyText, Lang, Recipient};
@@ -268,10 +268,17 @@ async fn make_extract(make: Make, lang: Lang) -> Outcome {
     for server in policy.call(&Enrolments {}).await? {
         servers.push((server.server, STANDARD.decode(&server.unwrap_public)?));
     }
-    let tables: BTreeMap<String, Vec<String>> = item
+    let tables: BTreeMap<String, Agreed> = item
         .tables
         .iter()
-        .map(|(name, table)| (name.clone(), table.columns.clone()))
+        .map(|(name, table)| {
+            let rows = table.rows.as_ref().map(|rows| rows.conditions.clone());
+            let agreed = Agreed {
+                columns: table.columns.clone(),
+                rows: rows.unwrap_or_default(),
+            };
+            (name.clone(), agreed)
+        })
         .collect();
     let out = make.out.as_ref().unwrap_or(&make.data);
     let bar = bar(0, lang.pick("行", "rows"));

@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 
 use kekkai_dataset::{FilePlace, Manifest, open_reader, unwrap_with_recovery};
 use kekkai_deploy::{ec_key_pair, ec_private_of_file, ec_public_of_file};
-use kekkai_extract::{Extracted, ProjectKey, Source, Target, extract};
+use kekkai_extract::{Agreed, Extracted, ProjectKey, Source, Target, extract};
 use kekkai_ingest::sample::{self, SampleFormat};
 use kekkai_types::{AgreementId, DatasetId, KeyText, Recipient, ServerId};
 
@@ -67,7 +67,10 @@ impl Producer {
         .unwrap();
         let recovery = ec_private_of_file(&keys.join("recovery.key")).unwrap();
         let key = unwrap_with_recovery(&recovery, &ingested.keys[0]).unwrap();
-        let columns = vec!["person_id".to_owned(), "sex".to_owned()];
+        let agreed = Agreed {
+            columns: vec!["person_id".to_owned(), "sex".to_owned()],
+            rows: Vec::new(),
+        };
         let extract = extract(
             &Source {
                 folder: &ingested.folder,
@@ -76,7 +79,7 @@ impl Producer {
             },
             &Target {
                 agreement: &AgreementId::new("p1").unwrap(),
-                tables: &BTreeMap::from([("patients".to_owned(), columns)]),
+                tables: &BTreeMap::from([("patients".to_owned(), agreed)]),
                 extract: (DatasetId::new("p1.sample").unwrap(), 1),
                 out: &path("data"),
                 servers: &[(ServerId::new("a1").unwrap(), public("server"))],

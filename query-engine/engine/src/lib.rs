@@ -2,7 +2,7 @@
 //!
 //! A short story. A researcher's text is split into words ([`text`]), parsed, and held against closed lists of
 //! clauses and functions ([`statement`], [`functions`]); names resolve to granted tables and columns only
-//! ([`names`], [`table`]), and rows that the agreement doesn't provide end at the leaf ([`condition`]). The plan is cut in two at its aggregate ([`count`]). Below the cut each row's person
+//! ([`names`], [`table`]), and rows that the agreement doesn't provide end at the leaf ([`kekkai_condition`]). The plan is cut in two at its aggregate ([`count`]). Below the cut each row's person
 //! is followed from the scan to the aggregate ([`follow`]) and no row can make an expression fail ([`total`]);
 //! beside each aggregate another one counts its contributors ([`evidence`]). Then cells and groups with too
 //! few of them are dropped ([`suppress`]), and only what is left meets `HAVING`, `ORDER BY`, `LIMIT` and the
@@ -32,7 +32,6 @@
 )]
 
 mod above;
-mod condition;
 mod count;
 mod dialect;
 mod errors;

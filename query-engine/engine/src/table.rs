@@ -3,15 +3,15 @@
 //! [`Granted`] is what the planner sees: granted columns, nothing else. [`Scan`] is what runs: it reads
 //! granted columns and the person key, takes no predicate, no limit and no statistics from above, and
 //! gives the person as a number in a column whose name no statement can write. Rows that the agreement doesn't
-//! provide end here ([`crate::condition`]). Whatever a researcher's expression does, it runs above this node.
+//! provide end here ([`kekkai_condition`]). Whatever a researcher's expression does, it runs above this node.
 
 use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
-use arrow::compute::{and, concat_batches, filter_record_batch};
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -25,10 +25,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
+use kekkai_condition::{ColumnTest, provided};
 use kekkai_types::{DatasetId, PERSON_NUMBER_COLUMN, RowCondition, rounded_rows};
 use parquet::encryption::decrypt::FileDecryptionProperties;
 
-use crate::condition::ColumnTest;
 use crate::file::{BATCH_ROWS, OpenFile};
 use crate::person::{PERSON_TYPE, Register, is_key_type};
 
@@ -663,7 +663,7 @@ impl Reading {
                     Some(Ok(batch)) => {
                         let picks = current.picks.clone();
                         let batch = somebodys(batch, current.person)
-                            .and_then(|batch| meeting(batch, &current.conditions));
+                            .and_then(|batch| Ok(provided(batch, &current.conditions)?));
                         return Some(batch.and_then(|batch| self.pick(&picks, &batch)));
                     }
                     Some(Err(_)) => return Some(Err(unreadable(()))),
@@ -720,25 +720,6 @@ impl Iterator for Reading {
         }
         Some(batch)
     }
-}
-
-/// The rows that meet every condition of the agreement.
-fn meeting(batch: RecordBatch, conditions: &[(usize, ColumnTest)]) -> Result<RecordBatch> {
-    let mut met: Option<BooleanArray> = None;
-    for (at, test) in conditions {
-        let column = batch.columns().get(*at).ok_or_else(|| {
-            DataFusionError::Internal("a file gave fewer columns than asked".to_owned())
-        })?;
-        let one = test.met(column)?;
-        met = Some(match met {
-            None => one,
-            Some(others) => and(&others, &one)?,
-        });
-    }
-    Ok(match met {
-        None => batch,
-        Some(met) => filter_record_batch(&batch, &met)?,
-    })
 }
 
 /// A row of a table of persons that names none can't be counted to anybody: it is left out.

@@ -25,6 +25,9 @@ pub enum ExtractError {
         /// The column.
         column: String,
     },
+    /// A condition on a column of another type, or on a key: the extract has other keys.
+    #[error("rows can't be chosen by column \"{0}\": its type doesn't fit, or it is a key")]
+    Condition(String),
     /// Nothing is granted.
     #[error("the agreement grants no table of this dataset")]
     Nothing,
@@ -142,6 +145,9 @@ impl ExtractError {
             ),
             Self::NoColumn { table, column } => format!(
                 "表「{table}」に列「{column}」がありません。取決めとデータセットの目録を照らし合わせてください。"
+            ),
+            Self::Condition(column) => format!(
+                "列「{column}」では行を選べません。型が合わないか、鍵の列です。"
             ),
             Self::Nothing => "取決めはこのデータセットの表を何も認めていません。".to_owned(),
             Self::NoServer => {

@@ -12,7 +12,8 @@
 //! for a regulator's enquiry, on the machine that has that key and on no other.
 //!
 //! An extract always holds the person key of a table about persons, even where it is not granted: without it
-//! no contributor could be counted, and no statistic shown. The session's grant doesn't name it then.
+//! no contributor could be counted, and no statistic shown. The same holds of the columns that row conditions are about.
+//! The session's grant names neither then. Rows that an agreement doesn't provide are not in its extract.
 //! Rows keep the order that they have in the dataset.
 #![cfg_attr(
     test,
@@ -31,4 +32,4 @@ mod run;
 
 pub use error::{ExtractError, Hidden};
 pub use pseudonym::{PERSONS_MAX, ProjectKey};
-pub use run::{Extracted, Progress, Source, Step, Target, extract};
+pub use run::{Agreed, Extracted, Progress, Source, Step, Target, extract};

@@ -6,13 +6,16 @@ use std::path::Path;
 use arrow::array::{Array as _, AsArray as _, Int64Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef, UInt32Type};
 use arrow::record_batch::RecordBatch;
+use kekkai_condition::{ColumnTest, provided};
 use kekkai_dataset::{FilePlace, open_reader, verify_digest};
 use kekkai_types::{
-    ColumnCatalog, ColumnRole, DatasetCatalog, KeyText, PERSON_NUMBER_COLUMN, TableCatalog,
+    ColumnCatalog, ColumnRole, DatasetCatalog, KeyText, PERSON_NUMBER_COLUMN, RowCondition,
+    TableCatalog,
 };
 use parquet::arrow::ProjectionMask;
 
 use crate::error::{ExtractError, Hidden};
+use crate::run::Agreed;
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 16 * 1024;
@@ -20,14 +23,17 @@ const BATCH_ROWS: usize = 16 * 1024;
 /// A table of the dataset, cut to what is agreed.
 pub(crate) struct Cut<'a> {
     pub(crate) table: &'a TableCatalog,
-    /// In the order of the catalogue; the person key among them, agreed or not.
+    /// In the order of the catalogue; among them, agreed or not, the person key and what conditions are on.
     pub(crate) columns: Vec<&'a ColumnCatalog>,
+    /// Which rows.
+    pub(crate) rows: &'a [RowCondition],
 }
 
 impl<'a> Cut<'a> {
     /// What of `table` is agreed.
-    pub(crate) fn new(table: &'a TableCatalog, agreed: &[String]) -> Result<Self, ExtractError> {
-        for column in agreed {
+    pub(crate) fn new(table: &'a TableCatalog, agreed: &'a Agreed) -> Result<Self, ExtractError> {
+        let conditions = agreed.rows.iter().map(|condition| &condition.column);
+        for column in agreed.columns.iter().chain(conditions) {
             if !table.columns.iter().any(|known| known.name == *column) {
                 return Err(ExtractError::NoColumn {
                     table: table.name.clone(),
@@ -39,7 +45,8 @@ impl<'a> Cut<'a> {
             .columns
             .iter()
             .filter(|column| {
-                agreed.contains(&column.name)
+                agreed.columns.contains(&column.name)
+                    || agreed.rows.iter().any(|row| row.column == column.name)
                     || table.person_key.as_deref() == Some(column.name.as_str())
             })
             .collect();
@@ -52,7 +59,22 @@ impl<'a> Cut<'a> {
                 });
             }
         }
-        Ok(Self { table, columns })
+        // A session applies the conditions again, to other keys.
+        for condition in &agreed.rows {
+            let fits = columns.iter().any(|column| {
+                column.name == condition.column
+                    && !is_key(column)
+                    && condition.test.fits(&column.sql_type)
+            });
+            if !fits {
+                return Err(ExtractError::Condition(condition.column.clone()));
+            }
+        }
+        Ok(Self {
+            table,
+            columns,
+            rows: &agreed.rows,
+        })
     }
 
     /// The names of the columns to read: those of the cut, and the persons' numbers.
@@ -76,17 +98,27 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Calls `each` for every batch of some columns of a table, in the order of `names`. Batches are few
-    /// thousand rows; the files are, byte for byte, the catalogue's, and hold as many rows as it says.
+    /// Calls `each` for every batch of some columns of a table, in the order of `names`, and with the rows that
+    /// are provided. Batches are few thousand rows; the files are, byte for byte, the catalogue's, and hold as
+    /// many rows as it says.
     ///
     /// # Errors
     /// `each`'s, and everything that can be wrong with a file.
     pub(crate) fn batches(
         &self,
-        table: &TableCatalog,
+        cut: &Cut<'_>,
         names: &[&str],
         mut each: impl FnMut(RecordBatch) -> Result<(), ExtractError>,
     ) -> Result<(), ExtractError> {
+        let table = cut.table;
+        // What conditions are on is read, too, and left out again.
+        let mut wanted = names.to_vec();
+        for condition in cut.rows {
+            if !wanted.contains(&condition.column.as_str()) {
+                wanted.push(&condition.column);
+            }
+        }
+        let asked: Vec<usize> = (0..names.len()).collect();
         let mut rows = 0_u64;
         for entry in &table.files {
             let path = self.folder.join(&entry.name);
@@ -95,7 +127,7 @@ impl Reader<'_> {
             let place = FilePlace::new(&self.catalog.id, self.catalog.version, &entry.name);
             let reader = open_reader(file, self.key, &place)?;
             let schema = reader.schema().clone();
-            let indices = names
+            let indices = wanted
                 .iter()
                 .map(|name| index(table, &schema, name))
                 .collect::<Result<Vec<_>, _>>()?;
@@ -113,6 +145,17 @@ impl Reader<'_> {
                 .map(|at| sorted.binary_search(at))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|_| ExtractError::Internal("a column got lost"))?;
+            let tests = cut
+                .rows
+                .iter()
+                .map(|condition| {
+                    let at = wanted.iter().position(|name| *name == condition.column);
+                    let column = indices.get(at?)?;
+                    let data_type = schema.field(*column).data_type();
+                    Some((at?, ColumnTest::new(&condition.test, data_type)?))
+                })
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(|| ExtractError::Contradiction(table.name.clone()))?;
             for batch in reader {
                 let batch = batch.map_err(|error| ExtractError::Decode {
                     table: table.name.clone(),
@@ -122,6 +165,9 @@ impl Reader<'_> {
                     .project(&order)
                     .map_err(|_| ExtractError::Internal("a projection doesn't fit its batch"))?;
                 rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+                let batch = provided(batch, &tests)
+                    .and_then(|batch| batch.project(&asked))
+                    .map_err(|_| ExtractError::Internal("a projection doesn't fit its batch"))?;
                 each(batch)?;
             }
         }
@@ -138,7 +184,7 @@ impl Reader<'_> {
         cut: &Cut<'_>,
         each: impl FnMut(RecordBatch) -> Result<(), ExtractError>,
     ) -> Result<(), ExtractError> {
-        self.batches(cut.table, &cut.names(), each)
+        self.batches(cut, &cut.names(), each)
     }
 }
 

@@ -21,7 +21,7 @@ use kekkai_dataset::{
 };
 use kekkai_types::{
     AgreementId, ColumnRole, DatasetCatalog, DatasetId, FileEntry, KeyText, PERSON_NUMBER_COLUMN,
-    Recipient, ServerId, TableCatalog, WrappedKey,
+    Recipient, RowCondition, ServerId, TableCatalog, WrappedKey,
 };
 
 use crate::error::ExtractError;
@@ -45,8 +45,8 @@ pub struct Source<'a> {
 pub struct Target<'a> {
     /// The agreement that it is made for.
     pub agreement: &'a AgreementId,
-    /// The agreed columns of each agreed table.
-    pub tables: &'a BTreeMap<String, Vec<String>>,
+    /// What is agreed of each agreed table.
+    pub tables: &'a BTreeMap<String, Agreed>,
     /// The extract's own id and version.
     pub extract: (DatasetId, u32),
     /// Where `EXTRACT/VERSION` is made.
@@ -55,6 +55,15 @@ pub struct Target<'a> {
     pub servers: &'a [(ServerId, Vec<u8>)],
     /// The public half of the producer's offline key: 65 bytes, SEC 1 uncompressed.
     pub offline: &'a [u8],
+}
+
+/// What an agreement grants of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// The columns.
+    pub columns: Vec<String>,
+    /// The conditions that rows must meet, all of them; none: every row.
+    pub rows: Vec<RowCondition>,
 }
 
 /// How far an extract is.
@@ -180,20 +189,20 @@ fn run(
 /// The agreed part of each agreed table.
 fn cuts<'a>(
     catalog: &'a DatasetCatalog,
-    agreed: &BTreeMap<String, Vec<String>>,
+    agreed: &'a BTreeMap<String, Agreed>,
 ) -> Result<Vec<Cut<'a>>, ExtractError> {
     if agreed.is_empty() {
         return Err(ExtractError::Nothing);
     }
     agreed
         .iter()
-        .map(|(name, columns)| {
+        .map(|(name, agreed)| {
             let table = catalog
                 .tables
                 .iter()
                 .find(|table| table.name == *name)
                 .ok_or_else(|| ExtractError::NoTable(name.clone()))?;
-            Cut::new(table, columns)
+            Cut::new(table, agreed)
         })
         .collect()
 }
@@ -242,7 +251,7 @@ fn collect(
     let Some(key) = table.person_key.as_deref() else {
         return Ok(());
     };
-    reader.batches(table, &[key, PERSON_NUMBER_COLUMN], |batch| {
+    reader.batches(cut, &[key, PERSON_NUMBER_COLUMN], |batch| {
         let (numbers, keys) = persons(&batch, (0, 1), &table.name)?;
         for (number, pseudonym) in numbers.values().iter().zip(keys.values()) {
             collected
@@ -306,7 +315,7 @@ impl Job<'_> {
             source,
         })?;
         let (to_writer, from_us) = sync_channel::<RecordBatch>(QUEUE_BATCHES_MAX);
-        let files = thread::scope(|scope| {
+        let (files, rows) = thread::scope(|scope| {
             let writer = scope.spawn(move || self.write(&from_us));
             let read = self.read(reader, to_writer, meter);
             let written = match writer.join() {
@@ -314,7 +323,7 @@ impl Job<'_> {
                 Err(_) => Err(ExtractError::Internal("the writing thread panicked")),
             };
             match (read, written) {
-                (Ok(()), written) => written,
+                (Ok(rows), written) => written.map(|files| (files, rows)),
                 // When the disk is full the writer knows why; the reading loop only saw its queue close.
                 (Err(ExtractError::Internal(_)), Err(error)) | (Err(error), _) => Err(error),
             }
@@ -326,27 +335,29 @@ impl Job<'_> {
             person_key: table.person_key.clone(),
             columns: self.cut.columns.iter().map(|c| (*c).clone()).collect(),
             files,
-            rows: table.rows,
+            rows,
         })
     }
 
-    /// Reads, replaces keys, and hands on.
+    /// Reads, replaces keys, and hands on; says how many rows there were.
     fn read(
         &self,
         reader: &Reader<'_>,
         to_writer: SyncSender<RecordBatch>,
         meter: &mut Meter<'_>,
-    ) -> Result<(), ExtractError> {
+    ) -> Result<u64, ExtractError> {
         let send = |batch| {
             to_writer
                 .send(batch)
                 .map_err(|_| ExtractError::Internal("the writing thread ended early"))
         };
         let mut sent_any = false;
+        let mut provided = 0_u64;
         reader.cut(self.cut, |batch| {
             let rows = batch.num_rows();
             send(self.replace(&batch)?)?;
             sent_any = true;
+            provided += u64::try_from(rows).unwrap_or(u64::MAX);
             meter.step(&self.cut.table.name, Step::Write, rows);
             Ok(())
         })?;
@@ -366,7 +377,7 @@ impl Job<'_> {
             }
             send(RecordBatch::new_empty(Arc::new(Schema::new(fields))))?;
         }
-        Ok(())
+        Ok(provided)
     }
 
     /// The same rows with the project's pseudonyms and numbers.

@@ -24,10 +24,10 @@ use kekkai_dataset::{
     EncryptedFile, FileError, FilePlace, check_magic, layout, open_reader, unwrap_with_recovery,
     verify_digest,
 };
-use kekkai_extract::{ExtractError, Extracted, ProjectKey, Source, Target, extract};
+use kekkai_extract::{Agreed, ExtractError, Extracted, ProjectKey, Source, Target, extract};
 use kekkai_types::{
-    AgreementId, ColumnCatalog, ColumnRole, DatasetCatalog, DatasetId, KeyText,
-    PERSON_NUMBER_COLUMN, Recipient, ServerId, TableCatalog, Text,
+    AgreementId, ColumnCatalog, ColumnRole, Constant, DatasetCatalog, DatasetId, KeyText,
+    PERSON_NUMBER_COLUMN, Recipient, RowCondition, RowTest, ServerId, TableCatalog, Text,
 };
 
 const SECRET: [u8; 32] = [9; 32];
@@ -48,6 +48,8 @@ struct Scene {
     key: KeyText,
     server: (KeyText, Vec<u8>),
     offline: (KeyText, Vec<u8>),
+    /// The agreements' row conditions, by table.
+    rows_of: Vec<(&'static str, RowCondition)>,
 }
 
 struct Column {
@@ -228,6 +230,7 @@ impl Scene {
             key,
             server: pair(),
             offline: pair(),
+            rows_of: Vec::new(),
         }
     }
 
@@ -247,11 +250,13 @@ impl Scene {
         secret: Option<[u8; 32]>,
     ) -> Result<Extracted, ExtractError> {
         let agreement = AgreementId::new(agreement).unwrap();
-        let tables: BTreeMap<String, Vec<String>> = tables
+        let tables: BTreeMap<String, Agreed> = tables
             .iter()
             .map(|(name, columns)| {
                 let columns = columns.iter().map(|c| (*c).to_owned()).collect();
-                ((*name).to_owned(), columns)
+                let rows = self.rows_of.iter().filter(|(table, _)| table == name);
+                let rows = rows.map(|(_, condition)| condition.clone()).collect();
+                ((*name).to_owned(), Agreed { columns, rows })
             })
             .collect();
         let project_key = match secret {
@@ -672,6 +677,52 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
     scene.granted("p1", 1);
 }
 
+#[test]
+fn rows_that_are_not_provided_are_not_there_and_their_persons_neither() {
+    let mut scene = Scene::new(90);
+    let text = |text: &str| Constant::Text(text.to_owned());
+    // Of 270 visits three, of two persons: rows 4 and 94 are one person's.
+    let wards = ["ward 4", "ward 94", "ward 7"].map(text).to_vec();
+    scene.rows_of.push((
+        "visits",
+        RowCondition {
+            column: "ward".to_owned(),
+            test: RowTest::OneOf(wards),
+        },
+    ));
+    let done = scene
+        .extract("p1", 1, &[("visits", &["visit_id"])], Some(SECRET))
+        .unwrap();
+    assert_eq!((done.persons, done.catalog.tables[0].rows), (2, 3));
+    let visits = scene.rows(&done, "visits");
+    assert_eq!(visits.num_rows(), 3);
+    assert_eq!(
+        BTreeSet::from_iter(numbers(&visits)),
+        BTreeSet::from([0, 1])
+    );
+    // What the condition is on is there, since the session applies it again.
+    assert!(visits.column_by_name("ward").is_some());
+    // Nobody outside can be asked about either.
+    let sealed = fs::read(done.folder.join(ESCROW)).unwrap();
+    let patients = scene.extract("p1", 2, GRANTED, Some(SECRET)).unwrap();
+    let known = ids(&visits, "person_id");
+    for id in ids(&scene.rows(&patients, "patients"), "person_id") {
+        let found = escrow::find(sealed.as_slice(), &scene.offline.0, id).unwrap();
+        assert_eq!(found.id.is_some(), known.contains(&id));
+    }
+    for (column, test) in [
+        ("visit_id", RowTest::AtLeast(Constant::Int(1))),
+        ("ward", RowTest::Is(Constant::Int(1))),
+    ] {
+        let column = column.to_owned();
+        scene.rows_of = vec![("visits", RowCondition { column, test })];
+        assert!(matches!(
+            scene.extract("p2", 1, GRANTED, None),
+            Err(ExtractError::Condition(_))
+        ));
+    }
+}
+
 /// The child of the test below: makes a dataset and its extract, until it is killed.
 #[test]
 fn killed_child() {
@@ -682,7 +733,11 @@ fn killed_child() {
     fs::write(PathBuf::from(&root).join("began"), "").unwrap();
     let id = DatasetId::new("p1.hospital").unwrap();
     let agreement = AgreementId::new("p1").unwrap();
-    let tables = BTreeMap::from([("visits".to_owned(), vec!["ward".to_owned()])]);
+    let agreed = Agreed {
+        columns: vec!["ward".to_owned()],
+        rows: Vec::new(),
+    };
+    let tables = BTreeMap::from([("visits".to_owned(), agreed)]);
     extract(
         &Source {
             folder: &scene.folder(),

@@ -1,5 +1,8 @@
 //! Extracts: the data of one agreement under keys of its own, which end with it (R10, invariant 8).
 
+use std::collections::BTreeMap;
+
+use kekkai_policy::TableItem;
 use kekkai_policy_api::{Event, RecordEnquiry, Recorded, RegisterExtract};
 use kekkai_types::{
     AgreementId, DatasetCatalog, DatasetId, Digest, Peer, Recipient, Refusal, Timestamp, WrappedKey,
@@ -17,9 +20,9 @@ const REASON_MAX: usize = 1_000;
 #[derive(Default)]
 pub(super) struct Extracts {
     /// Those that sessions read, by agreement and by the dataset version that it names.
-    current: std::collections::BTreeMap<(AgreementId, DatasetId, u32), DatasetCatalog>,
+    current: BTreeMap<(AgreementId, DatasetId, u32), DatasetCatalog>,
     /// Every id that an extract ever had: whose it is, and the last version.
-    ids: std::collections::BTreeMap<DatasetId, (AgreementId, u32)>,
+    ids: BTreeMap<DatasetId, (AgreementId, u32)>,
 }
 
 impl Extracts {
@@ -198,9 +201,7 @@ impl State {
             }
             _ => {}
         }
-        check_tables(&call.catalog, whole, |table| {
-            agreed.tables.get(table).map(|item| item.columns.as_slice())
-        })?;
+        check_tables(&call.catalog, whole, &agreed.tables)?;
         match agreed
             .tables
             .keys()
@@ -271,30 +272,36 @@ impl State {
 }
 
 /// An extract has what is agreed, all of it and no more, as the dataset's catalogue describes it.
-fn check_tables<'a>(
+fn check_tables(
     extract: &DatasetCatalog,
     whole: &DatasetCatalog,
-    agreed: impl Fn(&str) -> Option<&'a [String]>,
+    agreed: &BTreeMap<String, TableItem>,
 ) -> Result<(), Refusal> {
     let other = |what: String| Err(Refusal::new("extract-not-as-agreed", what));
     for table in &extract.tables {
         let name = &table.name;
         let known = whole.tables.iter().find(|known| known.name == *name);
-        let (Some(known), Some(columns)) = (known, agreed(name)) else {
+        let (Some(known), Some(item)) = (known, agreed.get(name)) else {
             return other(format!("table \"{name}\" is not agreed"));
         };
         if table.person_key != known.person_key || table.rows > known.rows {
             return other(format!("table \"{name}\" is not the dataset's"));
         }
         for column in &table.columns {
-            // Contributors are counted by the person key, granted or not.
-            let may = columns.contains(&column.name)
+            // Contributors are counted by the person key, and rows chosen by conditions, granted or not.
+            let is_tested = item
+                .rows
+                .as_ref()
+                .is_some_and(|rows| rows.conditions.iter().any(|row| row.column == column.name));
+            let may = is_tested
+                || item.columns.contains(&column.name)
                 || table.person_key.as_deref() == Some(column.name.as_str());
             if !may || !known.columns.contains(column) {
                 return other(format!("column \"{}\" of table \"{name}\"", column.name));
             }
         }
-        let missing = columns
+        let missing = item
+            .columns
             .iter()
             .find(|agreed| !table.columns.iter().any(|column| column.name == **agreed));
         if let Some(missing) = missing {

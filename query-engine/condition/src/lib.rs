@@ -1,18 +1,28 @@
-//! Row conditions of the agreement, met or not before anything of a statement runs.
+//! Row conditions of an agreement: which rows are provided.
 //!
-//! A view with a `WHERE` would be inlined, and an expression of the statement could run before the condition
-//! does: its error tells of a row that the project must not know. Here the condition is no part of any plan.
-//! The leaf that reads the file drops the row ([`crate::table`]), so that no node, error, count or order above
-//! it can depend on the row.
+//! Two places ask, and must find the same rows. `kekkai extract` leaves the others out of a project's own
+//! files. Where a session reads the whole dataset, the leaf of every plan drops them: a view with a `WHERE`
+//! would be inlined, an expression of the statement could run before the condition does, and its error would
+//! tell of a row that the project must not know. Here the condition is no part of any plan, and no node, error,
+//! count or order above the leaf can depend on the row.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{and, cast, filter_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
-use datafusion::common::Result;
+use arrow::error::ArrowError;
 use kekkai_types::{Constant, RowTest};
 
 /// A test with constants of one type.
@@ -85,7 +95,7 @@ impl Ord for Number {
 
 /// A test on a column of a known type.
 #[derive(Debug, Clone)]
-pub(crate) struct ColumnTest(Typed);
+pub struct ColumnTest(Typed);
 
 #[derive(Debug, Clone)]
 enum Typed {
@@ -97,8 +107,8 @@ enum Typed {
 }
 
 impl ColumnTest {
-    /// `None` where the column's type can't be tested so.
-    pub(crate) fn new(test: &RowTest, data_type: &DataType) -> Option<Self> {
+    /// `test` on columns of a type; `None` where the type can't be tested so.
+    pub fn new(test: &RowTest, data_type: &DataType) -> Option<Self> {
         let (sql_type, typed) = match data_type {
             DataType::Boolean => (
                 "boolean",
@@ -122,7 +132,7 @@ impl ColumnTest {
                     _ => None,
                 })?),
             ),
-            DataType::Utf8View => (
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => (
                 "text",
                 Typed::Text(Test::new(test, |constant| match constant {
                     Constant::Text(text) => Some(text.clone()),
@@ -142,10 +152,13 @@ impl ColumnTest {
         test.fits(sql_type).then_some(Self(typed))
     }
 
-    /// For each row, whether it is provided. An empty value, or one that is no number, meets nothing.
-    pub(crate) fn met(&self, column: &ArrayRef) -> Result<BooleanArray> {
+    /// For each row, whether it meets the test. An empty value, or one that is no number, meets nothing.
+    ///
+    /// # Errors
+    /// The column is of another type than the test was made for.
+    pub fn met(&self, column: &ArrayRef) -> Result<BooleanArray, ArrowError> {
         Ok(match &self.0 {
-            Typed::Bool(test) => (column.as_boolean().iter())
+            Typed::Bool(test) => (cast(column, &DataType::Boolean)?.as_boolean().iter())
                 .map(|value| Some(value.is_some_and(|value| test.holds(&value))))
                 .collect(),
             Typed::Int(test) => cast(column, &DataType::Int64)?
@@ -169,6 +182,32 @@ impl ColumnTest {
                 .map(|value| Some(value.is_some_and(|value| test.holds(&value))))
                 .collect(),
         })
+    }
+}
+
+/// The rows of a batch that meet every test; each stands beside the place of its column.
+///
+/// # Errors
+/// The batch has no such column, or one of another type.
+pub fn provided(
+    batch: RecordBatch,
+    tests: &[(usize, ColumnTest)],
+) -> Result<RecordBatch, ArrowError> {
+    let mut met: Option<BooleanArray> = None;
+    for (at, test) in tests {
+        let column = batch.columns().get(*at);
+        let column = column.ok_or_else(|| {
+            ArrowError::SchemaError("a file gave fewer columns than asked".to_owned())
+        })?;
+        let one = test.met(column)?;
+        met = Some(match met {
+            None => one,
+            Some(others) => and(&others, &one)?,
+        });
+    }
+    match met {
+        None => Ok(batch),
+        Some(met) => filter_record_batch(&batch, &met),
     }
 }
 
