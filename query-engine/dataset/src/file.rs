@@ -27,8 +27,9 @@ use zeroize::Zeroizing;
 
 use crate::read::{check_magic, read_metadata};
 
-/// Rows in a row group: large, since each one costs a decrypted footer entry per column.
-pub const ROW_GROUP_ROWS: usize = 1024 * 1024;
+/// Rows in a row group, the piece that one thread, or one of several servers, reads: large, since each costs a
+/// decrypted footer entry per column; not so large that a million rows keep only one thread busy.
+pub const ROW_GROUP_ROWS: usize = 256 * 1024;
 /// Bytes after which a table goes on in the next file. DataFusion does not cache encrypted footers, so
 /// files are few and large.
 pub const FILE_TARGET_BYTES: u64 = 512 * 1024 * 1024;

@@ -98,8 +98,8 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Calls `each` for every batch of some columns of a table, in the order of `names`, and with the rows that
-    /// are provided. Batches are few thousand rows; the files are, byte for byte, the catalogue's, and hold as
+    /// Calls `each` for every batch of some columns of a table, in the order of `names`, with the rows that are
+    /// provided, and says how many there were before. Batches are few thousand rows; the files are, byte for byte, the catalogue's, and hold as
     /// many rows as it says.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Reader<'_> {
         &self,
         cut: &Cut<'_>,
         names: &[&str],
-        mut each: impl FnMut(RecordBatch) -> Result<(), ExtractError>,
+        mut each: impl FnMut(RecordBatch, usize) -> Result<(), ExtractError>,
     ) -> Result<(), ExtractError> {
         let table = cut.table;
         // What conditions are on is read, too, and left out again.
@@ -164,11 +164,12 @@ impl Reader<'_> {
                 let batch = batch
                     .project(&order)
                     .map_err(|_| ExtractError::Internal("a projection doesn't fit its batch"))?;
-                rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+                let read = batch.num_rows();
+                rows += u64::try_from(read).unwrap_or(u64::MAX);
                 let batch = provided(batch, &tests)
                     .and_then(|batch| batch.project(&asked))
                     .map_err(|_| ExtractError::Internal("a projection doesn't fit its batch"))?;
-                each(batch)?;
+                each(batch, read)?;
             }
         }
         if rows == table.rows {
@@ -182,7 +183,7 @@ impl Reader<'_> {
     pub(crate) fn cut(
         &self,
         cut: &Cut<'_>,
-        each: impl FnMut(RecordBatch) -> Result<(), ExtractError>,
+        each: impl FnMut(RecordBatch, usize) -> Result<(), ExtractError>,
     ) -> Result<(), ExtractError> {
         self.batches(cut, &cut.names(), each)
     }

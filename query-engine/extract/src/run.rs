@@ -251,14 +251,14 @@ fn collect(
     let Some(key) = table.person_key.as_deref() else {
         return Ok(());
     };
-    reader.batches(cut, &[key, PERSON_NUMBER_COLUMN], |batch| {
+    reader.batches(cut, &[key, PERSON_NUMBER_COLUMN], |batch, read| {
         let (numbers, keys) = persons(&batch, (0, 1), &table.name)?;
         for (number, pseudonym) in numbers.values().iter().zip(keys.values()) {
             collected
                 .see(*number, *pseudonym)
                 .map_err(|_| ExtractError::Contradiction(table.name.clone()))?;
         }
-        meter.step(&table.name, Step::Persons, batch.num_rows());
+        meter.step(&table.name, Step::Persons, read);
         Ok(())
     })
 }
@@ -353,12 +353,12 @@ impl Job<'_> {
         };
         let mut sent_any = false;
         let mut provided = 0_u64;
-        reader.cut(self.cut, |batch| {
+        reader.cut(self.cut, |batch, read| {
             let rows = batch.num_rows();
             send(self.replace(&batch)?)?;
             sent_any = true;
             provided += u64::try_from(rows).unwrap_or(u64::MAX);
-            meter.step(&self.cut.table.name, Step::Write, rows);
+            meter.step(&self.cut.table.name, Step::Write, read);
             Ok(())
         })?;
         if !sent_any {

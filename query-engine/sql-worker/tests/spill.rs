@@ -33,7 +33,7 @@ const PLANTED: &str = "KEKKAI-PLANTED-5e0c";
 const GROUPED: &str =
     "SELECT note, count(*) AS n, avg(amount) AS mean FROM visit GROUP BY note ORDER BY note";
 const JOINED: &str = "SELECT a.ward, count(*) AS n, sum(b.amount) AS total FROM visit a JOIN visit b ON a.id = b.other \
-                      GROUP BY a.ward ORDER BY a.ward";
+                      AND a.other + a.amount <> -b.id GROUP BY a.ward ORDER BY a.ward";
 /// Its sort reads everything before it gives its first row.
 const SORTED: &str = "SELECT id, note, text FROM visit ORDER BY text, id";
 

@@ -156,12 +156,14 @@ impl TestWorld {
     pub async fn wait_for_event(&self, what: &str, matches: impl Fn(&Event) -> bool) -> Event {
         let start = Instant::now();
         loop {
+            let last = |events: &[Event]| events.iter().rev().take(8).cloned().collect::<Vec<_>>();
             if let Some(event) = self.events().into_iter().find(|event| matches(event)) {
                 return event;
             }
             assert!(
                 start.elapsed() < Duration::from_secs(20),
-                "no entry: {what}"
+                "no entry: {what}; the last ones: {:#?}",
+                last(&self.events())
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -165,6 +165,9 @@ async fn three_servers_answer_as_one_and_a_fourth_gets_nothing() {
     })
     .await;
     let connection = world.connect("r1");
+    // The first command starts the session.
+    let schema = connection.run("schema");
+    assert!(schema.status.success(), "{}", said(&schema));
     let event = world
         .wait_for_event(
             "the session",
