@@ -1,7 +1,8 @@
-//! What counting contributors costs: the engine against plain DataFusion, the same statements over the same
-//! files, medians and their ratio.
+//! What counting contributors costs: grouped statistics with the persons of every cell, beside the same statements
+//! without them (a session's rows) and beside plain DataFusion, all over the same encrypted files.
 //!
-//! GiBleed, repeated `KEKKAI_BENCH_TIMES` times (default 10) with other persons each time.
+//! GiBleed, repeated `KEKKAI_BENCH_TIMES` times (default 40) with other persons each time. Goal: at most 1.5 times
+//! plain DataFusion.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -11,22 +12,27 @@
     reason = "a benchmark fails by panicking"
 )]
 
+mod common;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
-use kekkai_engine::{Cancel, GrantedColumn, STACK_BYTES, Session, TableFile, TableSource, Terms};
-use kekkai_types::{DatasetId, Digest};
-use parquet::arrow::ArrowWriter;
+use common::{
+    Encrypted, MEMORY_BYTES, THREADS, by_datafusion, by_rows, by_statistic, datafusion, load,
+    median, ms, session, setting, source, verdict,
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-const TABLES: &[&str] = &["person", "condition_occurrence", "measurement"];
-const RUNS: usize = 7;
-const THREADS: usize = 2;
+const TABLES: [&str; 3] = ["person", "condition_occurrence", "measurement"];
+const ROUNDS: usize = 9;
+const GOAL: f64 = 1.5;
+/// Between the persons of one repetition and of the next.
+const SHIFT: i64 = 1_000_000;
 const STATEMENTS: &[(&str, &str)] = &[
     ("count", "SELECT count(*) FROM condition_occurrence"),
     (
@@ -50,154 +56,113 @@ const STATEMENTS: &[(&str, &str)] = &[
 ];
 
 fn main() {
-    let times: i64 = std::env::var("KEKKAI_BENCH_TIMES")
-        .ok()
-        .and_then(|times| times.parse().ok())
-        .unwrap_or(10);
+    let times: i64 = setting("KEKKAI_BENCH_TIMES", 40);
     let folder = tempfile::tempdir().unwrap();
-    let mut rows = 0;
-    for table in TABLES {
-        rows += repeat(table, times, folder.path());
-    }
+    let path = |table: &str| folder.path().join(format!("{table}.encrypted"));
+    let persons = persons();
+    let rows: usize = TABLES
+        .iter()
+        .map(|table| repeat(table, times, &persons, &path(table)))
+        .sum();
     println!(
-        "GiBleed x {times}: {rows} rows in {} tables, {THREADS} threads, median of {RUNS}",
-        TABLES.len()
+        "GiBleed x {times}: {rows} rows in {} tables, {THREADS} threads, median of {ROUNDS} in turns, load {}; ms",
+        TABLES.len(),
+        load()
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .thread_stack_size(STACK_BYTES)
-        .enable_time()
-        .build()
-        .unwrap();
-    let session = Arc::new(session(folder.path()));
-    let plain =
-        SessionContext::new_with_config(SessionConfig::new().with_target_partitions(THREADS));
-    runtime.block_on(async {
-        for table in TABLES {
-            let path = file(folder.path(), table);
-            plain
-                .register_parquet(
-                    *table,
-                    path.to_str().unwrap(),
-                    ParquetReadOptions::default(),
-                )
-                .await
-                .unwrap();
-        }
-    });
+    let sources = TABLES.map(|table| source(table, Some("person_id"), &path(table)));
+    let ours = session(sources.into(), MEMORY_BYTES);
+    let plain = datafusion(TABLES.map(|table| (table, path(table))), true);
     println!(
-        "{:<18} {:>12} {:>12} {:>8}",
-        "statement", "engine ms", "plain ms", "ratio"
+        "{:<18} {:>12} {:>10} {:>11} {:>11} {:>11}",
+        "statement", "contributors", "without", "DataFusion", "/ without", "/ DataFus."
     );
+    let mut sums = [Duration::ZERO; 3];
     for (name, sql) in STATEMENTS {
-        let engine = median(|| {
-            let session = Arc::clone(&session);
-            let work = runtime.spawn(async move { session.run(sql, &Cancel::new(), |_| {}).await });
-            runtime.block_on(work).unwrap().unwrap();
-        });
-        let without = median(|| {
-            let plain = plain.clone();
-            let work = runtime.spawn(async move { plain.sql(sql).await?.collect().await });
-            runtime.block_on(work).unwrap().unwrap();
-        });
-        println!(
-            "{name:<18} {:>12.1} {:>12.1} {:>8.2}",
-            engine.as_secs_f64() * 1e3,
-            without.as_secs_f64() * 1e3,
-            engine.as_secs_f64() / without.as_secs_f64()
-        );
-    }
-}
-
-fn median(mut run: impl FnMut()) -> Duration {
-    run();
-    let mut times: Vec<Duration> = (0..RUNS)
-        .map(|_| {
-            let began = Instant::now();
+        let sides: [&dyn Fn() -> Duration; 3] = [
+            &|| by_statistic(&ours, sql),
+            &|| by_rows(&ours, sql).0,
+            &|| by_datafusion(&plain, sql).0,
+        ];
+        sides.iter().for_each(|run| {
             run();
-            began.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[RUNS / 2]
+        });
+        let mut times: [Vec<Duration>; 3] = Default::default();
+        for round in 0..ROUNDS {
+            for turn in 0..sides.len() {
+                let side = (round + turn) % sides.len();
+                times[side].push(sides[side]());
+            }
+        }
+        let medians = times.map(|times| median(&times));
+        row(name, &medians);
+        for (sum, median) in sums.iter_mut().zip(medians) {
+            *sum += median;
+        }
+    }
+    row("sum", &sums);
+    let ratio = ms(sums[0]) / ms(sums[2]);
+    println!(
+        "with contributors / plain DataFusion {ratio:.2}, {}; load {}",
+        verdict(ratio, GOAL),
+        load()
+    );
 }
 
-fn file(folder: &Path, table: &str) -> PathBuf {
-    folder.join(format!("{table}.parquet"))
+fn row(name: &str, times: &[Duration; 3]) {
+    let [with, without, plain] = times.map(ms);
+    println!(
+        "{name:<18} {with:>12.1} {without:>10.1} {plain:>11.1} {:>11.2} {:>11.2}",
+        with / without,
+        with / plain
+    );
 }
 
-fn repeat(table: &str, times: i64, folder: &Path) -> usize {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+fn gibleed(table: &str) -> Vec<RecordBatch> {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("../../tests/data/gibleed/{table}.parquet"));
-    let batches: Vec<RecordBatch> =
-        ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap())
-            .unwrap()
-            .build()
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+    ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap())
+        .unwrap()
+        .build()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+fn person_ids(batch: &RecordBatch) -> &arrow::array::Int64Array {
+    batch.column_by_name("person_id").unwrap().as_primitive()
+}
+
+/// The number of each person of one repetition.
+fn persons() -> BTreeMap<i64, u32> {
+    let mut persons = BTreeMap::new();
+    for batch in gibleed("person") {
+        persons.extend(person_ids(&batch).values().iter().map(|id| (*id, 0)));
+    }
+    for (number, place) in (0..).zip(persons.values_mut()) {
+        *place = number;
+    }
+    persons
+}
+
+fn repeat(table: &str, times: i64, persons: &BTreeMap<i64, u32>, path: &Path) -> usize {
+    let batches = gibleed(table);
     let schema = batches[0].schema();
     let person = schema.index_of("person_id").unwrap();
-    let mut writer = ArrowWriter::try_new(
-        File::create(file(folder, table)).unwrap(),
-        Arc::clone(&schema),
-        None,
-    )
-    .unwrap();
+    let all = u32::try_from(persons.len()).unwrap();
+    let mut file = Encrypted::create(path, &schema, true);
     let mut rows = 0;
-    for time in 0..times {
+    for (before, time) in (0..).zip(0..times) {
         for batch in &batches {
+            let ids = person_ids(batch);
+            let numbers = ids.unary(|id| persons[&id] + before * all);
+            let shifted = ids.unary::<_, Int64Type>(|id| id + time * SHIFT);
             let mut columns = batch.columns().to_vec();
-            let shifted: Int64Array = columns[person]
-                .as_primitive::<Int64Type>()
-                .unary(|id| id + time * 1_000_000);
             columns[person] = Arc::new(shifted) as ArrayRef;
-            writer
-                .write(&RecordBatch::try_new(Arc::clone(&schema), columns).unwrap())
-                .unwrap();
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+            file.write(&batch, Some(numbers));
             rows += batch.num_rows();
         }
     }
-    writer.close().unwrap();
+    file.close();
     rows
-}
-
-fn session(folder: &Path) -> Session {
-    let sources = TABLES
-        .iter()
-        .map(|table| {
-            let file = File::open(file(folder, table)).unwrap();
-            let schema = ParquetRecordBatchReaderBuilder::try_new(file.try_clone().unwrap())
-                .unwrap()
-                .schema()
-                .clone();
-            TableSource {
-                dataset: DatasetId::new("gibleed").unwrap(),
-                version: 1,
-                name: (*table).to_owned(),
-                columns: schema
-                    .fields()
-                    .iter()
-                    .map(|field| GrantedColumn {
-                        name: field.name().clone(),
-                        sql_type: None,
-                    })
-                    .collect(),
-                person_key: Some("person_id".to_owned()),
-                rows: Vec::new(),
-                files: vec![TableFile {
-                    file,
-                    decryption: None,
-                }],
-            }
-        })
-        .collect();
-    let terms = Terms {
-        threshold: 10,
-        dominance_permille: 500,
-        policy: Digest::of(b"bench"),
-        memory_limit_bytes: 2 << 30,
-        threads: THREADS,
-    };
-    Session::new(terms, sources).unwrap()
 }

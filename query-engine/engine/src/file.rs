@@ -21,8 +21,9 @@ use parquet::file::reader::{ChunkReader, Length};
 
 /// Rows in a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
-/// Bytes that a sequential read fetches at once.
-const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// Bytes that a sequential read fetches at once. Readers read the header of a page so, and then the page by
+/// itself: what is fetched beyond the header is thrown away.
+const READ_AHEAD_BYTES: usize = 512;
 
 /// A descriptor, read by position.
 #[derive(Debug, Clone)]

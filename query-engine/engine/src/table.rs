@@ -1,9 +1,10 @@
 //! Granted tables, and the barrier below every query.
 //!
 //! [`Granted`] is what the planner sees: granted columns, nothing else. [`Scan`] is what runs: it reads
-//! granted columns and the person key, takes no predicate, no limit and no statistics from above, and
-//! gives the person as a number in a column whose name no statement can write. Rows that the agreement doesn't
-//! provide end here ([`kekkai_condition`]). Whatever a researcher's expression does, it runs above this node.
+//! granted columns and the person key, takes no predicate and no limit from above, tells no statistics but the
+//! rounded number of rows that people are told, and gives the person as a number in a column whose name no
+//! statement can write. Rows that the agreement doesn't provide end here ([`kekkai_condition`]). Whatever a
+//! researcher's expression does, it runs above this node.
 
 use std::fmt;
 use std::fs::File;
@@ -15,15 +16,16 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, StatisticsArgs,
 };
 use kekkai_condition::{ColumnTest, provided};
 use kekkai_types::{DatasetId, PERSON_NUMBER_COLUMN, RowCondition, rounded_rows};
@@ -519,6 +521,22 @@ impl ExecutionPlan for Scan {
         _children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    /// The number of rows that people are told, where they are told one, and nothing of any value. By it joins
+    /// hold their smaller side in memory.
+    fn statistics_from_inputs(
+        &self,
+        _inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        let rows = self.granted.table.rows;
+        if let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()) {
+            let partitions = args.partition().map_or(1, |_| self.partitions);
+            statistics.num_rows = Precision::Inexact(rows.div_ceil(partitions));
+        }
+        Ok(Arc::new(statistics))
     }
 
     fn execute(

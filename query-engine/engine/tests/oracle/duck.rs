@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -22,6 +23,18 @@ pub(crate) struct Duck {
 impl Duck {
     /// Starts it, with a view for each Parquet file: its name, its path.
     pub(crate) fn new<'a>(tables: impl IntoIterator<Item = (&'a str, PathBuf)>) -> Self {
+        let mut duck = Self::with_extensions(&[]);
+        for (name, path) in tables {
+            let path = path.to_str().unwrap();
+            duck.rows(&format!(
+                "CREATE VIEW {name} AS SELECT * FROM read_parquet('{path}')"
+            ));
+        }
+        duck
+    }
+
+    /// Starts it with extensions of the environment, and no tables.
+    pub(crate) fn with_extensions(extensions: &[&str]) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
         let made = Command::new("bash")
             .arg(repository().join("images/python-session/venv.sh"))
@@ -36,20 +49,14 @@ impl Duck {
         let environment = PathBuf::from(String::from_utf8(made.stdout).unwrap().trim());
         let mut process = Command::new(environment.join("bin/python"))
             .arg(here.join("duck.py"))
+            .args(extensions)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the environment has a python");
         let to = process.stdin.take();
         let from = BufReader::new(process.stdout.take().unwrap());
-        let mut duck = Self { process, to, from };
-        for (name, path) in tables {
-            let path = path.to_str().unwrap();
-            duck.rows(&format!(
-                "CREATE VIEW {name} AS SELECT * FROM read_parquet('{path}')"
-            ));
-        }
-        duck
+        Self { process, to, from }
     }
 
     /// The rows of a statement. Panics where DuckDB refuses it: a comparison needs two answers.
@@ -60,6 +67,11 @@ impl Duck {
 
     /// The rows of a statement, or what DuckDB says against it.
     pub(crate) fn answer(&mut self, sql: &str) -> Result<Vec<Vec<Value>>, String> {
+        self.timed(sql).map(|(rows, _)| rows)
+    }
+
+    /// As [`Duck::answer`], with the time that DuckDB took, its rows in Python's types.
+    pub(crate) fn timed(&mut self, sql: &str) -> Result<(Vec<Vec<Value>>, Duration), String> {
         let to = self.to.as_mut().unwrap();
         writeln!(to, "{}", json!({ "sql": sql })).expect("DuckDB listens");
         let mut line = String::new();
@@ -69,10 +81,12 @@ impl Duck {
             return Err(error.to_owned());
         }
         let rows = answer["rows"].as_array().unwrap();
-        Ok(rows
+        let rows = rows
             .iter()
             .map(|row| row.as_array().unwrap().iter().map(value).collect())
-            .collect())
+            .collect();
+        let took = Duration::from_secs_f64(answer["seconds"].as_f64().unwrap());
+        Ok((rows, took))
     }
 }
 
