@@ -38,8 +38,6 @@ const ROWS_PER_PERSON: usize = 50;
 const BATCH_ROWS: usize = 64 * 1024;
 const CONCEPTS: usize = 200;
 const RUNS: usize = 3;
-/// What a session has by default on a small server.
-const MEMORY_BYTES: usize = 512 << 20;
 const FIRST_ROWS_GOAL_MS: f64 = 100.0;
 /// The time and memory of ten times the rows, over those of the rows.
 const GROWTH_GOAL: f64 = 10.0;

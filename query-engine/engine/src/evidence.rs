@@ -168,14 +168,14 @@ impl Gather for Weights {
     }
 
     fn merge(&mut self, state: &[u8]) -> usize {
-        let mut grown = 0;
         let (entries, _) = state.as_chunks::<12>();
-        for entry in entries {
-            let [a, b, c, d, amount @ ..] = *entry;
-            let person = u32::from_le_bytes([a, b, c, d]);
-            grown += self.add(person, f64::from_le_bytes(amount));
-        }
-        grown
+        Weights::merge(
+            self,
+            entries.iter().map(|entry| {
+                let [a, b, c, d, amount @ ..] = *entry;
+                (u32::from_le_bytes([a, b, c, d]), f64::from_le_bytes(amount))
+            }),
+        )
     }
 
     fn bytes(&self) -> usize {

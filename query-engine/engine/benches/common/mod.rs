@@ -175,8 +175,10 @@ pub(crate) fn datafusion<'a>(
     let context = SessionContext::new_with_config(config);
     for (name, path) in tables {
         let extension = format!(".{}", path.extension().unwrap().to_str().unwrap());
-        let mut options = ParquetReadOptions::default();
-        options.file_extension = &extension;
+        let mut options = ParquetReadOptions {
+            file_extension: &extension,
+            ..ParquetReadOptions::default()
+        };
         if is_encrypted {
             let decryption = ConfigFileDecryptionProperties::try_from(&decryption()).unwrap();
             options = options.file_decryption_properties(decryption);
