@@ -28,7 +28,10 @@ use arrow::array::{
     ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field, Schema};
-use common::{Encrypted, by_statistic, layout, load, median, ms, setting, to_first_rows, verdict};
+use common::{
+    Encrypted, MEMORY_BYTES, by_statistic, layout, load, median, ms, setting, to_first_rows,
+    verdict,
+};
 use data::made_once;
 use kekkai_engine::Session;
 
