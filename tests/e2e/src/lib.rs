@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kekkai_demo::{Info, World, WorldOptions};
-use kekkai_policy_api::{Entry, Event};
+use kekkai_demo::{Admin, Info, World, WorldOptions};
+use kekkai_policy_api::{Entry, Event, RegisterAgreement};
 use kekkai_types::{Lang, TerminalClass};
 use tempfile::TempDir;
 
@@ -236,6 +236,21 @@ impl TestWorld {
         let _ = stdin.write_all(lines.as_bytes());
         drop(stdin);
         child.wait_with_output().expect("ssh runs")
+    }
+
+    /// Registers an agreement: the text of one that is there, with another id and other texts in it.
+    pub async fn register_like(&self, like: &str, id: &str, changes: &[(&str, &str)]) {
+        let path = self.dir().join(format!("agreements/{like}.toml"));
+        let mut toml = std::fs::read_to_string(path).expect("an agreement of the world");
+        for (from, to) in [(like, id)].iter().chain(changes) {
+            assert!(toml.contains(from), "{like} has no \"{from}\"");
+            toml = toml.replace(from, to);
+        }
+        let admin = Admin::connect(&self.facts()).expect("an operator");
+        let call = RegisterAgreement { toml };
+        let registered = admin.policy.call(&call).await;
+        let registered = registered.unwrap_or_else(|error| fail(&error));
+        assert_eq!(registered.as_str(), id);
     }
 
     /// The `kekkai` command.

@@ -146,10 +146,18 @@ impl Display {
     }
 
     pub fn chord(&self, modifier: u32, keysym: u32) {
-        let (modifier, _) = self.code(modifier);
-        self.fake(2, modifier, 0, 0);
+        self.chord_of(&[modifier], keysym);
+    }
+
+    pub fn chord_of(&self, modifiers: &[u32], keysym: u32) {
+        let codes: Vec<u8> = modifiers.iter().map(|m| self.code(*m).0).collect();
+        for code in &codes {
+            self.fake(2, *code, 0, 0);
+        }
         self.stroke(keysym);
-        self.fake(3, modifier, 0, 0);
+        for code in codes.iter().rev() {
+            self.fake(3, *code, 0, 0);
+        }
     }
 
     /// Latin text: keysyms are its characters.

@@ -11,6 +11,7 @@
 
 mod cut;
 mod line;
+mod rows;
 mod terminal;
 #[allow(
     dead_code,

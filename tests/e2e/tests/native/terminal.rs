@@ -17,6 +17,7 @@ pub(crate) const ENTER: u32 = 0xff0d;
 pub(crate) const TAB: u32 = 0xff09;
 pub(crate) const CONTROL: u32 = 0xffe3;
 pub(crate) const ALT: u32 = 0xffe9;
+pub(crate) const SHIFT: u32 = 0xffe1;
 
 /// What a screen shows, it shows within this time.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -103,8 +104,17 @@ impl<'a> Terminal<'a> {
 
     /// From the first screen to the desktop: name, finger, code.
     pub(crate) async fn sign_in_by_name(&mut self) {
+        self.sign_in_as(&self.who.clone()).await;
+    }
+
+    /// The same for a person with several agreements.
+    pub(crate) async fn sign_in_to(&mut self, agreement: &str) {
+        self.sign_in_as(&format!("{}+{agreement}", self.who)).await;
+    }
+
+    async fn sign_in_as(&mut self, login: &str) {
         self.see("Your name").await;
-        self.write(&self.who.clone());
+        self.write(login);
         self.shoot("name");
         self.key(ENTER);
         self.give_code().await;
@@ -198,6 +208,12 @@ impl<'a> Terminal<'a> {
     /// A key while another is held.
     pub(crate) fn press(&self, held: u32, keysym: u32) {
         self.display.chord(held, keysym);
+        std::thread::sleep(KEY_PAUSE);
+    }
+
+    /// A key while two others are held.
+    pub(crate) fn press_both(&self, held: [u32; 2], keysym: u32) {
+        self.display.chord_of(&held, keysym);
         std::thread::sleep(KEY_PAUSE);
     }
 

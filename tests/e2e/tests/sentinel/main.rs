@@ -1,5 +1,5 @@
 //! A text planted in the data is nowhere but in the raw data after a run with crashes; data keys are in
-//! no memory but the analysis server's (issue 2, Shows 6).
+//! no memory but the analysis server's (issue 2, Shows 6). The same where statements spill (issue 5, Shows 4).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,117 +7,17 @@
     reason = "tests"
 )]
 
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+mod search;
+mod spill;
+
 use std::process::Stdio;
+use std::time::SystemTime;
 
 use kekkai_demo::Kind;
 use kekkai_e2e::{Answer, TestWorld, said};
 use kekkai_policy_api::Event;
 use kekkai_types::{KeyText, WrappedKey};
-
-/// A text of this run's own: not even this source holds it.
-fn marker() -> String {
-    let time = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
-    // Letters only: digits could be taken for somebody's number.
-    format!("{time:x}{:x}", std::process::id())
-        .chars()
-        .map(|c| char::from(b'A' + u8::try_from(c.to_digit(16).unwrap()).unwrap()))
-        .collect()
-}
-
-/// The ways in which a text may lie in a file.
-fn spellings(text: &str) -> Vec<Vec<u8>> {
-    let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let escaped: String = text
-        .encode_utf16()
-        .map(|unit| format!("\\u{unit:04x}"))
-        .collect();
-    let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
-    vec![
-        text.as_bytes().to_vec(),
-        utf16,
-        escaped.into_bytes(),
-        hex.into_bytes(),
-    ]
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
-}
-
-/// Regular files below a folder that hold one of the needles.
-fn files_with(folder: &Path, needles: &[Vec<u8>], skip: &[PathBuf]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        if skip.contains(&path) {
-            continue;
-        }
-        let Ok(kind) = std::fs::symlink_metadata(&path) else {
-            continue;
-        };
-        if kind.is_dir() {
-            let Ok(entries) = std::fs::read_dir(&path) else {
-                continue;
-            };
-            open.extend(entries.filter_map(Result::ok).map(|e| e.path()));
-        } else if kind.is_file()
-            && let Ok(bytes) = std::fs::read(&path)
-            && needles.iter().any(|needle| contains(&bytes, needle))
-        {
-            found.push(path);
-        }
-    }
-    found
-}
-
-/// Whether a process's memory holds one of the needles. Needs root, as CI has.
-fn memory_holds(pid: u32, needles: &[Vec<u8>]) -> bool {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
-    for line in maps.lines() {
-        let mut words = line.split_whitespace();
-        let (range, access) = (words.next().unwrap(), words.next().unwrap());
-        if !access.starts_with("rw") || line.ends_with("[vvar]") {
-            continue;
-        }
-        let (from, to) = range.split_once('-').unwrap();
-        let from = u64::from_str_radix(from, 16).unwrap();
-        let to = u64::from_str_radix(to, 16).unwrap();
-        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
-        if memory.seek(SeekFrom::Start(from)).is_ok()
-            && memory.read_exact(&mut bytes).is_ok()
-            && needles.iter().any(|needle| contains(&bytes, needle))
-        {
-            return true;
-        }
-    }
-    false
-}
-
-/// A process and all that descend from it.
-fn family(pid: u32) -> Vec<u32> {
-    let mut all = vec![pid];
-    let mut next = 0;
-    while let Some(parent) = all.get(next).copied() {
-        let tasks = format!("/proc/{parent}/task");
-        for task in std::fs::read_dir(tasks).into_iter().flatten().flatten() {
-            let children =
-                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|c| c.parse::<u32>().ok()),
-            );
-        }
-        next += 1;
-    }
-    all
-}
+use search::{family, files_with, is_running, left_behind, marker, memory_holds, spellings};
 
 fn dataset_key(world: &TestWorld) -> KeyText {
     use kekkai_deploy::ec_private_of_file;
@@ -135,8 +35,8 @@ fn dataset_key(world: &TestWorld) -> KeyText {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_text_and_the_keys_stay_where_they_belong() {
+    let began = SystemTime::now();
     let marker = marker();
-    println!("this run's text: {marker}");
     // In a column that is kept: one person's, so no statistic may name it. And in one that is dropped.
     let disease = format!("センチネル奇病{marker}");
     let name = format!("ゼブラ 九十九{marker}");
@@ -221,35 +121,35 @@ async fn a_planted_text_and_the_keys_stay_where_they_belong() {
         }
     }
 
-    for pid in family(analysis).into_iter().rev() {
-        std::process::Command::new("kill")
-            .args(["-SEGV", &pid.to_string()])
+    let family = family(analysis);
+    for pid in &family {
+        // As a failed assertion of a library does. (A single SIGSEGV from outside, Rust's runtime survives.)
+        // The first to go takes others with it.
+        let _ = std::process::Command::new("kill")
+            .args(["-ABRT", &pid.to_string()])
+            .stderr(Stdio::null())
             .status()
             .unwrap();
+    }
+    let start = std::time::Instant::now();
+    while family.iter().any(|pid| is_running(*pid)) {
+        assert!(
+            start.elapsed().as_secs() < 20,
+            "somebody survived the crash"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
     for kind in [Kind::Gateway, Kind::Review, Kind::Policy] {
         world.kill_daemon(kind).unwrap();
     }
     let _ = session.kill();
     let _ = session.wait();
-    std::thread::sleep(std::time::Duration::from_millis(500));
-
     let skip = [info.raw.clone()];
     let found = files_with(world.folder(), &needles, &skip);
     assert!(found.is_empty(), "the planted text lies in {found:?}");
     let keys_found = files_with(world.folder(), &keys, &[]);
     assert!(keys_found.is_empty(), "a data key lies in {keys_found:?}");
-    // Core files, where the system puts them: the working folder and the temporary ones.
-    for folder in [
-        std::env::temp_dir(),
-        PathBuf::from("/var/tmp"),
-        PathBuf::from("/dev/shm"),
-        PathBuf::from("/var/lib/systemd/coredump"),
-    ] {
-        if folder.exists() {
-            // The raw data lies in the test's own folder, which was searched above.
-            let found = files_with(&folder, &spellings(&marker), &[world.folder().to_owned()]);
-            assert!(found.is_empty(), "the planted text lies in {found:?}");
-        }
-    }
+    // The raw data lies in the test's own folder, which was searched above.
+    let found = left_behind(began, &spellings(&marker), world.folder());
+    assert!(found.is_empty(), "the planted text lies in {found:?}");
 }
