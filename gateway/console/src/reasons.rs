@@ -93,11 +93,11 @@ pub fn end_reason(reason: EndReason, lang: Lang) -> String {
         EndReason::NotOnRoster => (
             (
                 "この取決めの名簿に載っていません。",
-                "研究開発責任者に名簿への登録を確かめてください。",
+                "研究開発責任者に名簿への登録を確かめてください。利用が停止されたときは、運用担当者に連絡してください。",
             ),
             (
                 "You are not on the agreement's roster.",
-                "ask your principal investigator about the roster.",
+                "ask your principal investigator about the roster; if your use was suspended, contact the operator.",
             ),
         ),
         EndReason::TerminalNotAllowed => (

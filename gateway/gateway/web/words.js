@@ -7,7 +7,7 @@ const REASONS = {
   "agreement-ended": ["取決めが終了したか変更されたため、利用を終了しました。", "The session ended: the agreement ended or was changed."],
   "outside-period": ["取決めの期間外です。", "The agreement's period is over."],
   "outside-hours": ["利用時間が終わりました。", "The hours of use are over."],
-  "not-on-roster": ["取扱者名簿から外れたため、利用を終了しました。", "The session ended: you are no longer on the roster."],
+  "not-on-roster": ["取扱者名簿から外れたため、利用を終了しました。利用が停止されたときは、運用担当者に連絡してください。", "The session ended: you are no longer on the roster. If your use was suspended, contact the operator."],
   "terminal-not-allowed": ["この端末は使えなくなりました。", "This terminal may no longer be used."],
   "desktop-off": ["この取決めでは、デスクトップは使えません。", "The agreement has no desktop any more."],
   "ended-by-staff": ["提供者の担当者がこの利用を終了しました。", "The producer's staff ended this session."],

@@ -62,6 +62,8 @@ impl<'a> Terminal<'a> {
         let info = world.facts();
         let person = info.person(who).unwrap();
         let socket = folder.join("authenticator");
+        // An earlier terminal of theirs may have been here.
+        let _ = std::fs::remove_file(&socket);
         let authenticator = Command::new(world.program("examples/ctaphid-authenticator"))
             .arg(&socket)
             .arg(&person.authenticator)

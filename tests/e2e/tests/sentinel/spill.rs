@@ -294,7 +294,7 @@ impl Scene {
         std::fs::write(&named, &plain).unwrap();
         let skip = [self.source.clone()];
         let found = files_with(self.world.folder(), &self.needles, &skip);
-        assert_eq!(found, [named.clone()]);
+        assert_eq!(found, std::slice::from_ref(&named));
         let held = std::fs::File::open(&named).unwrap();
         std::fs::remove_file(&named).unwrap();
         let found = nameless(&self.spills);
