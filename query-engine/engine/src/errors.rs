@@ -376,13 +376,13 @@ mod tests {
             (
                 message("FinalHashAggregateStream[0]"),
                 "GROUP BY",
-                Some((1, 43)),
+                Some((1, 44)),
             ),
             (message("RepartitionExec[0]"), "", None),
             (
                 "Memory Exhausted while HashAggSpill (DiskManager is disabled)".to_owned(),
                 "GROUP BY",
-                Some((1, 43)),
+                Some((1, 44)),
             ),
             ("another library's words".to_owned(), "", None),
         ] {

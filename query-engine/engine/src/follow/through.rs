@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, DFSchemaRef, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -163,7 +163,10 @@ impl Follow<'_> {
                     None => slots.push(person.dataset.clone()),
                 }
             }
-            branches.push((input.schema().columns(), followed));
+            let there = followed.plan.schema();
+            let shown = input.schema().columns().into_iter();
+            let shown = shown.map(|column| as_in(there, column)).collect();
+            branches.push((shown, followed));
         }
         let hidden: Vec<String> = slots.iter().map(|_| self.next_hidden()).collect();
         let keys = common_keys(&branches);
@@ -221,6 +224,13 @@ impl Follow<'_> {
             persons,
         })
     }
+}
+
+/// A column as a schema calls it. A branch of a union may say `x` for `t.x`; the optimizer would push a filter
+/// on that down to whatever else is called `x` below.
+fn as_in(schema: &DFSchemaRef, column: Column) -> Column {
+    let index = schema.maybe_index_of_column(&column);
+    index.map_or(column, |index| column_at(schema, index))
 }
 
 /// The positions at which every branch has the key of its only person, all of one dataset.
