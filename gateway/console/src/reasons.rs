@@ -43,11 +43,11 @@ pub fn end_reason(reason: EndReason, lang: Lang) -> String {
         EndReason::NoAgreement => (
             (
                 "利用できる取決めがありません。",
-                "取決めの名称を確かめ、研究開発責任者に問い合わせてください。",
+                "取決めの名称を確かめ、研究開発責任者に問い合わせてください。利用が停止されたときは、運用担当者に連絡してください。",
             ),
             (
                 "There is no agreement that you can use.",
-                "check its name, or ask your principal investigator.",
+                "check its name, or ask your principal investigator; if your use was suspended, contact the operator.",
             ),
         ),
         EndReason::AmbiguousAgreement => (

@@ -222,7 +222,7 @@ async fn use_far_beyond_the_usual_is_recorded_slowed_and_suspended_until_staff_l
     terminal.sign_in_to("wide-2026").await;
     let refused = |event: &Event| matches!(event, Event::SessionRefused { person, .. } if person.as_str() == who);
     world.wait_for_event("the refused session", refused).await;
-    terminal.see("sign in again").await;
+    terminal.see("contact the operator").await;
     terminal.shoot("refused");
     drop(terminal);
     assert_eq!(sessions(&world, who), opened);
