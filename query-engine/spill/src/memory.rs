@@ -3,7 +3,7 @@
 //! The library's own pool lets work that can spill fill all of it. But spilling needs memory that can't be
 //! spilled: a sorter that wrote its runs to disk merges them through buffers. With nothing left for those, a
 //! statement fails at the moment when spilling should help it. Here what can spill has one half, in equal
-//! parts; the other half is for the rest. Parts become smaller when more statements come: until those who were
+//! parts, of which none is less than an eighth of all; the other half is for the rest. Parts become smaller when more statements come: until those who were
 //! there have given back what is beyond theirs, a quarter is still for the rest.
 
 use std::fmt;
@@ -13,6 +13,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
+
+/// One that can spill may have this share of the memory, as far as it is there, however many others can, too.
+const LEAST_SHARE: usize = 8;
 
 /// A pool of so many bytes. What can spill shares half of them.
 #[derive(Debug)]
@@ -102,7 +105,8 @@ impl MemoryPool for SharedMemory {
         let used = state.fixed.saturating_add(state.spillable);
         let left = self.bytes.saturating_sub(used);
         if reservation.consumer().can_spill() {
-            let part = self.part(&state);
+            // Less than a batch would be of no use to anybody: who has nothing yet gets that.
+            let part = self.part(&state).max(self.bytes / LEAST_SHARE);
             // Those that were there before more came may have more than their part now.
             let room = (self.bytes / 4 * 3).saturating_sub(state.spillable);
             let left = part.saturating_sub(reservation.size()).min(left).min(room);
@@ -197,6 +201,23 @@ mod tests {
         assert!(pool.reserved() <= 1000, "{}", pool.reserved());
         assert!(rest.size() >= 250, "{}", rest.size());
         assert_eq!(spillers.len(), 10);
+    }
+
+    #[test]
+    fn one_of_many_spillers_gets_enough_to_begin_with() {
+        let pool = pool();
+        let spillers: Vec<_> = (0..20)
+            .map(|n| {
+                MemoryConsumer::new(format!("{n}"))
+                    .with_can_spill(true)
+                    .register(&pool)
+            })
+            .collect();
+        for spiller in spillers.iter().take(6) {
+            spiller.try_grow(125).unwrap();
+            assert!(spiller.try_grow(1).is_err());
+        }
+        assert!(spillers[6].try_grow(125).is_err());
     }
 
     #[test]

@@ -359,7 +359,8 @@ fn stream_in_full_flow_is_cancelled_within_a_second_in_bounded_memory() {
         ));
         assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
         let bytes = reading.await.unwrap();
-        assert!(bytes > 100 << 20, "{bytes} bytes in two seconds");
+        // More than what may wait on the way.
+        assert!(bytes > 16 << 20, "{bytes} bytes in two seconds");
         assert!(peak < 300, "{peak} MiB");
         worker.child.kill().unwrap();
     });
