@@ -264,7 +264,7 @@ pub struct Servers {
 }
 
 pub fn name(server: usize) -> ServerId {
-    ServerId::new(&format!("a{}", server + 1)).unwrap()
+    ServerId::new(format!("a{}", server + 1)).unwrap()
 }
 
 impl Servers {

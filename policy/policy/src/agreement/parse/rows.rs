@@ -86,7 +86,8 @@ fn add(
         });
         Ok(())
     };
-    let singles: [(Option<Spanned<Value>>, fn(Constant) -> RowTest); 6] = [
+    type Make = fn(Constant) -> RowTest;
+    let singles: [(Option<Spanned<Value>>, Make); 6] = [
         (raw.is, RowTest::Is),
         (raw.is_not, RowTest::IsNot),
         (raw.at_least, RowTest::AtLeast),
