@@ -29,11 +29,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use common::{
-    Encrypted, MEMORY_BYTES, by_statistic, layout, load, median, ms, setting, to_first_rows,
-    verdict,
+    Encrypted, MEMORY_BYTES, by_statistic, layout, load, median, ms, setting, statistic,
+    to_first_rows, verdict,
 };
 use data::made_once;
-use kekkai_engine::Session;
+use kekkai_analysis_api::SqlErrorCode;
+use kekkai_engine::{Session, Stopped};
 
 const FILE: &str = "measurement.parquet";
 const SIZES: [usize; 3] = [1_000_000, 10_000_000, 100_000_000];
@@ -45,15 +46,19 @@ const FIRST_ROWS_GOAL_MS: f64 = 100.0;
 /// The time and memory of ten times the rows, over those of the rows.
 const GROWTH_GOAL: f64 = 10.0;
 
-const STATEMENTS: [(&str, &str); 3] = [
+const STATEMENTS: [(&str, &str); 4] = [
     (
         "grouped mean",
         "SELECT measurement_concept_id, count(*), avg(value_as_number) FROM measurement GROUP BY 1",
     ),
     (
         "by month",
-        "SELECT date_trunc('month', measurement_date), count(*), count(DISTINCT person_id) \
+        "SELECT date_trunc('month', measurement_date), count(*), count(DISTINCT measurement_concept_id) \
          FROM measurement GROUP BY 1",
+    ),
+    (
+        "persons",
+        "SELECT measurement_concept_id, count(DISTINCT person_id) FROM measurement GROUP BY 1",
     ),
     (
         "filtered",
@@ -81,28 +86,33 @@ fn main() {
         "{:>11} {:<14} {:>11} {:>8} {:>10} {:>8}",
         "rows", "statement", "ms", "x before", "peak MiB", "x before"
     );
-    let mut before: Vec<Figures> = Vec::new();
+    let mut before: Vec<Option<Figures>> = Vec::new();
     let (mut grown, mut peak) = (0.0_f64, 0.0_f64);
     for rows in SIZES.into_iter().filter(|rows| *rows <= rows_max) {
         folder(rows);
         let mut now = Vec::new();
         for (at, (name, _)) in STATEMENTS.into_iter().enumerate() {
-            let figures = in_a_process_of_its_own(rows, at);
+            let Some(figures) = in_a_process_of_its_own(rows, at) else {
+                println!("{rows:>11} {name:<14} fails: its memory is not enough");
+                peak = f64::INFINITY;
+                now.push(None);
+                continue;
+            };
             let [time, memory] = match before.get(at) {
-                Some(before) => {
+                Some(Some(before)) => {
                     let time = figures.ms / before.ms;
                     let memory = figures.peak_mib / before.peak_mib;
                     grown = grown.max(time).max(memory);
                     [format!("{time:.1}"), format!("{memory:.1}")]
                 }
-                None => ["-".to_owned(), "-".to_owned()],
+                _ => ["-".to_owned(), "-".to_owned()],
             };
             peak = peak.max(figures.peak_mib);
             println!(
                 "{rows:>11} {name:<14} {:>11.1} {time:>8} {:>10.1} {memory:>8}",
                 figures.ms, figures.peak_mib
             );
-            now.push(figures);
+            now.push(Some(figures));
         }
         let first = median(&{
             let session = session(rows);
@@ -135,7 +145,8 @@ struct Figures {
     peak_mib: f64,
 }
 
-fn in_a_process_of_its_own(rows: usize, at: usize) -> Figures {
+/// `None` where the session's memory is not enough.
+fn in_a_process_of_its_own(rows: usize, at: usize) -> Option<Figures> {
     let output = Command::new(std::env::current_exe().unwrap())
         .env(ONE, format!("{rows} {at}"))
         .stderr(Stdio::inherit())
@@ -143,18 +154,21 @@ fn in_a_process_of_its_own(rows: usize, at: usize) -> Figures {
         .unwrap();
     assert!(output.status.success(), "{}", output.status);
     let text = String::from_utf8(output.stdout).unwrap();
-    let (ms, peak) = text.trim().split_once(' ').unwrap();
-    Figures {
+    let (ms, peak) = text.trim().split_once(' ')?;
+    Some(Figures {
         ms: ms.parse().unwrap(),
         peak_mib: peak.parse().unwrap(),
-    }
+    })
 }
 
 fn measure(rows: usize, at: usize) {
     let session = session(rows);
     let (_, sql) = STATEMENTS[at];
     let before = status_bytes("VmRSS:");
-    by_statistic(&session, sql);
+    match statistic(&session, sql) {
+        Err(Stopped::Failed(error)) if error.code == SqlErrorCode::Memory => return,
+        done => done.unwrap(),
+    };
     let times = [(); RUNS].map(|()| by_statistic(&session, sql));
     let peak = status_bytes("VmHWM:").saturating_sub(before);
     println!("{} {}", ms(median(&times)), mib(peak));

@@ -264,14 +264,17 @@ fn statement(sql: &str) -> Statement {
 
 /// Runs a statistic by a session, with the contributors of every cell.
 pub(crate) fn by_statistic(session: &Arc<Session>, sql: &str) -> Duration {
+    statistic(session, sql).unwrap()
+}
+
+/// As [`by_statistic`], where the statement may fail.
+pub(crate) fn statistic(session: &Arc<Session>, sql: &str) -> Result<Duration, Stopped> {
     let (session, sql) = (Arc::clone(session), sql.to_owned());
     let began = Instant::now();
-    let work = runtime().spawn(async move {
-        let answer = session.run(&sql, &Cancel::new(), |_| {}).await.unwrap();
-        assert!(!answer.table.rows.is_empty(), "nothing is shown");
-    });
-    runtime().block_on(work).unwrap();
-    began.elapsed()
+    let work = runtime().spawn(async move { session.run(&sql, &Cancel::new(), |_| {}).await });
+    let answer = runtime().block_on(work).unwrap()?;
+    assert!(!answer.table.rows.is_empty(), "nothing is shown");
+    Ok(began.elapsed())
 }
 
 pub(crate) fn median(times: &[Duration]) -> Duration {
