@@ -58,7 +58,7 @@ fn sources() -> Vec<kekkai_engine::TableSource> {
             "ward",
             texts(&|n| match n {
                 ..=15 => "A",
-                ..=35 => "B",
+                16..=35 => "B",
                 _ => "C",
             }),
         ),
