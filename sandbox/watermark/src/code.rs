@@ -2,7 +2,8 @@
 //!
 //! The word is the mark and 32 bits of a hash of it. It is written with the tail-biting convolutional code
 //! of rate 1/3 and constraint length 7 (generators 133, 171, 165 octal, free distance 15), which a Viterbi
-//! decoder reads from measured strengths: a seventh of the signs may be unseen, and some others wrong.
+//! decoder reads from measured strengths: a seventh of the signs may be unseen and some others wrong, and
+//! all but a few in ten thousand marks are read.
 //!
 //! A decoder always finds some word. That an unmarked picture's is not taken for a mark rests on the hash
 //! alone: whatever the picture, the 32 bits fit by chance once in 2^32 words.
@@ -173,15 +174,18 @@ mod tests {
     }
 
     proptest! {
+        /// Fewer unknown signs and twice wrong ones than two words differ in: certainly read.
         #[test]
-        fn mark_is_read_with_a_seventh_of_its_signs_unknown_and_some_wrong(number: u32, seed: u64) {
+        fn mark_is_read_with_any_fourteen_signs_unknown_or_half_as_many_wrong(
+            number: u32,
+            wrong in 0..=7_usize,
+            order in Just((0..SIGNS).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
             let mark = Mark::new(number);
             let mut seen = strengths(mark);
-            for (sign, chance) in seen.iter_mut().zip(noise(seed)) {
-                if chance < -0.95 {
-                    *sign = -*sign;
-                } else if chance > 0.7 {
-                    *sign = 0.0;
+            for (i, place) in order.into_iter().take(14 - wrong).enumerate() {
+                if let Some(sign) = seen.get_mut(place) {
+                    *sign *= if i < wrong { -1.0 } else { 0.0 };
                 }
             }
             prop_assert_eq!(decode(&seen).map(|found| found.mark), Some(mark));
@@ -198,6 +202,31 @@ mod tests {
                 prop_assert!(a == b || differing >= 15, "{a:08x} {b:08x}: {differing}");
             }
         }
+    }
+
+    /// Beyond what is certain, chance decides: whether the lost signs stand close together. Counted over
+    /// fixed pictures, since a picture that cannot be read exists for every code.
+    #[test]
+    fn nearly_every_mark_is_read_with_a_seventh_of_its_signs_unknown_and_some_wrong() {
+        const MARKS: u32 = 20_000;
+        let mut unread = 0;
+        for seed in 0..MARKS {
+            let mark = Mark::new(seed.wrapping_mul(0x9e37_79b1));
+            let mut seen = strengths(mark);
+            for (sign, chance) in seen.iter_mut().zip(noise(u64::from(seed))) {
+                if chance < -0.95 {
+                    *sign = -*sign;
+                } else if chance > 0.7 {
+                    *sign = 0.0;
+                }
+            }
+            match decode(&seen) {
+                Some(found) => assert_eq!(found.mark, mark, "seed {seed} is read as another mark"),
+                None => unread += 1,
+            }
+        }
+        println!("{unread} of {MARKS} marks were not read");
+        assert!(unread <= MARKS / 1000, "{unread} of {MARKS}");
     }
 
     /// What the bound on false positives rests on: of words that come from no mark, one in 2^n fits the
