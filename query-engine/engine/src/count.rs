@@ -22,7 +22,7 @@ use kekkai_analysis_api::SqlErrorCode;
 use kekkai_output::{Aggregate as Kind, Measure};
 use kekkai_types::DatasetId;
 
-use crate::evidence::{is_evidence, magnitudes, persons, sides};
+use crate::evidence::{is_evidence, magnitudes, persons, sides, tallies};
 use crate::follow::{Checked, Follow, Followed, Person, Stand, first_place};
 use crate::functions::QUANTILE_FUNCTIONS;
 use crate::measure::measure;
@@ -211,7 +211,7 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         .iter()
         .map(|person| {
             let id = Expr::Column(person.id.clone());
-            match columns.find(&magnitudes(), &[id.clone(), lit(1.0_f64)]) {
+            match columns.find(&tallies(), std::slice::from_ref(&id)) {
                 Some(at) => Gathered::Magnitudes(vec![at]),
                 None => Gathered::Persons(columns.add(persons(), vec![id], None)),
             }
@@ -296,7 +296,7 @@ fn cell(
         gathered.push(match (kind, args.as_slice()) {
             (Kind::CountDistinct, _) => Gathered::Persons(add(persons(), Vec::new())),
             // Each row or value is one.
-            (Kind::Count, _) => Gathered::Magnitudes(vec![add(magnitudes(), vec![lit(1.0_f64)])]),
+            (Kind::Count, _) => Gathered::Magnitudes(vec![add(tallies(), Vec::new())]),
             (Kind::Quantile, [value]) => {
                 Gathered::Sides(add(sides(), vec![float(value), lit(0.5_f64)]))
             }

@@ -106,6 +106,12 @@ fn exhausted(message: &str, text: &Text) -> SqlError {
         .iter()
         .find(|(name, _)| operator.contains(name))
         .map_or("", |(_, clause)| *clause);
+    // Joins and windows sort as well where there is no order that anybody asked for.
+    let clause = match clause {
+        "ORDER BY" if text.name("ORDER").is_none() && text.name("OVER").is_some() => "OVER",
+        "ORDER BY" if text.name("ORDER").is_none() => "JOIN",
+        clause => clause,
+    };
     let word = clause.split(' ').next().unwrap_or_default();
     refuse(SqlErrorCode::Memory, clause, text.name(word))
 }
@@ -373,6 +379,8 @@ mod tests {
         for (message, clause, at) in [
             (message("HashJoinInput[0]"), "JOIN", Some((1, 24))),
             (message("SMJStream[1]"), "JOIN", Some((1, 24))),
+            // Nobody asked for an order: the join sorts.
+            (message("ExternalSorter[0]"), "JOIN", Some((1, 24))),
             (
                 message("FinalHashAggregateStream[0]"),
                 "GROUP BY",

@@ -1,13 +1,14 @@
 //! The aggregates that count contributors, beside the researcher's own.
 //!
-//! [`persons`] gathers the distinct persons of a group as a set; [`magnitudes`] adds up what each person
-//! brings to a total or a count and tells the two largest; [`sides`] tells who is on each side of a quantile.
+//! [`persons`] gathers the distinct persons of a group as a set; [`tallies`] counts each person's rows and
+//! [`magnitudes`] adds up what each person brings to a total, and both tell the two largest; [`sides`] tells
+//! who is on each side of a quantile.
 //! All are exact, also when a group is put together from several partitions: their states carry every person.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt32Type};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
@@ -15,8 +16,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use crate::person::{PERSON_TYPE, PersonSet};
-use crate::weights::Weights;
+use crate::by_person::{ByPerson, Counts, Sizes, Table};
+use crate::person::{PERSON_TYPE, PersonSet, WrittenSet};
 
 /// `kekkai_persons(person)`: the set of distinct persons, as bytes.
 pub(crate) fn persons() -> Arc<AggregateUDF> {
@@ -25,11 +26,18 @@ pub(crate) fn persons() -> Arc<AggregateUDF> {
     Arc::clone(&UDAF)
 }
 
+/// `kekkai_tallies(person)`: what `kekkai_magnitudes(person, 1)` would be, at less cost.
+pub(crate) fn tallies() -> Arc<AggregateUDF> {
+    static UDAF: LazyLock<Arc<AggregateUDF>> =
+        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Tallies>::new())));
+    Arc::clone(&UDAF)
+}
+
 /// `kekkai_magnitudes(person, value)`: of the persons' sums of `|value|` the total, the two largest, and how
 /// many are zero; then the persons.
 pub(crate) fn magnitudes() -> Arc<AggregateUDF> {
     static UDAF: LazyLock<Arc<AggregateUDF>> =
-        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Weights>::new())));
+        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Magnitudes>::new())));
     Arc::clone(&UDAF)
 }
 
@@ -41,13 +49,13 @@ pub(crate) fn sides() -> Arc<AggregateUDF> {
 }
 
 /// Those that may run on several servers: quantiles, and with them [`sides`], stay on one.
-pub(crate) fn spread() -> [Arc<AggregateUDF>; 2] {
-    [persons(), magnitudes()]
+pub(crate) fn spread() -> [Arc<AggregateUDF>; 3] {
+    [persons(), tallies(), magnitudes()]
 }
 
 /// True for the names of this module's aggregates.
 pub(crate) fn is_evidence(name: &str) -> bool {
-    [Persons::NAME, Weights::NAME, Values::NAME].contains(&name)
+    [Persons::NAME, Tallies::NAME, Magnitudes::NAME, Values::NAME].contains(&name)
 }
 
 /// What is gathered of one group.
@@ -55,16 +63,16 @@ trait Gather: Default + Send + Sync + std::fmt::Debug + 'static {
     const NAME: &'static str;
     /// Types of the arguments.
     fn arguments() -> Vec<DataType>;
-    /// Adds the rows that `each` names; returns the bytes by which memory grew, about.
-    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<usize>;
+    /// Adds the rows; returns the bytes by which memory grew, about.
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize>;
     /// Adds a state; returns the bytes by which memory grew, about.
-    fn merge(&mut self, state: &[u8]) -> usize;
+    fn merge(&mut self, state: &[u8]) -> isize;
     /// Its memory, about: the sum of what [`Gather::add`] and [`Gather::merge`] returned.
     fn bytes(&self) -> usize;
-    /// The state.
-    fn state(&self) -> Vec<u8>;
-    /// The result.
-    fn result(&self) -> Vec<u8>;
+    /// Writes the state.
+    fn state(&self, to: &mut Vec<u8>);
+    /// Writes the result.
+    fn result(&self, to: &mut Vec<u8>);
 }
 
 /// Rows and their groups.
@@ -74,15 +82,28 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn group(&self, row: usize) -> usize {
-        self.groups
-            .and_then(|groups| groups.get(row).copied())
-            .unwrap_or(0)
-    }
-
-    fn passes(&self, row: usize) -> bool {
-        self.filter
-            .is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+    /// Calls `f` with each row that passes and is about somebody, its group and its person.
+    #[inline]
+    fn each(&self, persons: &UInt32Array, mut f: impl FnMut(usize, usize, u32)) {
+        if self.filter.is_none() && persons.null_count() == 0 {
+            let persons = persons.values().iter().enumerate();
+            match self.groups {
+                None => persons.for_each(|(row, person)| f(row, 0, *person)),
+                Some(groups) => persons
+                    .zip(groups)
+                    .for_each(|((row, person), group)| f(row, *group, *person)),
+            }
+            return;
+        }
+        for (row, person) in persons.iter().enumerate() {
+            let passes = |filter: &BooleanArray| filter.is_valid(row) && filter.value(row);
+            if let Some(person) = person
+                && self.filter.is_none_or(passes)
+            {
+                let group = self.groups.and_then(|groups| groups.get(row).copied());
+                f(row, group.unwrap_or(0), person);
+            }
+        }
     }
 }
 
@@ -103,105 +124,130 @@ impl Gather for Persons {
         vec![PERSON_TYPE]
     }
 
-    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<usize> {
-        let persons = argument(values, 0)?.as_primitive::<UInt32Type>();
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
         let mut grown = 0;
-        for (row, person) in persons.iter().enumerate() {
-            let Some(person) = person else { continue };
-            if rows.passes(row)
-                && let Some(group) = groups.get_mut(rows.group(row))
-                && group.0.insert(person)
-            {
-                grown += 8;
+        rows.each(argument(values, 0)?.as_primitive(), |_, group, person| {
+            if let Some(group) = groups.get_mut(group) {
+                grown += group.0.add(person, ());
             }
-        }
+        });
         Ok(grown)
     }
 
-    fn merge(&mut self, state: &[u8]) -> usize {
-        let before = self.0.len();
-        let (numbers, _) = state.as_chunks::<4>();
-        for number in numbers {
-            self.0.insert(u32::from_le_bytes(*number));
-        }
-        usize::try_from(self.0.len() - before).unwrap_or(0) * 8
+    fn merge(&mut self, state: &[u8]) -> isize {
+        self.0.add_written(state)
     }
 
     fn bytes(&self) -> usize {
-        usize::try_from(self.0.len())
-            .unwrap_or(usize::MAX)
-            .saturating_mul(8)
+        self.0.bytes()
     }
 
-    fn state(&self) -> Vec<u8> {
-        self.0.to_bytes()
+    fn state(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
     }
 
-    fn result(&self) -> Vec<u8> {
-        self.0.to_bytes()
+    fn result(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
+    }
+}
+
+/// How many rows each person has.
+#[derive(Debug, Default)]
+struct Tallies(ByPerson<Counts>);
+
+impl Gather for Tallies {
+    const NAME: &'static str = "kekkai_tallies";
+
+    fn arguments() -> Vec<DataType> {
+        vec![PERSON_TYPE]
+    }
+
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
+        let mut grown = 0;
+        rows.each(argument(values, 0)?.as_primitive(), |_, group, person| {
+            if let Some(group) = groups.get_mut(group) {
+                grown += group.0.add(person, 1);
+            }
+        });
+        Ok(grown)
+    }
+
+    fn merge(&mut self, state: &[u8]) -> isize {
+        self.0.add_written(state)
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    fn state(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
+    }
+
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "shares are in permille: they need no more than a float has"
+    )]
+    fn result(&self, to: &mut Vec<u8>) {
+        shares_and_persons(&self.0, |rows| rows as f64, to);
     }
 }
 
 /// What each person brings.
-impl Gather for Weights {
+#[derive(Debug, Default)]
+struct Magnitudes(ByPerson<Sizes>);
+
+impl Gather for Magnitudes {
     const NAME: &'static str = "kekkai_magnitudes";
 
     fn arguments() -> Vec<DataType> {
         vec![PERSON_TYPE, DataType::Float64]
     }
 
-    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<usize> {
-        let persons = argument(values, 0)?.as_primitive::<UInt32Type>();
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
         let amounts = argument(values, 1)?.as_primitive::<Float64Type>();
         let mut grown = 0;
-        for (row, (person, amount)) in persons.iter().zip(amounts).enumerate() {
-            let (Some(person), Some(amount)) = (person, amount) else {
-                continue;
-            };
-            if rows.passes(row)
-                && let Some(group) = groups.get_mut(rows.group(row))
+        rows.each(argument(values, 0)?.as_primitive(), |row, group, person| {
+            if amounts.is_valid(row)
+                && let Some(amount) = amounts.values().get(row)
+                && let Some(group) = groups.get_mut(group)
             {
-                grown += group.add(person, amount.abs());
+                grown += group.0.add(person, amount.abs());
             }
-        }
+        });
         Ok(grown)
     }
 
-    fn merge(&mut self, state: &[u8]) -> usize {
-        let (entries, _) = state.as_chunks::<12>();
-        Weights::merge(
-            self,
-            entries.iter().map(|entry| {
-                let [a, b, c, d, amount @ ..] = *entry;
-                (u32::from_le_bytes([a, b, c, d]), f64::from_le_bytes(amount))
-            }),
-        )
+    fn merge(&mut self, state: &[u8]) -> isize {
+        self.0.add_written(state)
     }
 
     fn bytes(&self) -> usize {
-        Weights::bytes(self)
+        self.0.bytes()
     }
 
-    fn state(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len() * 12);
-        self.each(|person, amount| {
-            bytes.extend_from_slice(&person.to_le_bytes());
-            bytes.extend_from_slice(&amount.to_le_bytes());
-        });
-        bytes
+    fn state(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
     }
 
-    fn result(&self) -> Vec<u8> {
-        let mut shares = Shares::default();
-        let mut persons = Vec::with_capacity(self.len() * 4);
-        self.each(|person, amount| {
-            shares.add(amount);
-            persons.extend_from_slice(&person.to_le_bytes());
-        });
-        let mut bytes = shares.to_bytes();
-        bytes.append(&mut persons);
-        bytes
+    fn result(&self, to: &mut Vec<u8>) {
+        shares_and_persons(&self.0, |amount| amount, to);
     }
+}
+
+/// Writes who brings most, and all who bring anything.
+fn shares_and_persons<T: Table>(
+    all: &ByPerson<T>,
+    size: impl Fn(T::Amount) -> f64,
+    to: &mut Vec<u8>,
+) {
+    let (mut shares, mut persons) = (Shares::default(), PersonSet::default());
+    all.each(|person, amount| {
+        shares.add(size(amount));
+        persons.add(person, ());
+    });
+    shares.write(to);
+    persons.write(to);
 }
 
 /// Values around a point, and whose they are: for quantiles.
@@ -219,28 +265,26 @@ impl Gather for Values {
         vec![PERSON_TYPE, DataType::Float64, DataType::Float64]
     }
 
-    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<usize> {
-        let persons = argument(values, 0)?.as_primitive::<UInt32Type>();
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
         let amounts = argument(values, 1)?.as_primitive::<Float64Type>();
         let points = argument(values, 2)?.as_primitive::<Float64Type>();
-        let mut grown = 0;
-        for (row, ((person, amount), point)) in persons.iter().zip(amounts).zip(points).enumerate()
-        {
-            let (Some(person), Some(amount), Some(point)) = (person, amount, point) else {
-                continue;
-            };
-            if rows.passes(row)
-                && let Some(group) = groups.get_mut(rows.group(row))
+        let mut added = 0;
+        rows.each(argument(values, 0)?.as_primitive(), |row, group, person| {
+            if amounts.is_valid(row)
+                && points.is_valid(row)
+                && let (Some(amount), Some(point)) =
+                    (amounts.values().get(row), points.values().get(row))
+                && let Some(group) = groups.get_mut(group)
             {
-                group.at = point;
-                group.values.push((amount, person));
-                grown += size_of::<(f64, u32)>();
+                group.at = *point;
+                group.values.push((*amount, person));
+                added += 1;
             }
-        }
-        Ok(grown)
+        });
+        Ok(Self::bytes_of(added))
     }
 
-    fn merge(&mut self, state: &[u8]) -> usize {
+    fn merge(&mut self, state: &[u8]) -> isize {
         let before = self.values.len();
         if let Some((at, entries)) = state.split_first_chunk::<8>() {
             self.at = f64::from_le_bytes(*at);
@@ -250,38 +294,41 @@ impl Gather for Values {
                 (f64::from_le_bytes(amount), u32::from_le_bytes([a, b, c, d]))
             }));
         }
-        (self.values.len() - before) * size_of::<(f64, u32)>()
+        Self::bytes_of(self.values.len() - before)
     }
 
     fn bytes(&self) -> usize {
         self.values.len().saturating_mul(size_of::<(f64, u32)>())
     }
 
-    fn state(&self) -> Vec<u8> {
+    fn state(&self, to: &mut Vec<u8>) {
         if self.values.is_empty() {
-            return Vec::new();
+            return;
         }
-        let mut bytes = Vec::with_capacity(8 + self.values.len() * 12);
-        bytes.extend_from_slice(&self.at.to_le_bytes());
+        to.reserve(8 + self.values.len() * 12);
+        to.extend_from_slice(&self.at.to_le_bytes());
         for (amount, person) in &self.values {
-            bytes.extend_from_slice(&person.to_le_bytes());
-            bytes.extend_from_slice(&amount.to_le_bytes());
+            to.extend_from_slice(&person.to_le_bytes());
+            to.extend_from_slice(&amount.to_le_bytes());
         }
-        bytes
     }
 
-    /// The number of persons below, then the persons below and above.
-    fn result(&self) -> Vec<u8> {
+    /// The persons below, after how many bytes they take; then the persons above.
+    fn result(&self, to: &mut Vec<u8>) {
         let (below, above) = self.sides();
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&below.len().to_le_bytes());
-        bytes.extend(below.to_bytes());
-        bytes.extend(above.to_bytes());
-        bytes
+        let mut written = Vec::new();
+        below.write(&mut written);
+        to.extend_from_slice(&(written.len() as u64).to_le_bytes());
+        to.append(&mut written);
+        above.write(to);
     }
 }
 
 impl Values {
+    fn bytes_of(values: usize) -> isize {
+        isize::try_from(values.saturating_mul(size_of::<(f64, u32)>())).unwrap_or(isize::MAX)
+    }
+
     /// Persons with a value at or below the point, and those with one at or above it. The point lies on a
     /// value, or between two.
     fn sides(&self) -> (PersonSet, PersonSet) {
@@ -294,10 +341,10 @@ impl Values {
         let (mut below, mut above) = (PersonSet::default(), PersonSet::default());
         for (value, person) in &self.values {
             if value.total_cmp(&low).is_le() {
-                below.insert(*person);
+                below.add(*person, ());
             }
             if value.total_cmp(&high).is_ge() {
-                above.insert(*person);
+                above.add(*person, ());
             }
         }
         (below, above)
@@ -319,11 +366,12 @@ fn is_whole(at: f64, last: usize) -> bool {
     (at.clamp(0.0, 1.0) * last as f64).fract() == 0.0
 }
 
-/// The result of `kekkai_sides`: the persons on each side of the point, 4 bytes for each.
-pub(crate) fn sides_from_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The result of `kekkai_sides`: the persons on each side of the point.
+pub(crate) fn sides_from_bytes(bytes: &[u8]) -> Option<(WrittenSet<'_>, WrittenSet<'_>)> {
     let (below, persons) = bytes.split_first_chunk::<8>()?;
     let below = usize::try_from(u64::from_le_bytes(*below)).ok()?;
-    persons.split_at_checked(below.checked_mul(4)?)
+    let (below, above) = persons.split_at_checked(below)?;
+    Some((WrittenSet::read(below)?, WrittenSet::read(above)?))
 }
 
 /// The total of a magnitude and what its two largest contributors bring.
@@ -336,7 +384,7 @@ pub(crate) struct Shares {
     pub(crate) zeros: u64,
 }
 
-/// Of the result of `kekkai_magnitudes`, before the persons.
+/// Before the persons.
 const SHARES_BYTES: usize = 32;
 
 impl Shares {
@@ -351,17 +399,15 @@ impl Shares {
         }
     }
 
-    fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(SHARES_BYTES);
+    fn write(self, to: &mut Vec<u8>) {
         for number in [self.total, self.largest, self.second] {
-            bytes.extend_from_slice(&number.to_le_bytes());
+            to.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.extend_from_slice(&self.zeros.to_le_bytes());
-        bytes
+        to.extend_from_slice(&self.zeros.to_le_bytes());
     }
 
-    /// Reads the result of `kekkai_magnitudes`: the shares, and the persons, 4 bytes for each.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<(Self, &[u8])> {
+    /// Reads the result of `kekkai_magnitudes` or `kekkai_tallies`: the shares and the persons.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<(Self, WrittenSet<'_>)> {
         let (shares, persons) = bytes.split_first_chunk::<SHARES_BYTES>()?;
         let (numbers, _) = shares.as_chunks::<8>();
         let [total, largest, second, zeros] = numbers else {
@@ -373,7 +419,7 @@ impl Shares {
             second: f64::from_le_bytes(*second),
             zeros: u64::from_le_bytes(*zeros),
         };
-        Some((shares, persons))
+        Some((shares, WrittenSet::read(persons)?))
     }
 
     /// The two largest shares in permille, rounded up. Where they can't be told (infinite, not a
@@ -455,6 +501,10 @@ impl<G: Gather> Groups<G> {
         }
     }
 
+    fn grow_by(&mut self, grown: isize) {
+        self.bytes = self.bytes.saturating_add_signed(grown);
+    }
+
     fn take(&mut self, emit_to: EmitTo) -> Vec<G> {
         let taken = emit_to.take_needed(&mut self.groups);
         // Groups that come sorted, as they do from disk, are given out a few at a time: there are always some
@@ -465,15 +515,24 @@ impl<G: Gather> Groups<G> {
     }
 }
 
+/// What `write` writes of each group. In one buffer, however large they are.
 fn binary<'a, G: 'a>(
     groups: impl Iterator<Item = &'a G>,
-    bytes: impl Fn(&G) -> Vec<u8>,
+    write: impl Fn(&G, &mut Vec<u8>),
 ) -> ArrayRef {
-    let mut array = BinaryBuilder::new();
+    let (mut array, mut bytes) = (BinaryBuilder::new(), Vec::new());
     for group in groups {
-        array.append_value(bytes(group));
+        bytes.clear();
+        write(group, &mut bytes);
+        array.append_value(&bytes);
     }
     Arc::new(array.finish())
+}
+
+fn written<G>(group: &G, write: impl Fn(&G, &mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(group, &mut bytes);
+    bytes
 }
 
 impl<G: Gather> GroupsAccumulator for Groups<G> {
@@ -485,7 +544,7 @@ impl<G: Gather> GroupsAccumulator for Groups<G> {
         total_num_groups: usize,
     ) -> Result<()> {
         self.grow_to(total_num_groups);
-        self.bytes += G::add(
+        let grown = G::add(
             &mut self.groups,
             values,
             Rows {
@@ -493,6 +552,7 @@ impl<G: Gather> GroupsAccumulator for Groups<G> {
                 filter: opt_filter,
             },
         )?;
+        self.grow_by(grown);
         Ok(())
     }
 
@@ -514,7 +574,8 @@ impl<G: Gather> GroupsAccumulator for Groups<G> {
         let states = argument(values, 0)?.as_binary::<i32>();
         for (state, group) in states.iter().zip(group_indices) {
             if let (Some(state), Some(group)) = (state, self.groups.get_mut(*group)) {
-                self.bytes += group.merge(state);
+                let grown = group.merge(state);
+                self.grow_by(grown);
             }
         }
         Ok(())
@@ -548,7 +609,7 @@ impl<G: Gather> GroupsAccumulator for Groups<G> {
 impl<G: Gather> Accumulator for Groups<G> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.grow_to(1);
-        self.bytes += G::add(
+        let grown = G::add(
             &mut self.groups,
             values,
             Rows {
@@ -556,12 +617,15 @@ impl<G: Gather> Accumulator for Groups<G> {
                 filter: None,
             },
         )?;
+        self.grow_by(grown);
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.grow_to(1);
-        Ok(ScalarValue::Binary(self.groups.first().map(G::result)))
+        Ok(ScalarValue::Binary(
+            self.groups.first().map(|group| written(group, G::result)),
+        ))
     }
 
     fn size(&self) -> usize {
@@ -570,16 +634,20 @@ impl<G: Gather> Accumulator for Groups<G> {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         self.grow_to(1);
-        Ok(vec![ScalarValue::Binary(self.groups.first().map(G::state))])
+        Ok(vec![ScalarValue::Binary(
+            self.groups.first().map(|group| written(group, G::state)),
+        )])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         self.grow_to(1);
         let states = argument(states, 0)?.as_binary::<i32>();
-        if let Some(group) = self.groups.first_mut() {
-            for state in states.iter().flatten() {
-                self.bytes += group.merge(state);
-            }
+        for state in states.iter().flatten() {
+            let grown = self
+                .groups
+                .first_mut()
+                .map_or(0, |group| group.merge(state));
+            self.grow_by(grown);
         }
         Ok(())
     }

@@ -32,6 +32,7 @@
 )]
 
 mod above;
+mod by_person;
 mod count;
 mod dialect;
 mod errors;
@@ -62,7 +63,6 @@ mod temporary;
 mod tests;
 mod text;
 mod total;
-mod weights;
 
 pub use functions::{
     AGGREGATE_FUNCTIONS, PERSON_FUNCTIONS, QUANTILE_FUNCTIONS, ROW_AGGREGATE_FUNCTIONS,

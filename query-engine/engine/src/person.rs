@@ -13,6 +13,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, HashMap, Result};
 
+use crate::by_person::{Bits, ByPerson, Written};
+
 /// The type of the hidden person column.
 pub(crate) const PERSON_TYPE: DataType = DataType::UInt32;
 
@@ -132,184 +134,17 @@ fn next_number(known: usize) -> Result<u32> {
         .map_err(|_| DataFusionError::ResourcesExhausted("more persons than numbers".to_owned()))
 }
 
-/// A set of persons: a short list, then a hash set, then bits, whichever is small.
-#[derive(Debug, Clone)]
-pub(crate) enum PersonSet {
-    Few(Vec<u32>),
-    Hashed(datafusion::common::HashSet<u32>),
-    Bits { words: Vec<u64>, count: u64 },
-}
+/// A set of persons.
+pub(crate) type PersonSet = ByPerson<Bits>;
 
-/// Persons up to which a list is searched.
-const FEW_MAX: usize = 16;
-/// A hash set of at least this many persons is compared with bits.
-const HASHED_CHECK: usize = 256;
-
-impl Default for PersonSet {
-    fn default() -> Self {
-        Self::Few(Vec::new())
-    }
-}
-
-impl PersonSet {
-    /// Distinct persons.
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Self::Few(list) => list.len() as u64,
-            Self::Hashed(set) => set.len() as u64,
-            Self::Bits { count, .. } => *count,
-        }
-    }
-
-    /// Adds a person; says whether it was new.
-    pub(crate) fn insert(&mut self, person: u32) -> bool {
-        match self {
-            Self::Few(list) => {
-                if list.contains(&person) {
-                    return false;
-                }
-                if list.len() < FEW_MAX {
-                    list.push(person);
-                } else {
-                    let mut set: datafusion::common::HashSet<u32> = list.iter().copied().collect();
-                    set.insert(person);
-                    *self = Self::Hashed(set);
-                }
-                true
-            }
-            Self::Hashed(set) => {
-                let is_new = set.insert(person);
-                if is_new && set.len() >= HASHED_CHECK && set.len().is_power_of_two() {
-                    self.consider_bits();
-                }
-                is_new
-            }
-            Self::Bits { words, count } => {
-                let is_new = set_bit(words, person);
-                *count += u64::from(is_new);
-                is_new
-            }
-        }
-    }
-
-    /// A hash set takes about 8 bytes a person; bits take an eighth of a byte for each number.
-    fn consider_bits(&mut self) {
-        let Self::Hashed(set) = self else { return };
-        let highest = set.iter().copied().max().unwrap_or(0) as usize;
-        if highest / 8 <= set.len() * 8 {
-            let mut words = Vec::new();
-            for person in set.iter() {
-                set_bit(&mut words, *person);
-            }
-            *self = Self::Bits {
-                count: set.len() as u64,
-                words,
-            };
-        }
-    }
-
-    /// Adds all persons of another set.
-    pub(crate) fn union(&mut self, other: &Self) {
-        other.each(|person| {
-            self.insert(person);
-        });
-    }
-
-    /// Calls `f` for each person.
-    pub(crate) fn each(&self, mut f: impl FnMut(u32)) {
-        match self {
-            Self::Few(list) => list.iter().copied().for_each(f),
-            Self::Hashed(set) => set.iter().copied().for_each(f),
-            Self::Bits { words, .. } => {
-                for (base, word) in (0_u32..).step_by(64).zip(words) {
-                    let mut rest = *word;
-                    while rest != 0 {
-                        f(base + rest.trailing_zeros());
-                        rest &= rest - 1;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The numbers, in no order.
-    pub(crate) fn numbers(&self) -> Vec<u32> {
-        let mut numbers = Vec::new();
-        self.each(|person| numbers.push(person));
-        numbers
-    }
-
-    /// The numbers, 4 bytes each, little-endian.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0) * 4);
-        self.each(|person| bytes.extend_from_slice(&person.to_le_bytes()));
-        bytes
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let mut set = Self::default();
-        let (numbers, _) = bytes.as_chunks::<4>();
-        for number in numbers {
-            set.insert(u32::from_le_bytes(*number));
-        }
-        set
-    }
-}
-
-fn set_bit(words: &mut Vec<u64>, person: u32) -> bool {
-    let index = (person / 64) as usize;
-    if index >= words.len() {
-        words.resize(index + 1, 0);
-    }
-    let mask = 1_u64 << (person % 64);
-    match words.get_mut(index) {
-        Some(word) => {
-            let is_new = *word & mask == 0;
-            *word |= mask;
-            is_new
-        }
-        None => false,
-    }
-}
+/// A set of persons as it is written.
+pub(crate) type WrittenSet<'b> = Written<'b, Bits>;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use arrow::array::{Int64Array, StringArray};
 
     use super::*;
-
-    #[test]
-    fn set_counts_exactly_through_all_its_shapes() {
-        let mut set = PersonSet::default();
-        let mut expected = BTreeSet::new();
-        let mut x = 12_345_u32;
-        for _ in 0..20_000 {
-            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let person = x % 7_000;
-            assert_eq!(set.insert(person), expected.insert(person));
-            assert_eq!(set.len(), expected.len() as u64);
-        }
-        assert!(matches!(set, PersonSet::Bits { .. }));
-        let back = PersonSet::from_bytes(&set.to_bytes());
-        let mut all = BTreeSet::new();
-        back.each(|person| {
-            all.insert(person);
-        });
-        assert_eq!(all, expected);
-    }
-
-    #[test]
-    fn far_apart_numbers_stay_hashed() {
-        let mut set = PersonSet::default();
-        for i in 0..2_000_u32 {
-            set.insert(i * 2_000_000);
-        }
-        assert!(matches!(set, PersonSet::Hashed(_)));
-        assert_eq!(set.len(), 2_000);
-    }
 
     #[test]
     fn register_gives_one_number_to_one_key_and_none_to_null() {

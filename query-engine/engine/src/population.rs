@@ -13,6 +13,8 @@ use kekkai_output::{
 use kekkai_types::DatasetId;
 use roaring::RoaringBitmap;
 
+use crate::person::WrittenSet;
+
 /// A bitmap in its portable format.
 type Bitmap = Vec<u8>;
 
@@ -57,12 +59,26 @@ pub(crate) struct Given<'a> {
     pub(crate) has_groups: bool,
 }
 
+/// Persons as a bitmap.
+pub(crate) fn bitmap(persons: WrittenSet<'_>) -> Result<Bitmap> {
+    if let Some(bits) = persons.table() {
+        return serialized(&RoaringBitmap::from_lsb0_bytes(0, bits));
+    }
+    let mut numbers = Vec::with_capacity(persons.len());
+    persons.each(|person, ()| numbers.push(person));
+    bitmap_of(numbers)
+}
+
 /// Person numbers, in any order, as a bitmap.
-pub(crate) fn bitmap(mut numbers: Vec<u32>) -> Result<Bitmap> {
+pub(crate) fn bitmap_of(mut numbers: Vec<u32>) -> Result<Bitmap> {
     numbers.sort_unstable();
     numbers.dedup();
     let set = RoaringBitmap::from_sorted_iter(numbers)
         .map_err(|_| DataFusionError::Internal("numbers out of order".to_owned()))?;
+    serialized(&set)
+}
+
+fn serialized(set: &RoaringBitmap) -> Result<Bitmap> {
     let mut bytes = Vec::with_capacity(set.serialized_size());
     set.serialize_into(&mut bytes)?;
     Ok(bytes)

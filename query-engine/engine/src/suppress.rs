@@ -15,7 +15,7 @@ use kekkai_output::{Evidence, Suppression};
 
 use crate::count::{CellPlan, Counted, Gathered};
 use crate::evidence::{Shares, sides_from_bytes};
-use crate::person::PersonSet;
+use crate::person::{PersonSet, WrittenSet};
 use crate::population::{Behind, Sets, bitmap};
 
 /// What becomes of a cell.
@@ -165,7 +165,7 @@ impl<'c> Suppress<'c> {
             .iter()
             .map(|gathered| Ok(read(batch, gathered, row)?.persons))
             .collect::<Result<Vec<_>>>()?;
-        let fewest = persons.iter().map(|set| count(set)).min();
+        let fewest = persons.iter().map(|set| count(*set)).min();
         let is_enough = fewest.is_none_or(|fewest| fewest >= self.bounds.threshold);
         let cells = self.counted.cells.iter();
         let cells = cells.map(|cell| self.judge(batch, cell, row, &persons));
@@ -183,7 +183,7 @@ impl<'c> Suppress<'c> {
         batch: &'b RecordBatch,
         cell: &CellPlan,
         row: usize,
-        group: &[&[u8]],
+        group: &[WrittenSet<'_>],
     ) -> Result<(Verdict, Vec<Read<'b>>)> {
         let read = cell
             .persons
@@ -211,7 +211,7 @@ impl<'c> Suppress<'c> {
                 evidence.second_permille = second.max(evidence.second_permille);
                 evidence.zeros = shares.zeros.max(evidence.zeros);
             }
-            let missing = count(group).saturating_sub(read.with_values());
+            let missing = count(*group).saturating_sub(read.with_values());
             evidence.missing = missing.max(evidence.missing);
         }
         if evidence.largest_permille > self.bounds.dominance_permille {
@@ -225,7 +225,9 @@ impl<'c> Suppress<'c> {
         for group in groups.iter().filter(|group| !group.is_kept) {
             self.withheld += 1;
             for (all, persons) in self.withheld_persons.iter_mut().zip(&group.persons) {
-                all.union(&PersonSet::from_bytes(persons));
+                persons.each(|person, ()| {
+                    all.add(person, ());
+                });
             }
         }
         groups.iter().map(|group| Some(group.is_kept)).collect()
@@ -247,7 +249,7 @@ impl<'c> Suppress<'c> {
                     Verdict::Suppressed(_) | Verdict::Public => Behind::Nothing,
                 });
             }
-            let persons = group.persons.iter().map(|set| bitmap(numbers(set)));
+            let persons = group.persons.iter().map(|set| bitmap(*set));
             rows.push(self.sets.keep(persons.collect::<Result<_>>()?, behind)?);
             self.verdicts.push(verdicts);
         }
@@ -280,9 +282,12 @@ impl<'c> Suppress<'c> {
             .min()
             .unwrap_or(0);
         let mut sets = self.sets;
-        let groups_withheld = if contributors >= self.bounds.threshold {
-            let withheld = self.withheld_persons.iter();
-            let withheld = withheld.map(|set| bitmap(set.numbers()));
+        let groups_withheld = if contributors as u64 >= self.bounds.threshold {
+            let withheld = self.withheld_persons.iter().map(|set| {
+                let mut written = Vec::new();
+                set.write(&mut written);
+                WrittenSet::read(&written).map_or_else(|| Err(bug("a set of nobody")), bitmap)
+            });
             sets.keep_withheld(withheld.collect::<Result<_>>()?);
             self.withheld
         } else {
@@ -300,17 +305,17 @@ impl<'c> Suppress<'c> {
 /// A group as the lower half gave it.
 struct Group<'b> {
     /// For each person of a row, the group's persons.
-    persons: Vec<&'b [u8]>,
+    persons: Vec<WrittenSet<'b>>,
     cells: Vec<(Verdict, Vec<Read<'b>>)>,
     is_kept: bool,
 }
 
-/// Evidence of one cell about one person of the rows. Sets of persons are written as 4 bytes for each.
+/// Evidence of one cell about one person of the rows.
 struct Read<'b> {
     /// All contributors, or those up to a quantile.
-    persons: &'b [u8],
+    persons: WrittenSet<'b>,
     /// Those from a quantile on.
-    above: Option<&'b [u8]>,
+    above: Option<WrittenSet<'b>>,
     shares: Vec<Shares>,
 }
 
@@ -326,16 +331,20 @@ impl Read<'_> {
         match self.above {
             None => count(self.persons),
             Some(above) => {
-                let mut all = PersonSet::from_bytes(self.persons);
-                all.union(&PersonSet::from_bytes(above));
-                all.len()
+                let mut all = PersonSet::default();
+                for side in [self.persons, above] {
+                    side.each(|person, ()| {
+                        all.add(person, ());
+                    });
+                }
+                all.len() as u64
             }
         }
     }
 }
 
 /// The persons behind a shown cell: its group's, where they are all of them.
-fn behind_cell(read: &[Read<'_>], group: &[&[u8]]) -> Result<Behind> {
+fn behind_cell(read: &[Read<'_>], group: &[WrittenSet<'_>]) -> Result<Behind> {
     // A cell's persons are among its group's: as many are the same.
     let is_group = read
         .iter()
@@ -347,7 +356,7 @@ fn behind_cell(read: &[Read<'_>], group: &[&[u8]]) -> Result<Behind> {
     let mut own = Vec::new();
     for (person, read) in read.iter().enumerate() {
         for set in std::iter::once(read.persons).chain(read.above) {
-            own.push((person, bitmap(numbers(set))?));
+            own.push((person, bitmap(set)?));
         }
     }
     Ok(Behind::Own(own))
@@ -357,23 +366,24 @@ fn read<'b>(batch: &'b RecordBatch, gathered: &Gathered, row: usize) -> Result<R
     let other = || bug("evidence of another shape");
     Ok(match gathered {
         Gathered::Persons(column) => Read {
-            persons: bytes(batch, *column, row)?,
+            persons: WrittenSet::read(bytes(batch, *column, row)?).ok_or_else(other)?,
             above: None,
             shares: Vec::new(),
         },
         Gathered::Magnitudes(columns) => {
-            let mut read = Read {
-                persons: &[],
-                above: None,
-                shares: Vec::with_capacity(columns.len()),
-            };
+            let mut persons = None;
+            let mut all = Vec::with_capacity(columns.len());
             for column in columns {
-                let (shares, persons) =
+                let (shares, of_column) =
                     Shares::from_bytes(bytes(batch, *column, row)?).ok_or_else(other)?;
-                read.shares.push(shares);
-                read.persons = persons;
+                all.push(shares);
+                persons = Some(of_column);
             }
-            read
+            Read {
+                persons: persons.ok_or_else(other)?,
+                above: None,
+                shares: all,
+            }
         }
         Gathered::Sides(column) => {
             let (below, above) = sides_from_bytes(bytes(batch, *column, row)?).ok_or_else(other)?;
@@ -399,13 +409,8 @@ fn bytes(batch: &RecordBatch, column: usize, row: usize) -> Result<&[u8]> {
     }
 }
 
-fn numbers(set: &[u8]) -> Vec<u32> {
-    let (numbers, _) = set.as_chunks::<4>();
-    numbers.iter().map(|n| u32::from_le_bytes(*n)).collect()
-}
-
-fn count(set: &[u8]) -> u64 {
-    (set.len() / 4) as u64
+fn count(set: WrittenSet<'_>) -> u64 {
+    set.len() as u64
 }
 
 #[cfg(test)]

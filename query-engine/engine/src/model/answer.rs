@@ -21,7 +21,7 @@ use super::plan::{Gathered, Selected};
 use crate::above::{value_type, values};
 use crate::errors::{planning, running};
 use crate::follow::Checked;
-use crate::population::bitmap;
+use crate::population::bitmap_of;
 use crate::runtime::Joins;
 use crate::session::Session;
 use crate::suppress::Bounds;
@@ -254,7 +254,7 @@ impl<'g> Tabled<'g> {
     }
 
     fn stand_at(&mut self, row: u32, column: Option<u32>, persons: Vec<u32>) -> Result<()> {
-        let persons = bitmap(persons)?;
+        let persons = bitmap_of(persons)?;
         self.population_bytes = self.population_bytes.saturating_add(persons.len());
         self.populations.push(Population {
             row,

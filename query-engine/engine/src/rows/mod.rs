@@ -143,7 +143,7 @@ impl Counter<'_> {
             for person in column.as_primitive::<UInt32Type>().iter().flatten() {
                 // Rows of one person often come together.
                 if last != Some(person) {
-                    set.insert(person);
+                    set.add(person, ());
                     last = Some(person);
                 }
             }
@@ -155,6 +155,6 @@ impl Counter<'_> {
     /// Distinct persons.
     pub(crate) fn persons(&self) -> Option<u64> {
         self.planned.persons.as_ref()?;
-        Some(self.sets.values().map(PersonSet::len).sum())
+        Some(self.sets.values().map(|set| set.len() as u64).sum())
     }
 }
