@@ -4,7 +4,7 @@
 //! gateway's relay are not in it: the bench takes the gateway's place, by its certificate. The same pictures
 //! are shown to a client of TigerVNC in the same run.
 //!
-//! `KEKKAI_SEATS=N` limits N; `KEKKAI_PICTURES=FOLDER` keeps what the first seat sees of each kind of work.
+//! `KEKKAI_SEATS=N` limits N; `KEKKAI_BESIDE=0` leaves TigerVNC out; `KEKKAI_PICTURES=FOLDER` keeps what the first seat sees of each kind of work.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,8 +32,11 @@ use scene::{Act, SIZE};
 
 const ACTIVE: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(20);
-/// Between two things that a person does.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Between two things that a person does: each person has their own pace, or all would work in step.
+fn pause(number: usize, step: usize) -> Duration {
+    let spread = (number * 7919 + step * 104_729) % 101;
+    Duration::from_millis(150 + spread as u64)
+}
 const LIMIT: Duration = Duration::from_secs(5);
 /// Things done one after the other beside TigerVNC, of each kind.
 const BESIDE: usize = 60;
@@ -42,19 +45,24 @@ const REST: Duration = Duration::from_millis(600);
 
 /// What one researcher's work took, by kind.
 #[derive(Default)]
-struct Times([Vec<Duration>; 3]);
+struct Times {
+    took: [Vec<Duration>; 3],
+    /// Steps that changed nothing on the screen, or nothing within the limit.
+    unanswered: Vec<usize>,
+}
 
 impl Times {
     fn note(&mut self, act: Act, took: Duration) {
         if let Some(place) = Act::ALL.iter().position(|kind| *kind == act) {
-            self.0[place].push(took);
+            self.took[place].push(took);
         }
     }
 
     fn take(&mut self, other: Self) {
-        for (sum, own) in self.0.iter_mut().zip(other.0) {
+        for (sum, own) in self.took.iter_mut().zip(other.took) {
             sum.extend(own);
         }
+        self.unanswered.extend(other.unanswered);
     }
 }
 
@@ -62,13 +70,18 @@ async fn work(seat: &mut Seat, number: usize) -> Times {
     let mut times = Times::default();
     let start = Instant::now();
     let mut step = scene::first_step(number);
+    tokio::time::sleep(pause(number, 0) * 2).await;
     while start.elapsed() < ACTIVE {
         let (act, inputs) = scene::act(step);
         step += 1;
-        if let Some(took) = seat.act(&inputs, LIMIT).await {
-            times.note(act, took);
+        match seat.act(&inputs, LIMIT).await {
+            Some(took) => times.note(act, took),
+            None => {
+                times.unanswered.push((step - 1) % 20);
+                keep_picture(seat, &format!("unanswered-{number}-{step}"));
+            }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(number, step)).await;
     }
     // Back to where everybody begins.
     for input in scene::sql_pane() {
@@ -123,14 +136,14 @@ async fn round(world: &TestWorld, door: &Door, count: usize) {
     }
     let took = start.elapsed().as_secs_f64();
     let after = (bytes(&seats), usage(broker));
-    let mut every: Vec<Duration> = all.0.iter().flatten().copied().collect();
+    let mut every: Vec<Duration> = all.took.iter().flatten().copied().collect();
     every.sort();
     println!(
         "\nN = {count}: {} frames in {took:.0} s; load of the machine {}",
         every.len(),
         load()
     );
-    for (act, times) in Act::ALL.iter().zip(&mut all.0) {
+    for (act, times) in Act::ALL.iter().zip(&mut all.took) {
         times.sort();
         println!(
             "  {:9} {:5} frames: input to frame p50 {:6.1} ms, p99 {:6.1} ms",
@@ -145,6 +158,13 @@ async fn round(world: &TestWorld, door: &Door, count: usize) {
         quantile(&every, 500),
         quantile(&every, 990)
     );
+    if !all.unanswered.is_empty() {
+        println!(
+            "  without a frame within {} s, by step of the scene: {:?}",
+            LIMIT.as_secs(),
+            all.unanswered
+        );
+    }
     // A tick is 10 ms: ticks a second are percent of a core.
     let share = |from: u64, to: u64, seconds: f64| (to - from) as f64 / seconds / count as f64;
     let of = |kind: fn(&Usage) -> u64| share(kind(&before.1), kind(&after.1), took);
@@ -199,10 +219,7 @@ async fn beside(world: &TestWorld, door: &Door) {
         seat.settle(REST).await;
         let (ours, outputs) = (seat.shown().bytes - before.bytes, seat.take());
         let theirs = Tiger::start(&first).show_all(first, &outputs);
-        if let Some(folder) = std::env::var_os("KEKKAI_PICTURES") {
-            let file = Path::new(&folder).join(format!("{}.png", act.name()));
-            std::fs::write(file, seat.picture()).unwrap();
-        }
+        keep_picture(&seat, act.name());
         println!(
             "  {:9} {} pictures: ours {ours}, TigerVNC {theirs}: {:.2} of it",
             act.name(),
@@ -216,6 +233,13 @@ async fn beside(world: &TestWorld, door: &Door) {
         ours_all as f64 / theirs_all as f64
     );
     seat.leave().await;
+}
+
+fn keep_picture(seat: &Seat, name: &str) {
+    if let Some(folder) = std::env::var_os("KEKKAI_PICTURES") {
+        let file = Path::new(&folder).join(format!("{name}.png"));
+        std::fs::write(file, seat.picture()).unwrap();
+    }
 }
 
 fn copy(canvas: &Canvas) -> Canvas {
@@ -285,7 +309,9 @@ async fn main() {
     .await;
     let door = Door::of(&world);
     println!("{} x {}; load of the machine {}", SIZE.0, SIZE.1, load());
-    beside(&world, &door).await;
+    if std::env::var("KEKKAI_BESIDE").as_deref() != Ok("0") {
+        beside(&world, &door).await;
+    }
     for count in [1, 10, 50] {
         if count <= most {
             round(&world, &door, count).await;

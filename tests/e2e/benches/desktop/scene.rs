@@ -93,15 +93,18 @@ fn click(at: (u16, u16)) -> [Input; 3] {
 
 /// Where somebody's work begins: in the editor, each with something else.
 pub(crate) fn first_step(number: usize) -> usize {
-    4 + number % 16
+    5 + number % 15
 }
 
-/// The step of somebody's work: of twenty, twelve letters, four turns of the wheel, four changes of a chart.
+/// The step of somebody's work: of twenty, a click and eleven letters, four turns of the wheel,
+/// four changes of a chart.
 pub(crate) fn act(step: usize) -> (Act, Vec<Input>) {
     match step % 20 {
         0 => (Act::Charts, Act::Charts.begin()),
         at @ (1 | 2) => (Act::Charts, Act::Charts.inputs(step / 20 * 2 + at)),
-        3 => (Act::Charts, sql_pane()),
+        // One thing after the other: what is clicked must be there first.
+        3 => (Act::Charts, key(Key::Num2, ALT).to_vec()),
+        4 => (Act::Typing, click(EDITOR).to_vec()),
         at @ (7 | 11 | 15 | 19) => (
             Act::Scrolling,
             Act::Scrolling.inputs(step / 20 * 4 + at / 5),
