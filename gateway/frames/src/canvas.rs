@@ -1,10 +1,8 @@
 //! What a client shows: outputs applied to pixels, one after the other.
 
-use zeroize::Zeroize;
-
 use crate::{
     CanvasError, Codec, HEIGHT_MAX, Output, Rect, SIDE_MIN, Tile, WIDTH_MAX, decode_lossless,
-    decode_lossy,
+    decode_lossy, wipe,
 };
 
 const PIXEL_BYTES: usize = 4;
@@ -125,12 +123,12 @@ impl Canvas {
                 let mut change = decode_lossless(&tile.data, at.width, at.height)?;
                 let mut there = self.crop(at).ok_or_else(|| self.outside())?;
                 add(&mut there, &change);
-                change.zeroize();
+                wipe(&mut change);
                 there
             }
         };
         let put = self.put(at, &pixels);
-        pixels.zeroize();
+        wipe(&mut pixels);
         put.map(|()| at)
     }
 
@@ -160,7 +158,7 @@ impl Canvas {
 
 impl Drop for Canvas {
     fn drop(&mut self) {
-        self.rgba.zeroize();
+        wipe(&mut self.rgba);
     }
 }
 

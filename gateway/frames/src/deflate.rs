@@ -5,9 +5,8 @@
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
-use zeroize::Zeroize;
 
-use crate::{CHUNK_BYTES_MAX, OUTPUT_BYTES_MAX, WireError};
+use crate::{CHUNK_BYTES_MAX, OUTPUT_BYTES_MAX, WireError, wipe};
 
 /// How hard to search. Measured on typing, scrolling and charts: see `benches/screen.rs` of `kekkai-screen`.
 const LEVEL: u32 = 6;
@@ -164,7 +163,7 @@ fn reserve_wiped(bytes: &mut Vec<u8>, more: usize) {
     }
     let mut larger = Vec::with_capacity((bytes.len() + more).max(bytes.capacity() * 2));
     larger.extend_from_slice(bytes);
-    bytes.zeroize();
+    wipe(bytes);
     *bytes = larger;
 }
 

@@ -32,6 +32,7 @@ mod lossy;
 mod message;
 mod stream;
 mod table;
+mod wiped;
 mod wire;
 
 pub use canvas::Canvas;
@@ -45,6 +46,7 @@ pub use message::{
 };
 pub use stream::{Deframer, prefix};
 pub use table::{Direction, Field, FieldKind, MESSAGES, MessageRow, protocol_tables};
+pub use wiped::{Wiped, wipe};
 
 /// The version that both sides name when they connect (`kekkai-frames/1`).
 pub const VERSION: u8 = 1;

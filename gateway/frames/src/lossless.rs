@@ -6,10 +6,9 @@
 //! and the mark alone is in the third. Photographs go as planes with PNG's filters.
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
 
 use crate::filter;
-use crate::{Codec, TILE, TILE_DATA_MAX, TileError};
+use crate::{Codec, TILE, TILE_DATA_MAX, TileError, Wiped};
 
 /// The first byte of a tile's data.
 pub(crate) mod form {
@@ -61,7 +60,7 @@ pub fn encode_over(
 ) -> Result<(Codec, Bytes), TileError> {
     check_pixels(rgba, width, height)?;
     check_pixels(there, width, height)?;
-    let change: Zeroizing<Vec<u8>> = Zeroizing::new(
+    let change: Wiped = Wiped::new(
         rgba.iter()
             .zip(there)
             .map(|(new, old)| new.wrapping_sub(*old))
@@ -247,7 +246,7 @@ fn cost_of(values: &[u8], width: usize, bits: u8) -> usize {
 /// A tile of at most 256 colours.
 struct Palette {
     colours: Vec<[u8; 3]>,
-    indices: Zeroizing<Vec<u8>>,
+    indices: Wiped,
     width: usize,
 }
 
@@ -257,7 +256,7 @@ impl Palette {
         let mut colours: Vec<[u8; 3]> = Vec::new();
         // Open addressing, twice as large as it can get full; 0 is empty.
         let mut places = [0_u16; 2 * COLOURS_MAX];
-        let mut indices = Zeroizing::new(Vec::with_capacity(rgba.len() / PIXEL_BYTES));
+        let mut indices = Wiped::new(Vec::with_capacity(rgba.len() / PIXEL_BYTES));
         let mut last = ([0_u8; 3], None);
         for pixel in rgba.chunks_exact(PIXEL_BYTES) {
             let [red, green, blue, _] = *pixel else {
@@ -334,7 +333,7 @@ struct Planes {
 impl Planes {
     fn of(rgba: &[u8], width: usize) -> Self {
         let pixels = rgba.len() / PIXEL_BYTES;
-        let mut planes = [(); 3].map(|()| Zeroizing::new(Vec::with_capacity(pixels)));
+        let mut planes = [(); 3].map(|()| Wiped::new(Vec::with_capacity(pixels)));
         let [greens, reds, blues] = &mut planes;
         for pixel in rgba.chunks_exact(PIXEL_BYTES) {
             if let [red, green, blue, _] = pixel {
@@ -385,13 +384,13 @@ impl Planes {
 
 /// One of them.
 struct Plane {
-    values: Zeroizing<Vec<u8>>,
+    values: Wiped,
     /// The distinct values, ascending.
     entries: Vec<u8>,
 }
 
 impl Plane {
-    fn of(values: Zeroizing<Vec<u8>>) -> Self {
+    fn of(values: Wiped) -> Self {
         let mut is_there = [false; 256];
         for value in values.iter() {
             if let Some(seen) = is_there.get_mut(usize::from(*value)) {
@@ -438,7 +437,7 @@ impl Plane {
             }
         }
         let index = |value: &u8| index_of.get(usize::from(*value)).copied().unwrap_or(0);
-        let indices: Zeroizing<Vec<u8>> = Zeroizing::new(self.values.iter().map(index).collect());
+        let indices: Wiped = Wiped::new(self.values.iter().map(index).collect());
         pack(data, &indices, width, bits);
     }
 }
@@ -465,17 +464,12 @@ impl<'a> Data<'a> {
         Ok(*colour)
     }
 
-    fn packed(
-        &mut self,
-        bits: u8,
-        width: usize,
-        height: usize,
-    ) -> Result<Zeroizing<Vec<u8>>, TileError> {
+    fn packed(&mut self, bits: u8, width: usize, height: usize) -> Result<Wiped, TileError> {
         let in_byte = usize::from(8 / bits.max(1));
         let row_bytes = width.div_ceil(in_byte);
         let filled = row_bytes * in_byte;
         let mask = u8::MAX >> (8 - bits);
-        let mut indices = Zeroizing::new(Vec::with_capacity(filled * height));
+        let mut indices = Wiped::new(Vec::with_capacity(filled * height));
         for row in self.take(row_bytes * height)?.chunks_exact(row_bytes) {
             for byte in row {
                 indices.extend((1..=8 / bits).map(|place| (byte >> (8 - place * bits)) & mask));
@@ -493,17 +487,17 @@ impl<'a> Data<'a> {
         Ok(indices)
     }
 
-    fn plane(&mut self, width: usize, height: usize) -> Result<Zeroizing<Vec<u8>>, TileError> {
+    fn plane(&mut self, width: usize, height: usize) -> Result<Wiped, TileError> {
         let entries = usize::from(self.byte()?);
         if entries == 0 {
-            return Ok(Zeroizing::new(self.take(width * height)?.to_vec()));
+            return Ok(Wiped::new(self.take(width * height)?.to_vec()));
         }
         if entries > PLANE_PALETTE_MAX {
             return Err(TileError::Field("values"));
         }
         let values = self.take(entries)?;
         let mut plane = match bits_for(entries) {
-            0 => Zeroizing::new(vec![0; width * height]),
+            0 => Wiped::new(vec![0; width * height]),
             bits => self.packed(bits, width, height)?,
         };
         for index in plane.iter_mut() {
@@ -514,12 +508,12 @@ impl<'a> Data<'a> {
         Ok(plane)
     }
 
-    fn filtered(&mut self, width: usize, height: usize) -> Result<Zeroizing<Vec<u8>>, TileError> {
-        let mut plane = Zeroizing::new(Vec::with_capacity(width * height));
-        let mut above = Zeroizing::new(vec![0; width]);
+    fn filtered(&mut self, width: usize, height: usize) -> Result<Wiped, TileError> {
+        let mut plane = Wiped::new(Vec::with_capacity(width * height));
+        let mut above = Wiped::new(vec![0; width]);
         for _ in 0..height {
             let kind = self.byte()?;
-            let mut row = Zeroizing::new(self.take(width)?.to_vec());
+            let mut row = Wiped::new(self.take(width)?.to_vec());
             filter::undo(kind, &mut row, &above).ok_or(TileError::Field("filter"))?;
             plane.extend_from_slice(&row);
             above = row;

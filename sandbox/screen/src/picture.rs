@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use kekkai_frames::{Rect, TILE, encode_lossless};
-use zeroize::{Zeroize, Zeroizing};
+use kekkai_frames::{Rect, TILE, Wiped, encode_lossless};
+use zeroize::Zeroize;
 
 use crate::TILE_BYTES;
 
@@ -62,9 +62,9 @@ impl Grid {
 /// 64 x 64 pixels as they are shown: marked, alpha 255. What lies beyond the screen's edge is 0.
 pub(crate) struct Tile {
     /// As the workspace drew it; compared to find what moved, and never sent.
-    raw: Zeroizing<Vec<u8>>,
+    raw: Wiped,
     /// As it is shown.
-    marked: Zeroizing<Vec<u8>>,
+    marked: Wiped,
     /// Of each row of `raw`.
     row_hashes: OnceLock<Vec<u64>>,
     /// All of it without loss, by itself; shared by keyframes and new viewers.
@@ -72,7 +72,7 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    pub(crate) fn new(raw: Zeroizing<Vec<u8>>, marked: Zeroizing<Vec<u8>>) -> Arc<Self> {
+    pub(crate) fn new(raw: Wiped, marked: Wiped) -> Arc<Self> {
         Arc::new(Self {
             raw,
             marked,
@@ -83,7 +83,7 @@ impl Tile {
 
     /// What a client shows at first: not marked, for no pixel of it came from here.
     pub(crate) fn black(at: Rect) -> Arc<Self> {
-        let mut black = Zeroizing::new(vec![0; TILE_BYTES]);
+        let mut black = Wiped::new(vec![0; TILE_BYTES]);
         clip(&mut black, at);
         Self::new(black.clone(), black)
     }
@@ -144,12 +144,12 @@ pub(crate) fn clip(rgba: &mut [u8], at: Rect) {
 }
 
 /// The pixels of a part of a tile, counted from the tile's own corner, in rows of `part.width * 4` bytes.
-pub(crate) fn cut(tile: &[u8], part: Rect) -> Zeroizing<Vec<u8>> {
+pub(crate) fn cut(tile: &[u8], part: Rect) -> Wiped {
     let (left, wide) = (
         usize::from(part.x) * PIXEL_BYTES,
         usize::from(part.width) * PIXEL_BYTES,
     );
-    let mut pixels = Zeroizing::new(Vec::with_capacity(wide * usize::from(part.height)));
+    let mut pixels = Wiped::new(Vec::with_capacity(wide * usize::from(part.height)));
     let rows = tile
         .chunks_exact(ROW_BYTES)
         .skip(usize::from(part.y))

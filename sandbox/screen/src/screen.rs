@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use kekkai_frames::{Cursor, HEIGHT_MAX, Rect, SIDE_MIN, WIDTH_MAX, caret_none};
+use kekkai_frames::{Cursor, HEIGHT_MAX, Rect, SIDE_MIN, WIDTH_MAX, Wiped, caret_none};
 use kekkai_types::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::Marker;
 use crate::picture::{Grid, PIXEL_BYTES, SIDE, Tile, clip, cut, paste};
@@ -67,7 +66,7 @@ struct Place {
     /// As it is shown.
     shown: Arc<Tile>,
     /// Drawn since the last picture, not marked yet.
-    drawn: Option<Zeroizing<Vec<u8>>>,
+    drawn: Option<Wiped>,
     /// When it changed, the latest last.
     changes: [Timestamp; CHANGES],
 }
@@ -118,7 +117,7 @@ impl<M: Marker> Screen<M> {
             .map(|at| {
                 let black = Tile::black(at);
                 Place {
-                    shown: mark(&self.marker, at, Zeroizing::new(black.raw().to_vec())),
+                    shown: mark(&self.marker, at, Wiped::new(black.raw().to_vec())),
                     drawn: None,
                     changes: [NEVER; CHANGES],
                 }
@@ -158,7 +157,7 @@ impl<M: Marker> Screen<M> {
         if rgba.len() != TILE_BYTES {
             return Err(wrong);
         }
-        let mut drawn = Zeroizing::new(rgba.to_vec());
+        let mut drawn = Wiped::new(rgba.to_vec());
         clip(&mut drawn, self.grid.rect(column, row));
         place.drawn = Some(drawn);
         Ok(())
@@ -200,7 +199,7 @@ impl<M: Marker> Screen<M> {
                     place.note_change(now);
                     drawn
                 }
-                None if is_marked_anew => Zeroizing::new(place.shown.raw().to_vec()),
+                None if is_marked_anew => Wiped::new(place.shown.raw().to_vec()),
                 None => continue,
             };
             place.shown = mark(&self.marker, at, raw);
@@ -277,11 +276,11 @@ impl<M: Marker> Screen<M> {
 }
 
 /// Marks a tile.
-fn mark(marker: &impl Marker, at: Rect, raw: Zeroizing<Vec<u8>>) -> Arc<Tile> {
+fn mark(marker: &impl Marker, at: Rect, raw: Wiped) -> Arc<Tile> {
     let part = Rect::of_size(at.width, at.height);
     let mut pixels = cut(&raw, part);
     marker.apply(&mut pixels, at);
-    let mut marked = Zeroizing::new(vec![0; TILE_BYTES]);
+    let mut marked = Wiped::new(vec![0; TILE_BYTES]);
     paste(&mut marked, part, &pixels);
     // Whatever a marker does to alpha.
     clip(&mut marked, at);

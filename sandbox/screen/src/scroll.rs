@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use kekkai_frames::{Rect, TILE};
-use zeroize::Zeroizing;
+use kekkai_frames::{Rect, TILE, Wiped};
 
 use crate::picture::{Grid, PIXEL_BYTES, ROW_BYTES, SIDE, Tile};
 use crate::step::Ground;
@@ -408,11 +407,7 @@ fn places(grid: Grid, rect: &Rect) -> impl Iterator<Item = (usize, Rect)> {
 }
 
 /// What a viewer shows after a move, where it moved to: marked pixels, in the order of places.
-pub(crate) fn compose(
-    grid: Grid,
-    ground: &[Ground<'_>],
-    moved: &Move,
-) -> Vec<(usize, Zeroizing<Vec<u8>>)> {
+pub(crate) fn compose(grid: Grid, ground: &[Ground<'_>], moved: &Move) -> Vec<(usize, Wiped)> {
     let Some(to) = moved.target(grid) else {
         return Vec::new();
     };
@@ -422,7 +417,7 @@ pub(crate) fn compose(
     };
     places(grid, &to)
         .filter_map(|(index, at)| {
-            let mut pixels = Zeroizing::new(shown(index)?.to_vec());
+            let mut pixels = Wiped::new(shown(index)?.to_vec());
             let part = overlap(&at, &to)?;
             for y in part.y..part.y + part.height {
                 let before_y = y.checked_add_signed(moved.dy.checked_neg()?)?;

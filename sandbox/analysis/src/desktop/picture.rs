@@ -6,12 +6,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use kekkai_frames::Wiped;
 use kekkai_recording::{Reached, Recorder, RecordingError};
 use kekkai_screen::{Screen, View};
 use kekkai_types::Timestamp;
 use kekkai_watermark::Watermark;
 use kekkai_worker_api::{Frame, TILE_BYTES};
-use zeroize::Zeroizing;
 
 use super::frozen;
 use super::turn::{Judged, Size, place_of, tiles_of};
@@ -76,7 +76,7 @@ pub(super) struct Picture {
     anew: BTreeSet<ViewerId>,
     frozen: Option<Frozen>,
     /// One tile, as it is read.
-    tile: Zeroizing<Vec<u8>>,
+    tile: Wiped,
 }
 
 impl std::fmt::Debug for Picture {
@@ -95,7 +95,7 @@ impl Picture {
             views: BTreeMap::new(),
             anew: BTreeSet::new(),
             frozen: None,
-            tile: Zeroizing::new(vec![0; TILE_BYTES]),
+            tile: Wiped::new(vec![0; TILE_BYTES]),
         })
     }
 
