@@ -1,19 +1,20 @@
-//! What each person brings to one group: a list in the order of persons, then a hash map, then a table with a
-//! place for each number.
+//! What each person brings to one group: a list in the order of persons, then one whose end is not in order yet,
+//! then a table with a place for each number.
 //!
-//! Files are often sorted by persons: then there is only the end of the list to look at. What comes out of
-//! order is hashed. Where a group has many of all persons, a table takes the least memory, and those of several
-//! partitions are added up place by place.
+//! Files are often sorted by persons: then there is only the end of the list to look at. What comes out of order
+//! waits behind the list, and is sorted into it when there is as much of it. Where a group has many of all
+//! persons, a table takes little memory and no sorting, and those of several partitions are added up place by
+//! place.
 
 use datafusion::common::HashMap;
 
 /// Persons up to which a list takes what comes out of order.
 const FEW_MAX: usize = 16;
-/// Lists and maps of at least this many persons are compared with a table.
-const TABLE_MIN: usize = 256;
-/// A table may take this many times the memory of a list, as long as the group grows.
-const SPARSE_MAX: usize = 2;
-/// Of one person in a list or a map beside what is told of them: the number, and the room that both keep free.
+/// Lists of at least this many persons are compared with a table.
+const TABLE_MIN: usize = 32;
+/// A table may take this many times the memory of a list: it is faster.
+const SPARSE_MAX: usize = 3;
+/// Of one person in a list beside what is told of them: the number, and the room that is kept free.
 const ENTRY_BYTES: usize = 12;
 /// Before what is written: how many persons there are, and how many places a table has (0: it is a list).
 const HEAD_BYTES: usize = 16;
@@ -50,7 +51,8 @@ pub(crate) trait Table: Default + Clone + std::fmt::Debug + Send + Sync + 'stati
 pub(crate) enum ByPerson<T: Table> {
     /// Persons ascend.
     Listed(Vec<(u32, T::Amount)>),
-    Hashed(HashMap<u32, T::Amount>),
+    /// Persons ascend in the first so many entries; the others are still to be sorted into them.
+    Loose(Vec<(u32, T::Amount)>, usize),
     Table(T),
 }
 
@@ -67,7 +69,7 @@ impl<T: Table> ByPerson<T> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Listed(list) => list.len(),
-            Self::Hashed(map) => map.len(),
+            Self::Loose(entries, sorted) => tidied::<T>(entries, *sorted).len(),
             Self::Table(table) => table.len(),
         }
     }
@@ -75,8 +77,10 @@ impl<T: Table> ByPerson<T> {
     /// Its memory, about.
     pub(crate) fn bytes(&self) -> usize {
         match self {
+            Self::Listed(entries) | Self::Loose(entries, _) => {
+                entries.len().saturating_mul(Self::ENTRY)
+            }
             Self::Table(table) => table.bytes(),
-            _ => self.len().saturating_mul(Self::ENTRY),
         }
     }
 
@@ -104,6 +108,10 @@ impl<T: Table> ByPerson<T> {
                     difference(Self::ENTRY, 0)
                 }
             },
+            Self::Loose(entries, sorted) if entries.len() < *sorted * 2 => {
+                entries.push((person, amount));
+                difference(Self::ENTRY, 0)
+            }
             _ => self.grown(|it| it.add_beyond(person, amount)),
         }
     }
@@ -125,26 +133,24 @@ impl<T: Table> ByPerson<T> {
             }
             Err(at) if list.len() < FEW_MAX => list.insert(at, (person, amount)),
             Err(_) => {
-                *self = Self::Hashed(list.drain(..).collect());
-                self.add_beyond(person, amount);
+                let sorted = list.len();
+                list.push((person, amount));
+                *self = Self::Loose(std::mem::take(list), sorted);
             }
         }
     }
 
-    /// Adds to a map, or behind the last place of a table.
+    /// Adds to a list whose end is to be sorted in now, or behind the last place of a table.
     fn add_beyond(&mut self, person: u32, amount: T::Amount) {
         match self {
             Self::Listed(_) => {
                 self.add(person, amount);
             }
-            Self::Hashed(map) => {
-                let before = map.len();
-                map.entry(person)
-                    .and_modify(|sum| *sum = T::sum(*sum, amount))
-                    .or_insert(amount);
-                if map.len() > before && map.len() >= TABLE_MIN && map.len().is_power_of_two() {
-                    self.consider_table();
-                }
+            Self::Loose(entries, sorted) => {
+                entries.push((person, amount));
+                *entries = tidied::<T>(entries, *sorted);
+                *sorted = entries.len();
+                self.consider_table();
             }
             Self::Table(table) => {
                 // Twice what made it one: it may be its last who is so far away.
@@ -152,12 +158,10 @@ impl<T: Table> ByPerson<T> {
                     table.add(person, amount);
                     return;
                 }
-                let mut map = HashMap::with_capacity(table.len() + 1);
-                table.each(|person, amount| {
-                    map.insert(person, amount);
-                });
-                map.insert(person, amount);
-                *self = Self::Hashed(map);
+                let mut list = Vec::with_capacity(table.len() + 1);
+                table.each(|person, amount| list.push((person, amount)));
+                *self = Self::Listed(list);
+                self.add(person, amount);
             }
         }
     }
@@ -166,28 +170,38 @@ impl<T: Table> ByPerson<T> {
     fn places(&self) -> usize {
         match self {
             Self::Listed(list) => list.last().map_or(0, |(last, _)| *last as usize + 1),
-            Self::Hashed(map) => map.keys().max().map_or(0, |last| *last as usize + 1),
+            Self::Loose(entries, _) => {
+                let last = entries.iter().map(|(person, _)| *person).max();
+                last.map_or(0, |last| last as usize + 1)
+            }
             Self::Table(table) => table.places(),
         }
     }
 
     fn consider_table(&mut self) {
-        if !matches!(self, Self::Table(_)) && is_worth_it::<T>(self.len(), self.places()) {
+        let (Self::Listed(entries) | Self::Loose(entries, _)) = self else {
+            return;
+        };
+        // Of a loose list, right after it was tidied.
+        if entries.len() >= TABLE_MIN && is_worth_it::<T>(entries.len(), self.places()) {
             *self = Self::Table(self.to_table());
         }
     }
 
     /// Whether a table is worth it for these persons and those of a written table, who may be the same.
     fn may_be_table_with(&self, other: &Written<'_, T>) -> bool {
-        let persons = self.len().max(other.len);
-        matches!(self, Self::Table(_)) || is_worth_it::<T>(persons, self.places().max(other.places))
+        matches!(self, Self::Table(_))
+            || is_worth_it::<T>(self.len().max(other.len), self.places().max(other.places))
     }
 
     fn to_table(&self) -> T {
         let mut table = T::default();
         match self {
-            Self::Listed(list) => list.iter().for_each(|(p, amount)| table.add(*p, *amount)),
-            Self::Hashed(map) => map.iter().for_each(|(p, amount)| table.add(*p, *amount)),
+            Self::Listed(entries) | Self::Loose(entries, _) => {
+                entries
+                    .iter()
+                    .for_each(|(p, amount)| table.add(*p, *amount));
+            }
             Self::Table(table) => return table.clone(),
         }
         table
@@ -197,30 +211,22 @@ impl<T: Table> ByPerson<T> {
     pub(crate) fn each(&self, mut f: impl FnMut(u32, T::Amount)) {
         match self {
             Self::Listed(list) => list.iter().for_each(|(person, amount)| f(*person, *amount)),
-            Self::Hashed(map) => {
-                let mut list: Vec<_> = map.iter().map(|(p, amount)| (*p, *amount)).collect();
-                list.sort_unstable_by_key(|(person, _)| *person);
-                list.into_iter()
-                    .for_each(|(person, amount)| f(person, amount));
-            }
+            Self::Loose(entries, sorted) => tidied::<T>(entries, *sorted)
+                .into_iter()
+                .for_each(|(person, amount)| f(person, amount)),
             Self::Table(table) => table.each(f),
         }
     }
 
     /// Writes it behind what is there.
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
-        let places = match self {
-            Self::Table(table) => table.places() as u64,
-            _ => 0,
-        };
-        to.extend_from_slice(&(self.len() as u64).to_le_bytes());
-        to.extend_from_slice(&places.to_le_bytes());
         match self {
-            Self::Table(table) => table.write(to),
-            _ => self.each(|person, amount| {
-                to.extend_from_slice(&person.to_le_bytes());
-                T::write_amount(amount, to);
-            }),
+            Self::Table(table) => {
+                write_head(table.len(), table.places(), to);
+                table.write(to);
+            }
+            Self::Listed(list) => write_list::<T>(list, to),
+            Self::Loose(entries, sorted) => write_list::<T>(&tidied::<T>(entries, *sorted), to),
         }
     }
 
@@ -264,6 +270,41 @@ impl<T: Table> ByPerson<T> {
                 self.add(person, amount);
             });
         }
+    }
+}
+
+/// All entries in the order of persons, each person once.
+fn tidied<T: Table>(entries: &[(u32, T::Amount)], sorted: usize) -> Vec<(u32, T::Amount)> {
+    let (sorted, loose) = entries.split_at(sorted.min(entries.len()));
+    let mut loose = loose.to_vec();
+    loose.sort_unstable_by_key(|(person, _)| *person);
+    let mut tidy: Vec<(u32, T::Amount)> = Vec::with_capacity(entries.len());
+    let mut add = |(person, amount)| match tidy.last_mut() {
+        Some((last, sum)) if *last == person => *sum = T::sum(*sum, amount),
+        _ => tidy.push((person, amount)),
+    };
+    let mut sorted = sorted.iter().copied().peekable();
+    for entry in loose {
+        while let Some(before) = sorted.next_if(|(person, _)| *person <= entry.0) {
+            add(before);
+        }
+        add(entry);
+    }
+    sorted.for_each(add);
+    tidy
+}
+
+fn write_head(persons: usize, places: usize, to: &mut Vec<u8>) {
+    to.extend_from_slice(&(persons as u64).to_le_bytes());
+    to.extend_from_slice(&(places as u64).to_le_bytes());
+}
+
+fn write_list<T: Table>(list: &[(u32, T::Amount)], to: &mut Vec<u8>) {
+    write_head(list.len(), 0, to);
+    to.reserve(list.len() * (4 + size_of::<T::Amount>()));
+    for (person, amount) in list {
+        to.extend_from_slice(&person.to_le_bytes());
+        T::write_amount(*amount, to);
     }
 }
 
@@ -433,6 +474,9 @@ pub(crate) struct Counts {
     count: usize,
 }
 
+/// Places that are added up together.
+const CHUNK: usize = 64;
+
 impl Counts {
     fn high(&self, person: u32) -> u64 {
         if self.high.is_empty() {
@@ -518,11 +562,24 @@ impl Table for Counts {
         if places > self.low.len() {
             self.low.resize(places, 0);
         }
-        for (person, (ours, other)) in (0_u32..).zip(self.low.iter_mut().zip(low)) {
-            let (sum, carried) = ours.overflowing_add(*other);
-            *ours = sum;
-            if carried {
-                *self.high.entry(person).or_insert(0) += 1;
+        let chunks = self.low.chunks_mut(CHUNK).zip(low.chunks(CHUNK));
+        for (first, (ours, others)) in (0_u32..).step_by(CHUNK).zip(chunks) {
+            // Nearly never: without it, 64 places are added at once.
+            let carries = |(own, other): (&u8, &u8)| own.checked_add(*other).is_none();
+            if ours
+                .iter()
+                .zip(others)
+                .map(carries)
+                .fold(false, |any, one| any | one)
+            {
+                for (person, place) in (first..).zip(ours.iter().zip(others)) {
+                    if carries(place) {
+                        *self.high.entry(person).or_insert(0) += 1;
+                    }
+                }
+            }
+            for (own, other) in ours.iter_mut().zip(others) {
+                *own = own.wrapping_add(*other);
             }
         }
         let (high, _) = high.as_chunks::<12>();
@@ -725,7 +782,7 @@ mod tests {
                 assert_eq!(grown, difference(found.bytes(), 0));
                 let shape = match found {
                     ByPerson::Listed(_) => 0,
-                    ByPerson::Hashed(_) => 1,
+                    ByPerson::Loose(..) => 1,
                     ByPerson::Table(_) => 2,
                 };
                 shapes[shape] += 1;
@@ -773,17 +830,17 @@ mod tests {
         });
         assert!(matches!(found, ByPerson::Table(_)));
         found.add(u32::MAX, ());
-        assert!(matches!(found, ByPerson::Hashed(_)));
+        assert!(matches!(found, ByPerson::Listed(_)));
         assert_eq!(found.len(), 10_001);
         assert!(found.bytes() < 10_001 * 32);
     }
 
     #[test]
-    fn persons_in_order_are_never_hashed() {
+    fn persons_in_order_are_never_sorted() {
         let mut found = ByPerson::<Sizes>::default();
         for person in 0..5_000_u32 {
             for _ in 0..3 {
-                found.add(person * 70, 2.0);
+                found.add(person * 700, 2.0);
             }
             assert!(matches!(found, ByPerson::Listed(_)));
         }
