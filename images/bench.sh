@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Prints each figure beside what it is compared with, in one run. The dev profile: our crates
 # unoptimised but for the engine and ingest, dependencies at level 1. What stands beside an optimised
-# DuckDB, and what is only compared with itself at length, is optimised, too (`fast`): the first
-# build of it takes its time.
+# DuckDB or TigerVNC, and what is only compared with itself at length, is optimised, too (`fast`): the
+# first build of it takes its time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bench() {
@@ -13,15 +13,17 @@ fast() {
   printf '\n== %s\n' "$1"
   cargo bench --locked --quiet --workspace --bench "$1"
 }
+# Whole services, for the desktop.
+cargo build --locked --quiet --workspace --profile bench --bins --examples
 fast tpch
 fast sql
 fast growth
 fast spill
+fast desktop
 bench first_result
 bench ingest
 bench ledger
 bench side_by_side
-bench desktop
 bench screen
 bench vnc
 bench workspace
