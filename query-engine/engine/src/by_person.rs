@@ -230,15 +230,14 @@ impl<T: Table> ByPerson<T> {
         }
     }
 
-    /// Adds what [`Self::write`] wrote; returns the bytes by which memory grew.
-    pub(crate) fn add_written(&mut self, written: &[u8]) -> isize {
-        self.grown(|it| it.add_all(written))
+    /// Adds what [`Self::write`] wrote; returns the bytes by which memory grew. `None` where it is something
+    /// else: to go on would be to miss somebody.
+    pub(crate) fn add_written(&mut self, written: &[u8]) -> Option<isize> {
+        let written = Written::<T>::read(written)?;
+        Some(self.grown(|it| it.add_all(written)))
     }
 
-    fn add_all(&mut self, written: &[u8]) {
-        let Some(written) = Written::<T>::read(written) else {
-            return;
-        };
+    fn add_all(&mut self, written: Written<'_, T>) {
         if written.places > 0 && self.may_be_table_with(&written) {
             let mut table = match std::mem::take(self) {
                 Self::Table(table) => table,
@@ -347,9 +346,16 @@ impl<'b, T: Table> Written<'b, T> {
         let (head, body) = bytes.split_first_chunk::<HEAD_BYTES>()?;
         let (numbers, _) = head.as_chunks::<8>();
         let [len, places] = numbers else { return None };
-        Some(Self {
-            len: usize::try_from(u64::from_le_bytes(*len)).ok()?,
-            places: usize::try_from(u64::from_le_bytes(*places)).ok()?,
+        let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
+        let places = usize::try_from(u64::from_le_bytes(*places)).ok()?;
+        let is_whole = if places > 0 {
+            len <= places && T::bytes_of(places) <= body.len()
+        } else {
+            len.checked_mul(4 + size_of::<T::Amount>()) == Some(body.len())
+        };
+        is_whole.then_some(Self {
+            len,
+            places,
             body,
             table: std::marker::PhantomData,
         })
@@ -794,7 +800,7 @@ mod tests {
             for (other, of_other) in &all {
                 let (mut both, mut expected) = (one.clone(), of_one.clone());
                 let before = both.bytes();
-                let grown = both.add_written(&written(other));
+                let grown = both.add_written(&written(other)).unwrap();
                 assert_eq!(grown, difference(both.bytes(), before));
                 for (person, amount) in of_other {
                     let sum = expected.remove(person);
@@ -857,8 +863,9 @@ mod tests {
             found.add(2, f64::NAN);
             found.add(2, 1.0);
             let mut both = ByPerson::<Sizes>::default();
-            both.add_written(&written(&found));
-            both.add_written(&written(&found));
+            for _ in 0..2 {
+                both.add_written(&written(&found)).unwrap();
+            }
             let nan: Vec<u32> = told(&both)
                 .into_iter()
                 .filter_map(|(person, size)| size.is_nan().then_some(person))
@@ -868,11 +875,30 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_something_else_are_nothing() {
-        let mut found = ByPerson::<Counts>::default();
-        found.add(1, 1);
-        found.add_written(&[]);
-        found.add_written(&[7; 5]);
-        assert_eq!(told(&found), BTreeMap::from([(1, 1)]));
+    fn what_is_cut_or_something_else_is_refused() {
+        fn refuses<T: Table>(amount: T::Amount) {
+            for persons in [3, 3_000] {
+                let mut found = ByPerson::<T>::default();
+                for person in 0..persons {
+                    found.add(person, amount);
+                }
+                let whole = written(&found);
+                let cut = whole.len() - 1;
+                for bytes in [
+                    &[][..],
+                    &[7; 5],
+                    &[0xff; 40],
+                    whole.get(..cut).unwrap(),
+                    whole.get(..20).unwrap(),
+                ] {
+                    let mut other = ByPerson::<T>::default();
+                    assert_eq!(other.add_written(bytes), None, "{persons}");
+                    assert_eq!(other.len(), 0);
+                }
+            }
+        }
+        refuses::<Bits>(());
+        refuses::<Counts>(1);
+        refuses::<Sizes>(2.0);
     }
 }

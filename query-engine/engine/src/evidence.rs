@@ -66,7 +66,7 @@ trait Gather: Default + Send + Sync + std::fmt::Debug + 'static {
     /// Adds the rows; returns the bytes by which memory grew, about.
     fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize>;
     /// Adds a state; returns the bytes by which memory grew, about.
-    fn merge(&mut self, state: &[u8]) -> isize;
+    fn merge(&mut self, state: &[u8]) -> Result<isize>;
     /// Its memory, about: the sum of what [`Gather::add`] and [`Gather::merge`] returned.
     fn bytes(&self) -> usize;
     /// Writes the state.
@@ -113,6 +113,10 @@ fn argument(values: &[ArrayRef], index: usize) -> Result<&ArrayRef> {
         .ok_or_else(|| DataFusionError::Internal("evidence without its argument".to_owned()))
 }
 
+fn other_shape() -> DataFusionError {
+    DataFusionError::Internal("evidence of another shape".to_owned())
+}
+
 /// Distinct persons.
 #[derive(Debug, Default)]
 struct Persons(PersonSet);
@@ -134,8 +138,8 @@ impl Gather for Persons {
         Ok(grown)
     }
 
-    fn merge(&mut self, state: &[u8]) -> isize {
-        self.0.add_written(state)
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        self.0.add_written(state).ok_or_else(other_shape)
     }
 
     fn bytes(&self) -> usize {
@@ -172,8 +176,8 @@ impl Gather for Tallies {
         Ok(grown)
     }
 
-    fn merge(&mut self, state: &[u8]) -> isize {
-        self.0.add_written(state)
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        self.0.add_written(state).ok_or_else(other_shape)
     }
 
     fn bytes(&self) -> usize {
@@ -218,8 +222,8 @@ impl Gather for Magnitudes {
         Ok(grown)
     }
 
-    fn merge(&mut self, state: &[u8]) -> isize {
-        self.0.add_written(state)
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        self.0.add_written(state).ok_or_else(other_shape)
     }
 
     fn bytes(&self) -> usize {
@@ -284,17 +288,21 @@ impl Gather for Values {
         Ok(Self::bytes_of(added))
     }
 
-    fn merge(&mut self, state: &[u8]) -> isize {
-        let before = self.values.len();
-        if let Some((at, entries)) = state.split_first_chunk::<8>() {
-            self.at = f64::from_le_bytes(*at);
-            let (entries, _) = entries.as_chunks::<12>();
-            self.values.extend(entries.iter().map(|entry| {
-                let [a, b, c, d, amount @ ..] = *entry;
-                (f64::from_le_bytes(amount), u32::from_le_bytes([a, b, c, d]))
-            }));
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        // Of a group in which nobody had a value.
+        if state.is_empty() {
+            return Ok(0);
         }
-        Self::bytes_of(self.values.len() - before)
+        let (at, entries) = state.split_first_chunk::<8>().ok_or_else(other_shape)?;
+        let (entries, []) = entries.as_chunks::<12>() else {
+            return Err(other_shape());
+        };
+        self.at = f64::from_le_bytes(*at);
+        self.values.extend(entries.iter().map(|entry| {
+            let [a, b, c, d, amount @ ..] = *entry;
+            (f64::from_le_bytes(amount), u32::from_le_bytes([a, b, c, d]))
+        }));
+        Ok(Self::bytes_of(entries.len()))
     }
 
     fn bytes(&self) -> usize {
@@ -574,7 +582,7 @@ impl<G: Gather> GroupsAccumulator for Groups<G> {
         let states = argument(values, 0)?.as_binary::<i32>();
         for (state, group) in states.iter().zip(group_indices) {
             if let (Some(state), Some(group)) = (state, self.groups.get_mut(*group)) {
-                let grown = group.merge(state);
+                let grown = group.merge(state)?;
                 self.grow_by(grown);
             }
         }
@@ -643,11 +651,10 @@ impl<G: Gather> Accumulator for Groups<G> {
         self.grow_to(1);
         let states = argument(states, 0)?.as_binary::<i32>();
         for state in states.iter().flatten() {
-            let grown = self
-                .groups
-                .first_mut()
-                .map_or(0, |group| group.merge(state));
-            self.grow_by(grown);
+            if let Some(group) = self.groups.first_mut() {
+                let grown = group.merge(state)?;
+                self.grow_by(grown);
+            }
         }
         Ok(())
     }
