@@ -33,10 +33,14 @@ impl Compressor {
     /// The chunk of a message. Chunks are sent in the order in which they were made, all of them.
     ///
     /// # Errors
-    /// A message that is longer than [`OUTPUT_BYTES_MAX`]; a failed stream, which stays so.
+    /// A message that is empty or longer than [`OUTPUT_BYTES_MAX`]; a failed stream, which stays so.
     pub fn chunk(&mut self, message: &[u8]) -> Result<Bytes, WireError> {
         if self.has_failed {
             return Err(WireError::Failed);
+        }
+        // Its chunk would be empty as well, and no chunk is.
+        if message.is_empty() {
+            return Err(WireError::Truncated);
         }
         if message.len() > OUTPUT_BYTES_MAX {
             return Err(WireError::TooLong {

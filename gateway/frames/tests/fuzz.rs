@@ -196,7 +196,8 @@ fn chunks() {
         let mut decompressor = Decompressor::new();
         let mut compressor = Compressor::new();
         for _ in 0..3 {
-            let message = random.bytes(400);
+            // No message is empty.
+            let message = [random.bytes(400), vec![1]].concat();
             let mut chunk = compressor.chunk(&message).unwrap().to_vec();
             if case % 2 == 0 {
                 chunk = random.spoil(&chunk, &message);

@@ -123,7 +123,7 @@ proptest! {
 
     #[test]
     fn each_chunk_holds_exactly_its_message(
-        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9_000), 1..8),
+        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..9_000), 1..8),
     ) {
         let (mut compressor, mut decompressor) = (Compressor::new(), Decompressor::new());
         for message in messages {
@@ -148,6 +148,16 @@ proptest! {
         }
         prop_assert_eq!(seen, messages);
         prop_assert!(deframer.is_between_messages());
+    }
+}
+
+#[test]
+fn empty_message_has_no_chunk_and_harms_no_other() {
+    let (mut compressor, mut decompressor) = (Compressor::new(), Decompressor::new());
+    for message in [&b"one"[..], b"another"] {
+        assert!(matches!(compressor.chunk(&[]), Err(WireError::Truncated)));
+        let chunk = compressor.chunk(message).unwrap();
+        assert_eq!(decompressor.next(&chunk).unwrap(), message);
     }
 }
 
