@@ -22,8 +22,8 @@ use kekkai_analysis_api::SqlErrorCode;
 use kekkai_output::{Aggregate as Kind, Measure};
 use kekkai_types::DatasetId;
 
-use crate::evidence::{is_evidence, magnitudes, persons, sides, tallies};
-use crate::follow::{Checked, Follow, Followed, Person, Stand, first_place};
+use crate::evidence::{distinct_persons, is_evidence, magnitudes, persons, sides, tallies};
+use crate::follow::{Checked, Follow, Followed, Person, Stand, bare_column, first_place};
 use crate::functions::QUANTILE_FUNCTIONS;
 use crate::measure::measure;
 use crate::text::{HIDDEN_PREFIX, refuse};
@@ -184,8 +184,9 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         follow.aggregate_call(expr, false)?;
         let saved = names.save(expr);
         let value = follow.expression(expr, &schema, &input.persons, Stand::Aggregate)?;
-        calls.push(follow.aggregate_call(&value, false)?.clone());
-        aggregates.push(saved.restore(value));
+        let call = follow.aggregate_call(&value, false)?.clone();
+        aggregates.push(saved.restore(by_number(&call, &input.persons).unwrap_or(value)));
+        calls.push(call);
     }
     if groups.is_empty() && calls.is_empty() {
         return Err(refuse(SqlErrorCode::Internal, "", None));
@@ -234,6 +235,29 @@ pub(crate) fn count(cut: &Cut<'_>, follow: &mut Follow<'_>) -> Checked<Counted> 
         group_persons,
         datasets,
     })
+}
+
+/// `count(DISTINCT person_id)` as a count of the persons' numbers: there are as many, and a set of numbers takes
+/// a bit or so for each where one of pseudonyms takes a text.
+fn by_number(call: &AggregateFunction, persons: &[Person]) -> Option<Expr> {
+    let params = &call.params;
+    let ("count", true, [arg]) = (call.func.name(), params.distinct, params.args.as_slice()) else {
+        return None;
+    };
+    let id = persons.iter().find(|person| is_key_of(person, arg))?;
+    Some(Expr::AggregateFunction(AggregateFunction::new_udf(
+        distinct_persons(),
+        vec![Expr::Column(id.id.clone())],
+        false,
+        params.filter.clone(),
+        Vec::new(),
+        None,
+    )))
+}
+
+/// True for a column that has a value wherever the person is known, and the person's own.
+fn is_key_of(person: &Person, arg: &Expr) -> bool {
+    bare_column(arg).is_some_and(|column| person.has_exact_key(column))
 }
 
 /// A group, or each group of grouping sets.
@@ -327,6 +351,7 @@ fn contributor(person: &Person, args: &[Expr]) -> datafusion::common::Result<Exp
     let conditions = args
         .iter()
         .filter(|arg| !matches!(arg, Expr::Literal(value, _) if !value.is_null()))
+        .filter(|arg| !is_key_of(person, arg))
         .map(|arg| arg.clone().is_not_null())
         .reduce(Expr::and);
     match conditions {

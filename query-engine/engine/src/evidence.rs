@@ -2,12 +2,13 @@
 //!
 //! [`persons`] gathers the distinct persons of a group as a set; [`tallies`] counts each person's rows and
 //! [`magnitudes`] adds up what each person brings to a total, and both tell the two largest; [`sides`] tells
-//! who is on each side of a quantile.
+//! who is on each side of a quantile; [`distinct_persons`] is what a researcher's `count(DISTINCT person_id)` becomes.
 //! All are exact, also when a group is put together from several partitions: their states carry every person.
+//! [`in_order`] gives those that take less where persons come in their order, and fail where they don't.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Int64Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -17,6 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::by_person::{ByPerson, Counts, Sizes, Table};
+use crate::in_order::{InOrder, OutOfOrder};
 use crate::person::{PERSON_TYPE, PersonSet, WrittenSet};
 
 /// `kekkai_persons(person)`: the set of distinct persons, as bytes.
@@ -26,19 +28,49 @@ pub(crate) fn persons() -> Arc<AggregateUDF> {
     Arc::clone(&UDAF)
 }
 
+/// `kekkai_distinct_persons(person)`: how many distinct persons there are.
+pub(crate) fn distinct_persons() -> Arc<AggregateUDF> {
+    static UDAF: LazyLock<Arc<AggregateUDF>> =
+        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Distinct>::new())));
+    Arc::clone(&UDAF)
+}
+
 /// `kekkai_tallies(person)`: what `kekkai_magnitudes(person, 1)` would be, at less cost.
 pub(crate) fn tallies() -> Arc<AggregateUDF> {
-    static UDAF: LazyLock<Arc<AggregateUDF>> =
-        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Tallies>::new())));
+    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
+        let evidence = Evidence::<Tallies<ByPerson<Counts>>>::new();
+        Arc::new(AggregateUDF::new_from_impl(evidence))
+    });
     Arc::clone(&UDAF)
 }
 
 /// `kekkai_magnitudes(person, value)`: of the persons' sums of `|value|` the total, the two largest, and how
 /// many are zero; then the persons.
 pub(crate) fn magnitudes() -> Arc<AggregateUDF> {
-    static UDAF: LazyLock<Arc<AggregateUDF>> =
-        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Magnitudes>::new())));
+    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
+        let evidence = Evidence::<Magnitudes<ByPerson<Sizes>>>::new();
+        Arc::new(AggregateUDF::new_from_impl(evidence))
+    });
     Arc::clone(&UDAF)
+}
+
+/// What does the same where persons come in their order, if there is something.
+pub(crate) fn in_order(function: &AggregateUDF) -> Option<Arc<AggregateUDF>> {
+    static TALLIES: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
+        let evidence = Evidence::<Tallies<InOrder<Counts>>>::new();
+        Arc::new(AggregateUDF::new_from_impl(evidence))
+    });
+    static MAGNITUDES: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
+        let evidence = Evidence::<Magnitudes<InOrder<Sizes>>>::new();
+        Arc::new(AggregateUDF::new_from_impl(evidence))
+    });
+    if *function == *tallies() {
+        Some(Arc::clone(&TALLIES))
+    } else if *function == *magnitudes() {
+        Some(Arc::clone(&MAGNITUDES))
+    } else {
+        None
+    }
 }
 
 /// `kekkai_sides(person, value, point)`: the persons with values up to a quantile, and those from it on.
@@ -49,13 +81,19 @@ pub(crate) fn sides() -> Arc<AggregateUDF> {
 }
 
 /// Those that may run on several servers: quantiles, and with them [`sides`], stay on one.
-pub(crate) fn spread() -> [Arc<AggregateUDF>; 3] {
-    [persons(), tallies(), magnitudes()]
+pub(crate) fn spread() -> [Arc<AggregateUDF>; 4] {
+    [persons(), tallies(), magnitudes(), distinct_persons()]
 }
 
 /// True for the names of this module's aggregates.
 pub(crate) fn is_evidence(name: &str) -> bool {
-    [Persons::NAME, Tallies::NAME, Magnitudes::NAME, Values::NAME].contains(&name)
+    [
+        Persons::NAME,
+        Tallies::<ByPerson<Counts>>::NAME,
+        Magnitudes::<ByPerson<Sizes>>::NAME,
+        Values::NAME,
+    ]
+    .contains(&name)
 }
 
 /// What is gathered of one group.
@@ -71,8 +109,85 @@ trait Gather: Default + Send + Sync + std::fmt::Debug + 'static {
     fn bytes(&self) -> usize;
     /// Writes the state.
     fn state(&self, to: &mut Vec<u8>);
+    /// The type of the result.
+    const RESULT: DataType = DataType::Binary;
+    /// The result of each group.
+    fn results<'a>(groups: impl Iterator<Item = &'a Self>) -> ArrayRef {
+        binary(groups, Self::result)
+    }
     /// Writes the result.
     fn result(&self, to: &mut Vec<u8>);
+}
+
+/// What holds each person's part in one group.
+pub(crate) trait Held: Default + Send + Sync + std::fmt::Debug + 'static {
+    type Table: Brought;
+    /// The names of the aggregates that use it.
+    const TALLIES: &'static str;
+    const MAGNITUDES: &'static str;
+    /// Adds to what a person brings; returns the bytes by which memory grew. `None` where it can't.
+    fn add(&mut self, person: u32, amount: <Self::Table as Table>::Amount) -> Option<isize>;
+    /// Adds a state; returns the bytes by which memory grew.
+    fn merge(&mut self, state: &[u8]) -> Result<isize>;
+    fn bytes(&self) -> usize;
+    fn state(&self, to: &mut Vec<u8>);
+    /// Writes who brings most, and all who bring anything.
+    fn result(&self, to: &mut Vec<u8>);
+}
+
+/// Amounts that have a size.
+pub(crate) trait Brought: Table {
+    fn size(amount: Self::Amount) -> f64;
+}
+
+impl Brought for Counts {
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "shares are in permille: they need no more than a float has"
+    )]
+    fn size(rows: u64) -> f64 {
+        rows as f64
+    }
+}
+
+impl Brought for Sizes {
+    fn size(amount: f64) -> f64 {
+        amount
+    }
+}
+
+impl<T: Brought> Held for ByPerson<T> {
+    type Table = T;
+
+    const TALLIES: &'static str = "kekkai_tallies";
+    const MAGNITUDES: &'static str = "kekkai_magnitudes";
+
+    #[inline]
+    fn add(&mut self, person: u32, amount: T::Amount) -> Option<isize> {
+        Some(self.add(person, amount))
+    }
+
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        self.add_written(state).ok_or_else(other_shape)
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+
+    fn state(&self, to: &mut Vec<u8>) {
+        self.write(to);
+    }
+
+    fn result(&self, to: &mut Vec<u8>) {
+        let (mut shares, mut persons) = (Shares::default(), PersonSet::default());
+        self.each(|person, amount| {
+            shares.add(T::size(amount));
+            persons.add(person, ());
+        });
+        shares.write(to);
+        persons.write(to);
+    }
 }
 
 /// Rows and their groups.
@@ -113,7 +228,7 @@ fn argument(values: &[ArrayRef], index: usize) -> Result<&ArrayRef> {
         .ok_or_else(|| DataFusionError::Internal("evidence without its argument".to_owned()))
 }
 
-fn other_shape() -> DataFusionError {
+pub(crate) fn other_shape() -> DataFusionError {
     DataFusionError::Internal("evidence of another shape".to_owned())
 }
 
@@ -155,29 +270,31 @@ impl Gather for Persons {
     }
 }
 
-/// How many rows each person has.
+/// How many distinct persons.
 #[derive(Debug, Default)]
-struct Tallies(ByPerson<Counts>);
+struct Distinct(Persons);
 
-impl Gather for Tallies {
-    const NAME: &'static str = "kekkai_tallies";
+impl Gather for Distinct {
+    const NAME: &'static str = "kekkai_distinct_persons";
+
+    const RESULT: DataType = DataType::Int64;
 
     fn arguments() -> Vec<DataType> {
-        vec![PERSON_TYPE]
+        Persons::arguments()
     }
 
     fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
         let mut grown = 0;
         rows.each(argument(values, 0)?.as_primitive(), |_, group, person| {
             if let Some(group) = groups.get_mut(group) {
-                grown += group.0.add(person, 1);
+                grown += group.0.0.add(person, ());
             }
         });
         Ok(grown)
     }
 
     fn merge(&mut self, state: &[u8]) -> Result<isize> {
-        self.0.add_written(state).ok_or_else(other_shape)
+        self.0.merge(state)
     }
 
     fn bytes(&self) -> usize {
@@ -185,24 +302,67 @@ impl Gather for Tallies {
     }
 
     fn state(&self, to: &mut Vec<u8>) {
-        self.0.write(to);
+        self.0.state(to);
     }
 
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "shares are in permille: they need no more than a float has"
-    )]
-    fn result(&self, to: &mut Vec<u8>) {
-        shares_and_persons(&self.0, |rows| rows as f64, to);
+    fn results<'a>(groups: impl Iterator<Item = &'a Self>) -> ArrayRef {
+        let counts = groups.map(|group| i64::try_from(group.0.0.len()).unwrap_or(i64::MAX));
+        Arc::new(Int64Array::from_iter_values(counts))
     }
+
+    fn result(&self, to: &mut Vec<u8>) {
+        self.0.result(to);
+    }
+}
+
+/// How many rows each person has.
+#[derive(Debug, Default)]
+struct Tallies<H>(H);
+
+impl<H: Held<Table = Counts>> Gather for Tallies<H> {
+    const NAME: &'static str = H::TALLIES;
+
+    fn arguments() -> Vec<DataType> {
+        vec![PERSON_TYPE]
+    }
+
+    fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
+        let mut grown = Some(0);
+        rows.each(argument(values, 0)?.as_primitive(), |_, group, person| {
+            if let Some(group) = groups.get_mut(group) {
+                grown = both(grown, group.0.add(person, 1));
+            }
+        });
+        Ok(grown.ok_or(OutOfOrder)?)
+    }
+
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        self.0.merge(state)
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    fn state(&self, to: &mut Vec<u8>) {
+        self.0.state(to);
+    }
+
+    fn result(&self, to: &mut Vec<u8>) {
+        self.0.result(to);
+    }
+}
+
+fn both(one: Option<isize>, other: Option<isize>) -> Option<isize> {
+    Some(one? + other?)
 }
 
 /// What each person brings.
 #[derive(Debug, Default)]
-struct Magnitudes(ByPerson<Sizes>);
+struct Magnitudes<H>(H);
 
-impl Gather for Magnitudes {
-    const NAME: &'static str = "kekkai_magnitudes";
+impl<H: Held<Table = Sizes>> Gather for Magnitudes<H> {
+    const NAME: &'static str = H::MAGNITUDES;
 
     fn arguments() -> Vec<DataType> {
         vec![PERSON_TYPE, DataType::Float64]
@@ -210,20 +370,20 @@ impl Gather for Magnitudes {
 
     fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
         let amounts = argument(values, 1)?.as_primitive::<Float64Type>();
-        let mut grown = 0;
+        let mut grown = Some(0);
         rows.each(argument(values, 0)?.as_primitive(), |row, group, person| {
             if amounts.is_valid(row)
                 && let Some(amount) = amounts.values().get(row)
                 && let Some(group) = groups.get_mut(group)
             {
-                grown += group.0.add(person, amount.abs());
+                grown = both(grown, group.0.add(person, amount.abs()));
             }
         });
-        Ok(grown)
+        Ok(grown.ok_or(OutOfOrder)?)
     }
 
     fn merge(&mut self, state: &[u8]) -> Result<isize> {
-        self.0.add_written(state).ok_or_else(other_shape)
+        self.0.merge(state)
     }
 
     fn bytes(&self) -> usize {
@@ -231,27 +391,12 @@ impl Gather for Magnitudes {
     }
 
     fn state(&self, to: &mut Vec<u8>) {
-        self.0.write(to);
+        self.0.state(to);
     }
 
     fn result(&self, to: &mut Vec<u8>) {
-        shares_and_persons(&self.0, |amount| amount, to);
+        self.0.result(to);
     }
-}
-
-/// Writes who brings most, and all who bring anything.
-fn shares_and_persons<T: Table>(
-    all: &ByPerson<T>,
-    size: impl Fn(T::Amount) -> f64,
-    to: &mut Vec<u8>,
-) {
-    let (mut shares, mut persons) = (Shares::default(), PersonSet::default());
-    all.each(|person, amount| {
-        shares.add(size(amount));
-        persons.add(person, ());
-    });
-    shares.write(to);
-    persons.write(to);
 }
 
 /// Values around a point, and whose they are: for quantiles.
@@ -396,7 +541,7 @@ pub(crate) struct Shares {
 const SHARES_BYTES: usize = 32;
 
 impl Shares {
-    fn add(&mut self, amount: f64) {
+    pub(crate) fn add(&mut self, amount: f64) {
         self.total += amount;
         self.zeros += u64::from(amount == 0.0);
         if amount >= self.largest || amount.is_nan() {
@@ -407,7 +552,16 @@ impl Shares {
         }
     }
 
-    fn write(self, to: &mut Vec<u8>) {
+    /// Adds the shares of other persons.
+    pub(crate) fn add_all(&mut self, other: Self) {
+        let (total, zeros) = (self.total + other.total, self.zeros + other.zeros);
+        // The two largest of four; what is no number stays the largest.
+        self.add(other.second);
+        self.add(other.largest);
+        (self.total, self.zeros) = (total, zeros);
+    }
+
+    pub(crate) fn write(self, to: &mut Vec<u8>) {
         for number in [self.total, self.largest, self.second] {
             to.extend_from_slice(&number.to_le_bytes());
         }
@@ -416,7 +570,13 @@ impl Shares {
 
     /// Reads the result of `kekkai_magnitudes` or `kekkai_tallies`: the shares and the persons.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<(Self, WrittenSet<'_>)> {
-        let (shares, persons) = bytes.split_first_chunk::<SHARES_BYTES>()?;
+        let (shares, persons) = Self::split(bytes)?;
+        Some((shares, WrittenSet::read(persons)?))
+    }
+
+    /// Reads shares, and gives what comes after them.
+    pub(crate) fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (shares, rest) = bytes.split_first_chunk::<SHARES_BYTES>()?;
         let (numbers, _) = shares.as_chunks::<8>();
         let [total, largest, second, zeros] = numbers else {
             return None;
@@ -427,7 +587,7 @@ impl Shares {
             second: f64::from_le_bytes(*second),
             zeros: u64::from_le_bytes(*zeros),
         };
-        Some((shares, WrittenSet::read(persons)?))
+        Some((shares, rest))
     }
 
     /// The two largest shares in permille, rounded up. Where they can't be told (infinite, not a
@@ -565,7 +725,7 @@ impl<G: Gather> GroupsAccumulator for Groups<G> {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        Ok(binary(self.take(emit_to).iter(), G::result))
+        Ok(G::results(self.take(emit_to).iter()))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -631,9 +791,7 @@ impl<G: Gather> Accumulator for Groups<G> {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.grow_to(1);
-        Ok(ScalarValue::Binary(
-            self.groups.first().map(|group| written(group, G::result)),
-        ))
+        ScalarValue::try_from_array(&G::results(self.groups.iter().take(1)), 0)
     }
 
     fn size(&self) -> usize {
@@ -670,7 +828,7 @@ impl<G: Gather> AggregateUDFImpl for Evidence<G> {
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
+        Ok(G::RESULT)
     }
 
     fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
 
 /// Rows in a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -133,6 +134,23 @@ impl OpenFile {
             .iter()
             .map(|group| u64::try_from(group.num_rows()).unwrap_or(0))
             .collect()
+    }
+
+    /// The lowest and the highest number of a column of numbers in each row group that has rows; `None` where the
+    /// file doesn't tell.
+    pub(crate) fn numbers(&self, column: usize) -> Option<Vec<(u32, u32)>> {
+        let groups = self.metadata.metadata().row_groups().iter();
+        let groups = groups.filter(|group| group.num_rows() > 0);
+        let ranges = groups.map(|group| {
+            let Some(Statistics::Int32(told)) = group.columns().get(column)?.statistics() else {
+                return None;
+            };
+            Some((
+                told.min_opt()?.cast_unsigned(),
+                told.max_opt()?.cast_unsigned(),
+            ))
+        });
+        ranges.collect()
     }
 
     /// Reads some columns of one row group. The columns come in the order of the file.

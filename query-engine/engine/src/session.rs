@@ -23,21 +23,23 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::above::{Rows, above};
-use crate::count::{count, cut, each_key_once};
+use crate::count::{Counted, count, cut, each_key_once};
 use crate::errors::{planning, running};
 use crate::follow::{Checked, Follow};
 use crate::functions::{Functions, Purpose};
 use crate::head::Head;
+use crate::in_order::OutOfOrder;
 use crate::keep::definitions;
 use crate::mistakes::advised;
 use crate::model::gathered;
 use crate::names::{Names, Tables};
+use crate::ordered::ordered;
 use crate::person::Register;
 use crate::rows::metered;
 use crate::runtime::{Joins, States};
 use crate::spread::{PlanFunctions, Spreading};
 use crate::statement::parse;
-use crate::suppress::{Bounds, Suppress};
+use crate::suppress::{Bounds, Kept, Suppress};
 use crate::table::{Granted, LoadError, Loaded, RowsRead, TableSource};
 use crate::temporary::{TemporaryTables, making, read_by};
 use crate::text::{Text, refuse};
@@ -479,24 +481,11 @@ impl Session {
         if !counted.survived(&optimized) {
             return Err(refuse(SqlErrorCode::Internal, "", None));
         }
-        let mut suppress = Suppress::new(&counted, bounds);
-        let memory =
-            MemoryConsumer::new("kept groups").register(&self.state().runtime_env().memory_pool);
-        let mut stream = self
-            .execute(&optimized, joins)
+        let kept = self
+            .suppressed(&counted, &optimized, bounds, joins)
             .await
-            .map_err(|e| running(&e, text))?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|e| running(&e, text))?;
-            suppress.add(&batch).map_err(|e| running(&e, text))?;
-            let bytes = suppress.kept_bytes();
-            memory.try_resize(bytes).map_err(|e| running(&e, text))?;
-            if suppress.is_too_large() {
-                return Err(refuse(SqlErrorCode::TooLarge, "", None));
-            }
-        }
-        drop(stream);
-        let kept = suppress.finish().map_err(|e| running(&e, text))?;
+            .map_err(|e| running(&e, text))?
+            .ok_or_else(|| refuse(SqlErrorCode::TooLarge, "", None))?;
 
         let above = above(&cut.above, &counted, kept.batch).map_err(|e| planning(&e, text))?;
         let optimized = self.optimize(&above.plan).map_err(|e| planning(&e, text))?;
@@ -524,6 +513,62 @@ impl Session {
             lineage: self.lineage(sql, Some(plan)),
         };
         Ok(Answer { table, populations })
+    }
+
+    /// Runs the lower half of a statement; `None` where it has more groups than an answer may have.
+    async fn suppressed(
+        &self,
+        counted: &Counted,
+        optimized: &LogicalPlan,
+        bounds: Bounds,
+        joins: Joins,
+    ) -> datafusion::common::Result<Option<Kept>> {
+        let plan = self.physical(optimized, joins).await?;
+        let Some(ordered) = self.ordered(&plan)? else {
+            return self.suppressed_by(counted, plan, bounds, joins).await;
+        };
+        match self.suppressed_by(counted, ordered, bounds, joins).await {
+            // Nothing was given out yet: the same once more, and nobody is forgotten. By a plan of its own: a
+            // join keeps what it has read, and which rows found a partner.
+            Err(error) if OutOfOrder::is_below(&error) => {
+                let plan = self.physical(optimized, joins).await?;
+                self.suppressed_by(counted, plan, bounds, joins).await
+            }
+            done => done,
+        }
+    }
+
+    /// The plan for persons that come in their order, if they are expected to. Other servers would have to tell
+    /// that they didn't.
+    pub(crate) fn ordered(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+    ) -> datafusion::common::Result<Option<Arc<dyn ExecutionPlan>>> {
+        match self.spreading.get() {
+            Some(_) => Ok(None),
+            None => ordered(plan),
+        }
+    }
+
+    async fn suppressed_by(
+        &self,
+        counted: &Counted,
+        plan: Arc<dyn ExecutionPlan>,
+        bounds: Bounds,
+        joins: Joins,
+    ) -> datafusion::common::Result<Option<Kept>> {
+        let mut suppress = Suppress::new(counted, bounds);
+        let memory = MemoryConsumer::new("kept groups").register(self.memory_pool());
+        let mut stream = self.run_plan(plan, self.states.get(joins)).await?;
+        while let Some(batch) = stream.next().await {
+            suppress.add(&batch?)?;
+            memory.try_resize(suppress.kept_bytes())?;
+            if suppress.is_too_large() {
+                return Ok(None);
+            }
+        }
+        drop(stream);
+        suppress.finish().map(Some)
     }
 
     /// Where an answer comes from: the statement behind the definitions of the temporary tables that it reads.
@@ -566,6 +611,15 @@ impl Session {
         plan: &LogicalPlan,
         joins: Joins,
     ) -> datafusion::common::Result<datafusion::execution::SendableRecordBatchStream> {
+        let physical = self.physical(plan, joins).await?;
+        self.run_plan(physical, self.states.get(joins)).await
+    }
+
+    pub(crate) async fn physical(
+        &self,
+        plan: &LogicalPlan,
+        joins: Joins,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
         let state = self.states.get(joins);
         let physical: Arc<dyn ExecutionPlan> = state
             .query_planner()
@@ -573,7 +627,7 @@ impl Session {
             .await?;
         // A join can make a million rows of one batch: without this it would make them without a pause,
         // and could not be cancelled meanwhile.
-        let physical = physical
+        physical
             .transform_up(|node| {
                 let node = metered(node)?;
                 Ok(if node.name().ends_with("JoinExec") {
@@ -582,9 +636,8 @@ impl Session {
                 } else {
                     Transformed::yes(node)
                 })
-            })?
-            .data;
-        self.run_plan(physical, state).await
+            })
+            .map(|transformed| transformed.data)
     }
 
     pub(crate) fn read_datasets(&self, plan: &LogicalPlan) -> Vec<(DatasetId, u32)> {

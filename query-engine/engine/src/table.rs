@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -175,6 +176,9 @@ pub(crate) struct Loaded {
     pub(crate) person_key: Option<String>,
     /// Its files number persons, or the session's register does.
     pub(crate) is_numbered: bool,
+    /// By all that the files tell of themselves, persons ascend from its first row to its last. What they tell is
+    /// not proof: two persons' rows may be mixed within a row group.
+    pub(crate) is_in_order: bool,
     /// Granted columns.
     schema: SchemaRef,
     register: Arc<Register>,
@@ -317,19 +321,40 @@ impl Loaded {
         let Some(schema) = schema else {
             return Err(LoadError::NoFiles(table));
         };
+        let is_numbered = by_number && is_numbered.unwrap_or(false);
+        let ranges = parts.iter().map(|part| {
+            let number = part.person.filter(|_| is_numbered);
+            number.and_then(|number| part.file.numbers(number))
+        });
         Ok(Self {
+            is_in_order: ascend(ranges),
+            is_numbered,
             dataset: source.dataset,
             version: source.version,
             name: table,
             rows: (source.rows.is_empty())
                 .then(|| rounded_rows(parts.iter().flat_map(|part| &part.row_groups).sum())),
             person_key: source.person_key,
-            is_numbered: by_number && is_numbered.unwrap_or(false),
             schema,
             register,
             parts,
         })
     }
+}
+
+/// True where each row group's lowest and highest number are known and none begins before the one before it ends.
+fn ascend(files: impl Iterator<Item = Option<Vec<(u32, u32)>>>) -> bool {
+    let mut last = 0;
+    for file in files {
+        let Some(ranges) = file else { return false };
+        for (lowest, highest) in ranges {
+            if lowest < last {
+                return false;
+            }
+            last = highest;
+        }
+    }
+    true
 }
 
 impl Loaded {
@@ -438,7 +463,8 @@ impl TableProvider for Granted {
     }
 }
 
-/// The row groups that one scan of several reads: of `of` consecutive ones, number `number`.
+/// The row groups that one scan of several reads: the `number`th of `of` parts of them, each of row groups that
+/// follow one another, so that a person's rows stay together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) number: usize,
@@ -447,6 +473,12 @@ pub(crate) struct Share {
 
 impl Share {
     pub(crate) const WHOLE: Self = Self { number: 0, of: 1 };
+
+    /// Which of so many, in their order.
+    fn range(self, all: usize) -> Range<usize> {
+        let start = |number: usize| all * number / self.of.max(1);
+        start(self.number)..start(self.number + 1)
+    }
 }
 
 /// The leaf of every plan.
@@ -552,15 +584,17 @@ impl ExecutionPlan for Scan {
             .iter()
             .enumerate()
             .flat_map(|(part, p)| (0..p.row_groups.len()).map(move |group| (part, group)))
-            .skip(self.share.number)
-            .step_by(self.share.of.max(1))
-            .skip(partition)
-            .step_by(self.partitions)
             .collect::<Vec<_>>();
+        let share = work.get(self.share.range(work.len())).unwrap_or_default();
+        let partition = Share {
+            number: partition,
+            of: self.partitions,
+        };
+        let own = share.get(partition.range(share.len())).unwrap_or_default();
         let reading = Reading {
             scan: self.clone(),
             schema: Arc::clone(&schema),
-            work: work.into_iter(),
+            work: own.to_vec().into_iter(),
             current: None,
             waiting: self.granted.table.rows.is_none().then(Vec::new),
         };

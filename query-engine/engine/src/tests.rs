@@ -10,6 +10,11 @@ use kekkai_output::{Cell, Table};
 use kekkai_types::{DatasetId, Digest, PERSON_NUMBER_COLUMN};
 use parquet::arrow::ArrowWriter;
 
+use crate::count::{count, cut};
+use crate::follow::Follow;
+use crate::functions::Purpose;
+use crate::runtime::Joins;
+use crate::text::Text;
 use crate::{
     Answer, Cancel, GrantedColumn, LoadError, STACK_BYTES, Session, Stopped, TableFile,
     TableSource, Terms,
@@ -329,4 +334,88 @@ fn persons_of_two_versions_are_known_by_their_keys() {
         run(&session, sql).map(|table| table.rows),
         run(&by_key, sql).map(|table| table.rows)
     );
+}
+
+/// A table of several files.
+fn in_files(name: &str, files: &[&[(i64, i64)]]) -> TableSource {
+    let mut source = Rows::numbered(&[], &number).source(name, 1, ALL);
+    let files = files.iter().map(|rows| TableFile {
+        file: Rows::numbered(rows, &number).file(),
+        decryption: None,
+    });
+    source.files = files.collect();
+    source
+}
+
+/// Whether a statement is run in the expectation that persons come in their order.
+fn expects_order(session: &Arc<Session>, sql: &str) -> bool {
+    let text = Text::new(sql).unwrap();
+    let plan = session.persons_plan(&text, &Arc::default()).unwrap();
+    let mut follow = Follow::new(&text, Purpose::Statistic);
+    let counted = count(&cut(&plan, &follow).unwrap(), &mut follow).unwrap();
+    let optimized = session.optimize(&counted.plan).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let physical = runtime.block_on(session.physical(&optimized, Joins::Hashed));
+    session.ordered(&physical.unwrap()).unwrap().is_some()
+}
+
+/// A row for each ward of a few hundred persons' visits.
+fn wards() -> Vec<(i64, i64)> {
+    (0..300)
+        .flat_map(|i| (0..=i % 4).map(move |visit| (1000 + i, i % 3 + visit)))
+        .collect()
+}
+
+const OF_WARDS: [&str; 4] = [
+    "SELECT value, count(*), sum(value), avg(value + 1), count(DISTINCT person_id) FROM wards GROUP BY value",
+    "SELECT count(*), sum(value * value) FROM wards WHERE value > 1",
+    "SELECT value, count(*) FILTER (WHERE value < 3) FROM \
+     (SELECT person_id, value + 1 AS value FROM wards) GROUP BY value",
+    "SELECT w.value, count(*), sum(d.value) FROM drugs d JOIN wards w ON w.person_id = d.person_id GROUP BY 1",
+];
+
+#[test]
+fn persons_in_order_take_less_and_tell_the_same() {
+    let all = wards();
+    let (mut first, second) = all.split_at(412);
+    let drugs = drugs();
+    let few = || Rows::numbered(&drugs, &number).source("drugs", 1, ALL);
+    let session = |files: &[&[(i64, i64)]]| {
+        Arc::new(load(vec![in_files("wards", files), few()]).unwrap())
+    };
+    // A person's rows begin in one file and end in the next.
+    assert_eq!(first.last().unwrap().0, second[0].0);
+    let sorted = session(&[first, second]);
+    let turned = session(&[second, first]);
+    let mut exchanged = first.to_vec();
+    exchanged.swap(3, 300);
+    first = &exchanged;
+    let nearly = session(&[first, second]);
+    for sql in OF_WARDS {
+        let expected = answer(&turned, sql).unwrap();
+        assert!(!expects_order(&turned, sql), "{sql}");
+        for (session, what) in [(&sorted, "sorted"), (&nearly, "nearly")] {
+            assert!(expects_order(session, sql), "{what}: {sql}");
+            assert_eq!(answer(session, sql).unwrap(), expected, "{what}: {sql}");
+        }
+    }
+}
+
+#[test]
+fn order_is_expected_of_nothing_that_mixes_persons() {
+    let all = wards();
+    let (first, second) = all.split_at(412);
+    let by_key = Rows::new(&all).source("wards", 1, ALL);
+    let by_key = Arc::new(load(vec![by_key]).unwrap());
+    assert!(!expects_order(&by_key, OF_WARDS[0]));
+    let other = in_files("drugs", &[first, second]);
+    let session = Arc::new(load(vec![in_files("wards", &[first, second]), other]).unwrap());
+    for sql in [
+        "SELECT count(*) FROM (SELECT person_id FROM wards UNION ALL SELECT person_id FROM drugs)",
+        "SELECT count(*) FROM (SELECT person_id, max(value) AS value FROM wards GROUP BY person_id)",
+    ] {
+        assert!(!expects_order(&session, sql), "{sql}");
+    }
 }

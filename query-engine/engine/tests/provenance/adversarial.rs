@@ -7,7 +7,7 @@ use kekkai_engine::Session;
 use kekkai_output::{Cell, Evidence, Suppression};
 
 use crate::common::run_on;
-use crate::data::{Data, Raw};
+use crate::data::{Data, Layout, Raw};
 
 const THRESHOLD: u32 = 10;
 /// Has what nobody else has: `flag` 1, a dose of 1000.
@@ -41,6 +41,7 @@ fn session() -> Arc<Session> {
             };
             let lab = |person| row(Some(person), [0, 2], [Some(5.0), None]);
             let data = Data {
+                layout: Layout::Any,
                 person: everybody().map(person).collect(),
                 visit: visits,
                 lab: (0..20).map(lab).collect(),

@@ -4,9 +4,10 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use kekkai_engine::{Session, TableSource};
+use kekkai_types::PERSON_NUMBER_COLUMN;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -15,6 +16,8 @@ use crate::random::Random;
 
 pub const PERSONS: usize = 90;
 pub const WARDS: usize = 8;
+/// Rows of a row group.
+const GROUP_ROWS: usize = 60;
 
 /// A row: who, two whole numbers, two amounts.
 #[derive(Debug, Clone)]
@@ -52,8 +55,20 @@ pub const LAB: Named = Named {
     amounts: ["value", "taken"],
 };
 
+/// How rows lie in their files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// In any order; the session numbers persons.
+    Any,
+    /// Sorted by persons, whom the files number.
+    Sorted,
+    /// As [`Layout::Sorted`] by all that row groups tell, but two rows within one are exchanged.
+    SortedButForTwo,
+}
+
 /// Three tables of persons and one about nobody.
 pub struct Data {
+    pub layout: Layout,
     pub person: Vec<Raw>,
     pub visit: Vec<Raw>,
     pub lab: Vec<Raw>,
@@ -82,7 +97,7 @@ fn rows(random: &mut Random, count: usize, ints: [usize; 2]) -> Vec<Raw> {
 }
 
 impl Data {
-    pub fn new(random: &mut Random) -> Self {
+    pub fn new(random: &mut Random, layout: Layout) -> Self {
         // Each person's first row stands at its number: so the engine numbers them alike.
         let mut person: Vec<Raw> = rows(random, PERSONS + 4, [3, 5]);
         for (number, row) in person.iter_mut().enumerate() {
@@ -93,10 +108,25 @@ impl Data {
             });
         }
         let (visits, labs) = (120 + random.below(200), 120 + random.below(200));
+        let mut visit = rows(random, visits, [WARDS, 2]);
+        let mut lab = rows(random, labs, [WARDS, 4]);
+        if layout != Layout::Any {
+            for table in [&mut person, &mut visit, &mut lab] {
+                table.retain(|row| row.person.is_some());
+                table.sort_by_key(|row| row.person);
+                if layout == Layout::SortedButForTwo {
+                    // Neither at an end of their row group: what it tells of itself stays the same.
+                    let group = random.below(table.len() / GROUP_ROWS) * GROUP_ROWS;
+                    let mut row = || group + 1 + random.below(GROUP_ROWS - 2);
+                    table.swap(row(), row());
+                }
+            }
+        }
         Self {
+            layout,
             person,
-            visit: rows(random, visits, [WARDS, 2]),
-            lab: rows(random, labs, [WARDS, 4]),
+            visit,
+            lab,
             // One ward has no entry, one has two.
             wards: (1..WARDS as i64)
                 .chain([2])
@@ -159,10 +189,20 @@ impl Data {
             let values = rows.iter().map(|row| row.amounts[at]);
             columns.push(Arc::new(Float64Array::from_iter(values)));
         }
+        // Where the session numbers persons, they are read in one piece and in order; of the others several pieces
+        // at once.
+        let rows_max = match (self.layout, table.name) {
+            (Layout::Any, "person") => 1000,
+            _ => GROUP_ROWS,
+        };
+        if self.layout != Layout::Any {
+            let numbers = rows.iter().map(|row| row.person.unwrap());
+            fields.push(Field::new(PERSON_NUMBER_COLUMN, DataType::UInt32, false));
+            columns.push(Arc::new(UInt32Array::from_iter_values(numbers)));
+        }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-        // Persons are read in one piece and in order; of the others several pieces at once.
-        let rows = if table.name == "person" { 1000 } else { 60 };
-        source("made", table.name, file(&batch, rows), Some(table.key), &[])
+        let hidden = &[PERSON_NUMBER_COLUMN];
+        source("made", table.name, file(&batch, rows_max), Some(table.key), hidden)
     }
 }
 
