@@ -35,8 +35,8 @@ pub const ROW_GROUP_ROWS: usize = 256 * 1024;
 /// files are few and large.
 pub const FILE_TARGET_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Of a page, and of a dictionary, in a file that is set aside: many of them are read at once, and each keeps a page
-/// of each column in memory.
+/// Of a page, and of a dictionary, in a file that is set aside: many of them are read at once, and each
+/// keeps a page of each column in memory.
 const RUN_PAGE_BYTES: usize = 64 * 1024;
 
 /// The first byte of the footer key's metadata.
@@ -249,7 +249,8 @@ fn encrypted(
 pub(crate) enum Order {
     /// Nothing.
     Any,
-    /// Persons ascend, by the number in this column ([`crate::is_sorted_by_person`]). Whoever writes sees to it.
+    /// Persons ascend, by the number in this column ([`crate::is_sorted_by_person`]). Whoever writes sees
+    /// to it.
     By(usize),
     /// Nothing: it is set aside and read once.
     Run,

@@ -151,9 +151,10 @@ pub fn read_metadata(
 }
 
 /// Whether a file says that its rows are sorted by the hidden person number
-/// ([`kekkai_types::PERSON_NUMBER_COLUMN`]): each person's rows are together, and persons ascend through all of
-/// its row groups. [`crate::TableWriter`] says it of each file of a table, and then persons ascend through the files in
-/// the catalogue's order, too: a person's rows may begin in one and go on in the next.
+/// ([`kekkai_types::PERSON_NUMBER_COLUMN`]): each person's rows are together, and persons ascend through
+/// all of its row groups. [`crate::TableWriter`] says it of each file of a table, and then persons ascend
+/// through the files in the catalogue's order, too: a person's rows may begin in one and go on in the
+/// next.
 pub fn is_sorted_by_person(metadata: &ParquetMetaData) -> bool {
     let schema = metadata.file_metadata().schema_descr();
     let number = schema

@@ -1,11 +1,12 @@
 //! Writing a table's files, its rows sorted by the hidden person number.
 //!
 //! A short story. Rows arrive in the order of their source. While persons ascend they go straight to the
-//! final files. At the first smaller number rows are held instead, up to [`RUN_BYTES`], then sorted in memory
-//! and written: where they begin at or after the last person that was written, they go on there. Otherwise what was
-//! written is a finished *run*, and a new one begins aside, encrypted like a final file and in the same hidden folder. At the end
-//! runs are merged into the final files and removed. Files of a source that are sorted each by itself are one run each,
-//! however large; a source in no order is a run for each [`RUN_BYTES`].
+//! final files. At the first smaller number rows are held instead, up to [`RUN_BYTES`], then sorted in
+//! memory and written: where they begin at or after the last person that was written, they go on there.
+//! Otherwise what was written is a finished *run*, and a new one begins aside, encrypted like a final
+//! file and in the same hidden folder. At the end runs are merged into the final files and removed. Files
+//! of a source that are sorted each by itself are one run each, however large; a source in no order is a
+//! run for each [`RUN_BYTES`].
 //!
 //! A table that doesn't number its persons keeps its order. Rows of one person always do.
 
@@ -29,8 +30,9 @@ use run::{Open, Run};
 /// Memory that held rows take, counted with their place in the order: large, since each further run is
 /// another file to merge; not so large that an ingest needs a machine of its own.
 pub const RUN_BYTES: usize = 256 * 1024 * 1024;
-/// Runs that are merged at once. More are merged in more passes: 32 hold 8 GiB of rows, 1024 hold 256 GiB. Of each run,
-/// batches are read that take together as much as [`RUN_BYTES`], and one page of each column.
+/// Runs that are merged at once. More are merged in more passes: 32 hold 8 GiB of rows, 1024 hold 256
+/// GiB. Of each run, batches are read that take together as much as [`RUN_BYTES`], and one page of each
+/// column.
 const RUNS_MERGED_MAX: usize = 32;
 /// Rows in a batch that is written.
 const BATCH_ROWS_MAX: usize = 16 * 1024;
@@ -157,8 +159,8 @@ impl<'k> TableWriter<'k> {
         Ok(())
     }
 
-    /// Writes the final files, durably, each read back ([`crate::EncryptedFile::finish`]). `tell` is called after each
-    /// batch that is merged, from this thread; for rows that came in order it is not.
+    /// Writes the final files, durably, each read back ([`crate::EncryptedFile::finish`]). `tell` is
+    /// called after each batch that is merged, from this thread; for rows that came in order it is not.
     ///
     /// # Errors
     /// When the disk is full, or something that was set aside doesn't come back.

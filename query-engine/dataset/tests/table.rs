@@ -156,8 +156,8 @@ fn contains(path: &Path, text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
 
-/// Writes rows in batches of `each` rows; says how far merging was when it was last told, and how many runs were
-/// there before.
+/// Writes rows in batches of `each` rows; says how far merging was when it was last told, and how many
+/// runs were there before.
 fn write(
     scene: &Scene,
     rows: &RecordBatch,

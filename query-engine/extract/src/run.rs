@@ -1,8 +1,8 @@
 //! One extract, from a dataset's encrypted files to the project's: in bounded memory, at once or never.
 //!
 //! Persons are collected first, from the person keys alone, so that they can be numbered anew; then each
-//! table is read again, its keys replaced, sorted by the new numbers, and written. A thread encodes and encrypts
-//! while this one decrypts.
+//! table is read again, its keys replaced, sorted by the new numbers, and written. A thread encodes and
+//! encrypts while this one decrypts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
