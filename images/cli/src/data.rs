@@ -174,6 +174,7 @@ pub(crate) async fn ingest(ingest: &Ingest, lang: Lang) -> Outcome {
         let doing = match progress.step {
             Step::Remember => lang.pick("名前を覚える", "remembering names"),
             Step::Write => lang.pick("仮名化と検査", "checking"),
+            Step::Sort => lang.pick("人の順に並べ替え", "sorting by person"),
         };
         bar.set_message(format!("{doing} {}", progress.table));
     };

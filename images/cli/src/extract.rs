@@ -303,6 +303,7 @@ async fn make_extract(make: Make, lang: Lang) -> Outcome {
             let doing = match progress.step {
                 Step::Persons => lang.pick("番号を振る", "numbering persons"),
                 Step::Write => lang.pick("仮名を付け替える", "writing"),
+                Step::Sort => lang.pick("人の順に並べ替える", "sorting by person"),
             };
             bar.set_message(format!("{doing} {}", progress.table));
         },

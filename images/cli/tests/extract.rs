@@ -68,7 +68,9 @@ impl Producer {
         let recovery = ec_private_of_file(&keys.join("recovery.key")).unwrap();
         let key = unwrap_with_recovery(&recovery, &ingested.keys[0]).unwrap();
         let agreed = Agreed {
-            columns: vec!["person_id".to_owned(), "sex".to_owned()],
+            columns: ["person_id", "sex", "prefecture"]
+                .map(str::to_owned)
+                .to_vec(),
             rows: Vec::new(),
         };
         let extract = extract(
@@ -103,8 +105,8 @@ impl Producer {
         path.display().to_string()
     }
 
-    /// The project's pseudonyms, in the order of the raw table.
-    fn pseudonyms(&self) -> Vec<i64> {
+    /// The project's pseudonyms, each with its person's sex and prefecture.
+    fn pseudonyms(&self) -> Vec<(i64, [String; 2])> {
         let catalog = &self.extract.catalog;
         let key = unwrap_with_recovery(&self.server, &self.extract.keys[0]).unwrap();
         let entry = &catalog.tables[0].files[0];
@@ -113,24 +115,32 @@ impl Producer {
         let reader = open_reader(file, &key, &place).unwrap().build().unwrap();
         let mut all = Vec::new();
         for batch in reader {
-            let column = batch
-                .unwrap()
-                .column_by_name("person_id")
-                .unwrap()
-                .to_data();
-            let values = &column.buffers()[0].typed_data::<i64>()[column.offset()..];
-            all.extend_from_slice(&values[..column.len()]);
+            let batch = batch.unwrap();
+            let data = |name: &str| batch.column_by_name(name).unwrap().to_data();
+            let text = |name: &str, at: usize| {
+                let data = data(name);
+                let ends = &data.buffers()[0].typed_data::<i32>()[data.offset() + at..];
+                let [from, to] = [ends[0], ends[1]].map(|end| usize::try_from(end).unwrap());
+                String::from_utf8(data.buffers()[1].as_slice()[from..to].to_vec()).unwrap()
+            };
+            let ids = data("person_id");
+            let values = &ids.buffers()[0].typed_data::<i64>()[ids.offset()..];
+            for (at, id) in values[..ids.len()].iter().enumerate() {
+                all.push((*id, [text("sex", at), text("prefecture", at)]));
+            }
         }
         all
     }
 
-    /// The raw table's patient numbers.
-    fn patients(&self) -> Vec<String> {
+    /// The raw table's patients: number, sex, address.
+    fn patients(&self) -> Vec<[String; 3]> {
         let raw = std::fs::read_to_string(self.root.path().join("raw/patients.csv")).unwrap();
         let mut lines = raw.trim_start_matches('\u{feff}').lines();
-        assert_eq!(lines.next().unwrap().split(',').next(), Some("患者ID"));
+        let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+        let at = ["患者ID", "性別", "住所"]
+            .map(|name| header.iter().position(|column| *column == name).unwrap());
         lines
-            .map(|line| line.split(',').next().unwrap().to_owned())
+            .map(|line| at.map(|at| line.split(',').nth(at).unwrap().to_owned()))
             .collect()
     }
 
@@ -164,30 +174,33 @@ fn the_offline_key_leads_from_a_projects_pseudonym_to_the_patient_and_no_other_k
     ];
     let (pseudonyms, patients) = (producer.pseudonyms(), producer.patients());
     assert_eq!((pseudonyms.len(), patients.len()), (60, 60));
-    for at in [0, 31, 59] {
-        let output = producer.reidentify("en", "offline.key", both, pseudonyms[at]);
+    let mut found = Vec::new();
+    for (pseudonym, [sex, prefecture]) in [0, 12, 25, 31, 44, 59].map(|at| &pseudonyms[at]) {
+        let output = producer.reidentify("en", "offline.key", both, *pseudonym);
         assert!(output.status.success(), "{}", text(&output));
-        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), patients[at]);
+        let number = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let patient = patients
+            .iter()
+            .find(|patient| patient[0] == number)
+            .unwrap();
+        assert_eq!(&patient[1], sex);
+        assert!(patient[2].starts_with(prefecture.as_str()));
+        assert!(!found.contains(&number));
         // The record names the enquiry and the extract, and nobody.
         let record = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(record.contains("\"enquiry\":12") && record.contains("\"extract\":\"p1.sample\""));
-        assert!(!record.contains(&patients[at]) && !record.contains(&pseudonyms[at].to_string()));
+        assert!(!record.contains(&number) && !record.contains(&pseudonym.to_string()));
+        found.push(number);
     }
+    let whom = pseudonyms[0].0;
     // Without the dataset's folder: its pseudonym, which is neither.
-    let output = producer.reidentify("en", "offline.key", [both[0], None], pseudonyms[0]);
+    let output = producer.reidentify("en", "offline.key", [both[0], None], whom);
     let in_dataset = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    assert!(
-        in_dataset
-            .parse::<i64>()
-            .is_ok_and(|id| id != pseudonyms[0])
-    );
-    for (key, whom) in [
-        ("recovery.key", pseudonyms[0]),
-        ("server.key", pseudonyms[0]),
-    ] {
+    assert!(in_dataset.parse::<i64>().is_ok_and(|id| id != whom));
+    for key in ["recovery.key", "server.key"] {
         let output = producer.reidentify("en", key, both, whom);
         assert!(!output.status.success());
-        assert!(output.stdout.is_empty() && !text(&output).contains(&patients[0]));
+        assert!(output.stdout.is_empty() && !text(&output).contains(&found[0]));
         assert!(
             text(&output).contains("another offline key"),
             "{}",

@@ -21,6 +21,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -33,6 +34,10 @@ pub const ROW_GROUP_ROWS: usize = 256 * 1024;
 /// Bytes after which a table goes on in the next file. DataFusion does not cache encrypted footers, so
 /// files are few and large.
 pub const FILE_TARGET_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Of a page, and of a dictionary, in a file that is set aside: many of them are read at once, and each
+/// keeps a page of each column in memory.
+const RUN_PAGE_BYTES: usize = 64 * 1024;
 
 /// The first byte of the footer key's metadata.
 const METADATA_VERSION: u8 = 1;
@@ -97,6 +102,9 @@ pub enum FileError {
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     Randomness,
+    /// A bug of ours.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
 }
 
 /// Which file this is: the AAD of everything in it.
@@ -211,6 +219,14 @@ pub fn writer_properties(
     dataset_key: &KeyText,
     place: &FilePlace,
 ) -> Result<WriterProperties, FileError> {
+    encrypted(plain_writer_properties(), dataset_key, place)
+}
+
+fn encrypted(
+    properties: WriterPropertiesBuilder,
+    dataset_key: &KeyText,
+    place: &FilePlace,
+) -> Result<WriterProperties, FileError> {
     let file_key = KeyText::random().map_err(|_| FileError::Randomness)?;
     let metadata = place.wrap(dataset_key, &file_key)?;
     let encryption = FileEncryptionProperties::builder(file_key.expose().to_vec())
@@ -223,9 +239,40 @@ pub fn writer_properties(
             file: place.name.clone(),
             source,
         })?;
-    Ok(plain_writer_properties()
+    Ok(properties
         .with_file_encryption_properties(encryption)
         .build())
+}
+
+/// What a file says of the order of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Nothing.
+    Any,
+    /// Persons ascend, by the number in this column ([`crate::is_sorted_by_person`]). Whoever writes sees
+    /// to it.
+    By(usize),
+    /// Nothing: it is set aside and read once.
+    Run,
+}
+
+impl Order {
+    fn properties(self) -> Result<WriterPropertiesBuilder, FileError> {
+        let properties = plain_writer_properties();
+        Ok(match self {
+            Self::Any => properties,
+            Self::By(column) => properties.set_sorting_columns(Some(vec![SortingColumn {
+                column_idx: i32::try_from(column)
+                    .map_err(|_| FileError::Internal("more columns than parquet has"))?,
+                descending: false,
+                nulls_first: false,
+            }])),
+            Self::Run => properties
+                .set_statistics_enabled(EnabledStatistics::None)
+                .set_data_page_size_limit(RUN_PAGE_BYTES)
+                .set_dictionary_page_size_limit(RUN_PAGE_BYTES),
+        })
+    }
 }
 
 /// An encrypted file that is being written. Dropped without [`EncryptedFile::finish`], what is on disk
@@ -249,6 +296,17 @@ impl<'k> EncryptedFile<'k> {
         dataset_key: &'k KeyText,
         place: FilePlace,
     ) -> Result<Self, FileError> {
+        Self::create_as(path, schema, dataset_key, place, Order::Any)
+    }
+
+    /// As [`EncryptedFile::create`], and says how its rows are ordered.
+    pub(crate) fn create_as(
+        path: &Path,
+        schema: SchemaRef,
+        dataset_key: &'k KeyText,
+        place: FilePlace,
+        order: Order,
+    ) -> Result<Self, FileError> {
         let file = File::create_new(path).map_err(|source| FileError::Io {
             file: place.name.clone(),
             source,
@@ -258,7 +316,7 @@ impl<'k> EncryptedFile<'k> {
             hash: Sha256::new(),
             bytes: 0,
         };
-        let properties = writer_properties(dataset_key, &place)?;
+        let properties = encrypted(order.properties()?, dataset_key, &place)?;
         let writer = ArrowWriter::try_new(sink, schema, Some(properties))
             .map_err(|source| encode(&place, source))?;
         Ok(Self {
@@ -289,6 +347,21 @@ impl<'k> EncryptedFile<'k> {
             .bytes_written()
             .saturating_add(self.writer.in_progress_size());
         u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    /// Writes the footer, and leaves it at that: for a file that is read and removed by who wrote it.
+    pub(crate) fn close(self) -> Result<(), FileError> {
+        let sink = self
+            .writer
+            .into_inner()
+            .map_err(|source| encode(&self.place, source))?;
+        match sink.inner.into_inner() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(FileError::Io {
+                file: self.place.name,
+                source: error.into_error(),
+            }),
+        }
     }
 
     /// Writes the footer, makes the file durable, and reads back that it is encrypted, opens with the

@@ -51,6 +51,12 @@ pub fn part_name(table: &str, part: usize) -> String {
     format!("{table}/part-{part:05}.parquet")
 }
 
+/// The name of sorted rows that are set aside while a table is written: `TABLE/run-00000.parquet`. No version
+/// that is whole has one.
+pub(crate) fn run_name(table: &str, run: usize) -> String {
+    format!("{table}/run-{run:05}.parquet")
+}
+
 /// Reads the catalogue in a version's folder.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! What a dataset is at rest: its manifest, its encrypted Parquet files, its wrapped keys.
 //!
 //! A short story. The producer's `kekkai ingest` parses a [`Manifest`], draws a dataset key, and writes
-//! each table with [`EncryptedFile`]: Parquet Modular Encryption, uniform, AES-256-GCM, one fresh key per
-//! file. A file key is wrapped by the dataset key and lies in the file's footer metadata; the dataset key
+//! each table with [`TableWriter`], sorted by person, into [`EncryptedFile`]s: Parquet Modular Encryption,
+//! uniform, AES-256-GCM, one fresh key per file. A file key is wrapped by the dataset key and lies in the file's footer metadata; the dataset key
 //! leaves only through [`wrap_for`]. A worker that got the dataset key back hands
 //! [`decryption_properties`] to its Parquet reader. Each file is bound to its [`FilePlace`]: moved to
 //! another dataset, version, table or name, it does not open.
@@ -26,6 +26,7 @@ pub mod layout;
 mod manifest;
 mod read;
 mod rule;
+mod table;
 mod work;
 
 pub use file::{
@@ -34,6 +35,10 @@ pub use file::{
 };
 pub use key::{KeyError, unwrap_with_recovery, wrap_for};
 pub use manifest::{Column, Day, Encoding, Format, MANIFEST_MAX, Manifest, ManifestError, Table};
-pub use read::{check_magic, decryption_properties, open_reader, read_metadata, verify_digest};
+pub use read::{
+    check_magic, decryption_properties, is_sorted_by_person, open_reader, read_metadata,
+    verify_digest,
+};
 pub use rule::{Check, Coarsening, Rule, SqlType};
+pub use table::{Merged, RUN_BYTES, TablePlace, TableWriter};
 pub use work::{Work, WorkError, sync_folder};

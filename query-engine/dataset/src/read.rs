@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
-use kekkai_types::{Digest, FileEntry, KeyText};
+use kekkai_types::{Digest, FileEntry, KeyText, PERSON_NUMBER_COLUMN};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use sha2::{Digest as _, Sha256};
 
 use crate::file::{FileError, FilePlace};
@@ -148,6 +148,30 @@ pub fn read_metadata(
         .with_decryption_properties(Some(decryption_properties(dataset_key, place)?))
         .parse_and_finish(file)
         .map_err(|error| read_error(place, error))
+}
+
+/// Whether a file says that its rows are sorted by the hidden person number
+/// ([`kekkai_types::PERSON_NUMBER_COLUMN`]): each person's rows are together, and persons ascend through
+/// all of its row groups. [`crate::TableWriter`] says it of each file of a table, and then persons ascend
+/// through the files in the catalogue's order, too: a person's rows may begin in one and go on in the
+/// next.
+pub fn is_sorted_by_person(metadata: &ParquetMetaData) -> bool {
+    let schema = metadata.file_metadata().schema_descr();
+    let number = schema
+        .columns()
+        .iter()
+        .position(|column| column.name() == PERSON_NUMBER_COLUMN)
+        .and_then(|at| i32::try_from(at).ok());
+    let Some(column_idx) = number else {
+        return false;
+    };
+    let by_person = SortingColumn {
+        column_idx,
+        descending: false,
+        nulls_first: false,
+    };
+    let mut groups = metadata.row_groups().iter();
+    groups.all(|group| group.sorting_columns().and_then(|by| by.first()) == Some(&by_person))
 }
 
 /// A reader of record batches over one encrypted file.

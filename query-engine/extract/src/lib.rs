@@ -14,7 +14,8 @@
 //! An extract always holds the person key of a table about persons, even where it is not granted: without it
 //! no contributor could be counted, and no statistic shown. The same holds of the columns that row conditions are about.
 //! The session's grant names neither then. Rows that an agreement doesn't provide are not in its extract.
-//! Rows keep the order that they have in the dataset.
+//! Rows come in the order of the extract's own person numbers, which is as good as random: row by row, two
+//! extracts are not about the same persons. Rows of one person keep the order that they have in the dataset.
 #![cfg_attr(
     test,
     allow(

@@ -1,27 +1,28 @@
 //! One extract, from a dataset's encrypted files to the project's: in bounded memory, at once or never.
 //!
 //! Persons are collected first, from the person keys alone, so that they can be numbered anew; then each
-//! table is read again, its keys replaced, and written. A thread encodes and encrypts while this one
-//! decrypts.
+//! table is read again, its keys replaced, sorted by the new numbers, and written. A thread encodes and
+//! encrypts while this one decrypts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use arrow::array::{ArrayRef, Int64Array, UInt32Array};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use kekkai_dataset::escrow::{ESCROW, EscrowHeader, EscrowWriter};
 use kekkai_dataset::{
-    EncryptedFile, FILE_TARGET_BYTES, FilePlace, Work, WorkError, layout, sync_folder, wrap_for,
+    FILE_TARGET_BYTES, Merged, RUN_BYTES, TablePlace, TableWriter, Work, WorkError, layout,
+    sync_folder, wrap_for,
 };
 use kekkai_types::{
-    AgreementId, ColumnRole, DatasetCatalog, DatasetId, FileEntry, KeyText, PERSON_NUMBER_COLUMN,
-    Recipient, RowCondition, ServerId, TableCatalog, WrappedKey,
+    AgreementId, ColumnRole, DatasetCatalog, DatasetId, KeyText, PERSON_NUMBER_COLUMN, Recipient,
+    RowCondition, ServerId, TableCatalog, WrappedKey,
 };
 
 use crate::error::ExtractError;
@@ -73,9 +74,9 @@ pub struct Progress<'a> {
     pub table: &'a str,
     /// What is being done with it.
     pub step: Step,
-    /// Rows so far, of all tables and both steps.
+    /// Rows so far, of all tables and all steps.
     pub rows: u64,
-    /// Rows in all, in both steps.
+    /// Rows in all, in all steps. It grows when a table turns out to need [`Step::Sort`].
     pub rows_total: u64,
 }
 
@@ -86,6 +87,8 @@ pub enum Step {
     Persons,
     /// Rows are written.
     Write,
+    /// Rows that are too many to be sorted in memory are merged.
+    Sort,
 }
 
 /// A finished extract.
@@ -116,7 +119,7 @@ pub fn extract(
         source,
         target,
         project_key,
-        FILE_TARGET_BYTES,
+        (FILE_TARGET_BYTES, RUN_BYTES),
         &mut progress,
     )
 }
@@ -125,7 +128,7 @@ fn run(
     source: &Source<'_>,
     target: &Target<'_>,
     project_key: &ProjectKey,
-    file_target: u64,
+    (file_target, run_bytes): (u64, usize),
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<Extracted, ExtractError> {
     let cuts = cuts(source.catalog, target.tables)?;
@@ -161,10 +164,15 @@ fn run(
     for cut in &cuts {
         let job = Job {
             cut,
-            folder: work.folder(),
-            extract: (id, *version),
-            key: &key,
-            file_target,
+            place: TablePlace {
+                folder: work.folder(),
+                dataset: id,
+                version: *version,
+                table: &cut.table.name,
+                key: &key,
+                file_target,
+                run_bytes,
+            },
             pseudonyms: &pseudonyms,
             persons: &persons,
         };
@@ -238,6 +246,19 @@ impl Meter<'_> {
             rows_total: self.rows_total,
         });
     }
+
+    /// Tells of merging, whose rows were in no total before.
+    fn sorting(&mut self, table: &str) -> impl FnMut(Merged) {
+        let mut before = 0;
+        move |merged: Merged| {
+            if before == 0 {
+                self.rows_total += merged.rows_total;
+            }
+            let rows = usize::try_from(merged.rows - before).unwrap_or(0);
+            self.step(table, Step::Sort, rows);
+            before = merged.rows;
+        }
+    }
 }
 
 /// Collects a table's persons, by its person key and their numbers alone.
@@ -294,10 +315,7 @@ fn seal(
 /// A table that is being written.
 struct Job<'j> {
     cut: &'j Cut<'j>,
-    folder: &'j Path,
-    extract: (&'j DatasetId, u32),
-    key: &'j KeyText,
-    file_target: u64,
+    place: TablePlace<'j>,
     pseudonyms: &'j Pseudonyms,
     persons: &'j Persons,
 }
@@ -309,25 +327,39 @@ impl Job<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<TableCatalog, ExtractError> {
         let table = self.cut.table;
-        let folder = self.folder.join(&table.name);
+        let folder = self.place.folder.join(&table.name);
         fs::create_dir(&folder).map_err(|source| WorkError::Write {
             path: folder.clone(),
             source,
         })?;
         let (to_writer, from_us) = sync_channel::<RecordBatch>(QUEUE_BATCHES_MAX);
-        let (files, rows) = thread::scope(|scope| {
-            let writer = scope.spawn(move || self.write(&from_us));
+        let (writer, rows) = thread::scope(|scope| {
+            let writing = scope.spawn(move || {
+                let mut writer: Option<TableWriter<'_>> = None;
+                for batch in from_us {
+                    let mut open = match writer.take() {
+                        Some(open) => open,
+                        None => TableWriter::new(self.place, batch.schema())?,
+                    };
+                    open.write(batch)?;
+                    writer = Some(open);
+                }
+                Ok(writer)
+            });
             let read = self.read(reader, to_writer, meter);
-            let written = match writer.join() {
-                Ok(written) => written,
+            let writer = match writing.join() {
+                Ok(writer) => writer.map_err(ExtractError::File),
                 Err(_) => Err(ExtractError::Internal("the writing thread panicked")),
             };
-            match (read, written) {
-                (Ok(rows), written) => written.map(|files| (files, rows)),
+            match (read, writer) {
+                (Ok(rows), writer) => writer.map(|writer| (writer, rows)),
                 // When the disk is full the writer knows why; the reading loop only saw its queue close.
                 (Err(ExtractError::Internal(_)), Err(error)) | (Err(error), _) => Err(error),
             }
         })?;
+        let files = writer
+            .ok_or(ExtractError::Internal("no batch was written"))?
+            .finish(meter.sorting(&table.name))?;
         sync_folder(&folder)?;
         Ok(TableCatalog {
             name: table.name.clone(),
@@ -444,39 +476,40 @@ impl Job<'_> {
             .collect();
         Arc::new(made)
     }
+}
 
-    fn begin(&self, part: usize, schema: &SchemaRef) -> Result<EncryptedFile<'_>, ExtractError> {
-        let name = layout::part_name(&self.cut.table.name, part);
-        let place = FilePlace::new(self.extract.0, self.extract.1, &name);
-        let path = self.folder.join(&name);
-        Ok(EncryptedFile::create(
-            &path,
-            Arc::clone(schema),
-            self.key,
-            place,
-        )?)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Writes the table's files; each is read back when it is whole ([`EncryptedFile::finish`]).
-    fn write(&self, batches: &Receiver<RecordBatch>) -> Result<Vec<FileEntry>, ExtractError> {
-        let mut entries = Vec::new();
-        let mut open: Option<(EncryptedFile<'_>, usize)> = None;
-        for batch in batches {
-            // Looked at between batches only: a row group is split by the writer itself.
-            let (mut file, rows) = match open.take() {
-                Some((file, rows)) if rows > 0 && file.bytes() >= self.file_target => {
-                    entries.push(file.finish()?);
-                    (self.begin(entries.len(), &batch.schema())?, 0)
-                }
-                Some(open) => open,
-                None => (self.begin(entries.len(), &batch.schema())?, 0),
-            };
-            file.write(&batch)?;
-            open = Some((file, rows + batch.num_rows()));
+    #[test]
+    fn progress_grows_by_what_is_merged_and_ends_at_the_whole() {
+        let mut told = Vec::new();
+        let mut tell = |progress: &Progress<'_>| {
+            told.push((progress.step, progress.rows, progress.rows_total));
+        };
+        let mut meter = Meter {
+            rows: 0,
+            rows_total: 20,
+            tell: &mut tell,
+        };
+        meter.step("visits", Step::Write, 10);
+        for rows in [4, 10] {
+            let rows_total = 10;
+            let mut sorting = meter.sorting("visits");
+            for rows in [rows / 2, rows_total] {
+                sorting(Merged { rows, rows_total });
+            }
         }
-        if let Some((file, _)) = open {
-            entries.push(file.finish()?);
-        }
-        Ok(entries)
+        meter.step("wards", Step::Write, 10);
+        let expected = [
+            (Step::Write, 10, 20),
+            (Step::Sort, 12, 30),
+            (Step::Sort, 20, 30),
+            (Step::Sort, 25, 40),
+            (Step::Sort, 30, 40),
+            (Step::Write, 40, 40),
+        ];
+        assert_eq!(told, expected);
     }
 }

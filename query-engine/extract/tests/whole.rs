@@ -21,8 +21,8 @@ use hpke::kem::DhP256HkdfSha256;
 use hpke::{Kem as _, Serializable as _};
 use kekkai_dataset::escrow::{self, ESCROW};
 use kekkai_dataset::{
-    EncryptedFile, FileError, FilePlace, check_magic, layout, open_reader, unwrap_with_recovery,
-    verify_digest,
+    EncryptedFile, FileError, FilePlace, check_magic, is_sorted_by_person, layout, open_reader,
+    read_metadata, unwrap_with_recovery, verify_digest,
 };
 use kekkai_extract::{Agreed, ExtractError, Extracted, ProjectKey, Source, Target, extract};
 use kekkai_types::{
@@ -347,6 +347,11 @@ fn wards(batch: &RecordBatch) -> Vec<String> {
         .collect()
 }
 
+/// Each visit's id in a column, by its ward: no two visits have one in common.
+fn by_ward(visits: &RecordBatch, column: &str) -> BTreeMap<String, i64> {
+    wards(visits).into_iter().zip(ids(visits, column)).collect()
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -398,7 +403,10 @@ fn extract_holds_what_is_agreed_and_nothing_else() {
         ["visit_id", "person_id", "ward"],
         "the number is in no catalogue"
     );
-    assert_eq!(wards(&before), wards(&after));
+    assert_eq!(
+        BTreeSet::from_iter(wards(&before)),
+        BTreeSet::from_iter(wards(&after))
+    );
 
     // Ids are others, one for one, and join as before.
     let patients = scene.rows(&done, "patients");
@@ -414,7 +422,10 @@ fn extract_holds_what_is_agreed_and_nothing_else() {
         assert_eq!(person[id], number, "one person, one number, in every table");
     }
     for name in ["person_id", "visit_id"] {
-        let (old, new) = (ids(&before, name), ids(&after, name));
+        let (old, new) = (by_ward(&before, name), by_ward(&after, name));
+        assert_eq!((old.len(), new.len()), (1_500, 1_500));
+        let (old, new): (Vec<i64>, Vec<i64>) =
+            (old.into_values().collect(), new.into_values().collect());
         let pairs: BTreeSet<(i64, i64)> = old.iter().copied().zip(new.iter().copied()).collect();
         let (old, new) = (BTreeSet::from_iter(old), BTreeSet::from_iter(new));
         assert_eq!((pairs.len(), pairs.len()), (old.len(), new.len()), "{name}");
@@ -497,26 +508,58 @@ fn two_projects_have_no_id_in_common_and_no_order_of_persons() {
     }
     // Differences and exclusive ors between a person's two ids, were they the same for all, would be a
     // relation.
-    let pairs: BTreeSet<(i64, i64)> = ids(&first, "person_id")
-        .into_iter()
-        .zip(ids(&second, "person_id"))
+    let pairs: BTreeSet<(i64, i64)> = by_ward(&first, "person_id")
+        .into_values()
+        .zip(by_ward(&second, "person_id").into_values())
         .collect();
+    assert_eq!(pairs.len(), 400);
     let relations: [fn(i64, i64) -> i64; 2] = [|a, b| a.wrapping_sub(b), |a, b| a ^ b];
     for relation in relations {
         let found: BTreeSet<i64> = pairs.iter().map(|(a, b)| relation(*a, *b)).collect();
         assert_eq!(found.len(), pairs.len());
     }
-    let agree = numbers(&first)
-        .iter()
-        .zip(numbers(&second))
-        .filter(|(a, b)| **a == *b)
-        .count();
-    assert!(agree < 60, "{agree} of 1200 rows have the same number");
+    // A row of one is no row of the other's person, nor of the dataset's.
+    let before = read(&scene.folder(), &scene.catalog, &scene.key, "visits");
+    let agree = |a: &RecordBatch, b: &RecordBatch| {
+        let (a, b) = (wards(a), wards(b));
+        let person = |ward: &String| ward[5..].parse::<usize>().unwrap() % 400;
+        let same = a.iter().zip(&b).filter(|(a, b)| person(a) == person(b));
+        same.count()
+    };
+    assert_eq!(agree(&first, &first), 1_200);
+    for (a, b) in [(&first, &second), (&first, &before), (&second, &before)] {
+        let agree = agree(a, b);
+        assert!(agree < 60, "{agree} of 1200 rows are of the same person");
+    }
     // The key of one opens nothing of the other.
     let entry = &two.catalog.tables[0].files[0];
     let place = FilePlace::new(&two.catalog.id, 1, &entry.name);
     let file = File::open(two.folder.join(&entry.name)).unwrap();
     assert!(open_reader(file, &scene.key_of(&one), &place).is_err());
+}
+
+#[test]
+fn rows_are_sorted_by_the_extracts_own_numbers_and_files_say_so() {
+    let scene = Scene::new(300);
+    let done = scene.granted("p1", 1);
+    let key = scene.key_of(&done);
+    for table in &done.catalog.tables {
+        assert!(numbers(&scene.rows(&done, &table.name)).is_sorted());
+        for entry in &table.files {
+            let file = File::open(done.folder.join(&entry.name)).unwrap();
+            let place = FilePlace::new(&done.catalog.id, 1, &entry.name);
+            let metadata = read_metadata(&file, &key, &place).unwrap();
+            assert!(is_sorted_by_person(&metadata), "{}", entry.name);
+        }
+    }
+    // A person's visits keep their order: in the dataset it is that of their numbers.
+    let visits = scene.rows(&done, "visits");
+    let visit = |ward: String| ward[5..].parse::<u32>().unwrap();
+    let rows: Vec<(u32, u32)> = numbers(&visits)
+        .into_iter()
+        .zip(wards(&visits).into_iter().map(visit))
+        .collect();
+    assert!(rows.is_sorted());
 }
 
 #[test]
@@ -527,7 +570,10 @@ fn a_project_keeps_its_pseudonyms_in_its_next_extract_with_the_secret_only() {
     assert_eq!(first, again);
     let other = scene.extract("p1", 3, GRANTED, None).unwrap();
     let other = scene.rows(&other, "visits");
-    assert_eq!(wards(&first), wards(&other));
+    assert_eq!(
+        BTreeSet::from_iter(wards(&first)),
+        BTreeSet::from_iter(wards(&other))
+    );
     let (a, b) = (ids(&first, "person_id"), ids(&other, "person_id"));
     assert!(BTreeSet::from_iter(a).is_disjoint(&BTreeSet::from_iter(b)));
 }
@@ -539,7 +585,11 @@ fn only_the_offline_key_leads_from_a_projects_pseudonym_to_the_datasets() {
     let sealed = fs::read(done.folder.join(ESCROW)).unwrap();
     let look = |key: &KeyText, pseudonym| escrow::find(sealed.as_slice(), key, pseudonym);
     let patients = ids(&scene.rows(&done, "patients"), "person_id");
-    for (person, id) in (0..).zip(&patients) {
+    // The ward of a visit says whose it is.
+    let visits = by_ward(&scene.rows(&done, "visits"), "person_id");
+    for person in 0..150 {
+        let id = &visits[&format!("ward {person}")];
+        assert!(patients.contains(id));
         let found = look(&scene.offline.0, *id).unwrap();
         assert_eq!(
             found.header.agreement,

@@ -1,5 +1,6 @@
 //! Ingest against writing the same rows as plain Parquet, in the same run: what checks, pseudonyms and
-//! encryption cost.
+//! encryption cost. The sample comes in the order of persons: it is looked at, and not sorted. With
+//! `--shuffled` its labs come in no order, and what sorting costs is in it, too.
 //!
 //! `cargo bench -p kekkai-ingest`, or `-- --patients 1000000`. Prints one line of JSON last.
 #![allow(
@@ -12,6 +13,7 @@
 )]
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hpke::kem::DhP256HkdfSha256;
@@ -29,6 +31,7 @@ const RUNS: u32 = 3;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut patients = 50_000;
+    let mut shuffled = false;
     while let Some(argument) = arguments.next() {
         if argument == "--patients" {
             patients = arguments
@@ -36,6 +39,7 @@ fn main() {
                 .and_then(|text| text.parse().ok())
                 .expect("a number");
         }
+        shuffled |= argument == "--shuffled";
     }
     let root = tempfile::tempdir().unwrap();
     let raw = root.path().join("raw");
@@ -47,6 +51,10 @@ fn main() {
         mib(made.bytes),
         start.elapsed()
     );
+
+    if shuffled {
+        shuffle(&raw.join("labs.csv"));
+    }
 
     let manifest = Manifest::parse(sample::MANIFEST).unwrap();
     let (private, public) = DhP256HkdfSha256::gen_keypair();
@@ -114,7 +122,7 @@ fn main() {
         rate(best_plain)
     );
     println!(
-        "{{\"bench\":\"ingest\",\"patients\":{patients},\"rows\":{rows},\"csv_bytes\":{},\"ingest_s\":{:.3},\"plain_parquet_s\":{:.3},\"ingest_mb_per_s\":{:.1},\"plain_mb_per_s\":{:.1},\"ratio\":{ratio:.2}}}",
+        "{{\"bench\":\"ingest\",\"patients\":{patients},\"shuffled\":{shuffled},\"rows\":{rows},\"csv_bytes\":{},\"ingest_s\":{:.3},\"plain_parquet_s\":{:.3},\"ingest_mb_per_s\":{:.1},\"plain_mb_per_s\":{:.1},\"ratio\":{ratio:.2}}}",
         made.bytes,
         best_ingest.as_secs_f64(),
         best_plain.as_secs_f64(),
@@ -125,4 +133,20 @@ fn main() {
 
 fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1024.0 / 1024.0)
+}
+
+/// Puts a file's rows in an order that tells nothing of the one before.
+fn shuffle(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let mut rows: Vec<&str> = rows.lines().collect();
+    // SplitMix64's constant: the same order each time.
+    rows.sort_by_cached_key(|row| {
+        row.bytes().fold(0_u64, |hash, byte| {
+            (hash ^ u64::from(byte))
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(29)
+        })
+    });
+    fs::write(path, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
 }

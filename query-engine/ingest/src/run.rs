@@ -15,8 +15,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kekkai_dataset::escrow::{ESCROW, EscrowHeader, EscrowWriter};
 use kekkai_dataset::{
-    Check, EncryptedFile, FILE_TARGET_BYTES, FilePlace, Manifest, SqlType, Table, Work, layout,
-    sync_folder, wrap_for,
+    Check, FILE_TARGET_BYTES, Manifest, Merged, RUN_BYTES, SqlType, Table, TablePlace, TableWriter,
+    Work, layout, sync_folder, wrap_for,
 };
 use kekkai_types::{
     ColumnCatalog, ColumnRole, DatasetCatalog, FileEntry, KeyText, PERSON_NUMBER_COLUMN, Recipient,
@@ -42,9 +42,9 @@ pub struct Progress<'a> {
     pub step: Step,
     /// Rows of this table so far.
     pub rows: u64,
-    /// Bytes of all sources so far, in both steps.
+    /// Bytes of all sources so far, in all steps.
     pub bytes: u64,
-    /// Bytes of all sources in both steps.
+    /// Bytes of all sources in all steps. It grows when a table turns out to need [`Step::Sort`].
     pub bytes_total: u64,
 }
 
@@ -55,6 +55,8 @@ pub enum Step {
     Remember,
     /// Rows are checked and written.
     Write,
+    /// Rows that came in no order of persons, and are too many to be sorted in memory, are merged.
+    Sort,
 }
 
 /// A finished ingest.
@@ -133,6 +135,7 @@ pub fn ingest(
         out,
         offline: None,
         file_target: FILE_TARGET_BYTES,
+        run_bytes: RUN_BYTES,
     };
     run(manifest, &places, recipients, pseudonym_key, &mut progress)
 }
@@ -157,16 +160,18 @@ pub fn ingest_with_escrow(
         out,
         offline: Some(offline),
         file_target: FILE_TARGET_BYTES,
+        run_bytes: RUN_BYTES,
     };
     run(manifest, &places, recipients, pseudonym_key, &mut progress)
 }
 
-/// Where from, where to, to whom ids are sealed, and how much in one file.
+/// Where from, where to, to whom ids are sealed, how much in one file, and how much is held to be sorted.
 struct Places<'a> {
     source: &'a Path,
     out: &'a Path,
     offline: Option<&'a [u8]>,
     file_target: u64,
+    run_bytes: usize,
 }
 
 fn run(
@@ -230,9 +235,15 @@ fn run(
             memory: &memory,
             pseudonyms: &mut pseudonyms,
             escrow: escrow.as_mut(),
-            dataset_key: &dataset_key,
-            folder: work.folder(),
-            file_target: places.file_target,
+            place: TablePlace {
+                folder: work.folder(),
+                dataset: &manifest.id,
+                version: manifest.version,
+                table: &table.name,
+                key: &dataset_key,
+                file_target: places.file_target,
+                run_bytes: places.run_bytes,
+            },
             // Once something was found nothing is written any more, but all is looked at: the producer
             // wants to hear of everything at once.
             writes: findings.is_empty(),
@@ -313,6 +324,21 @@ impl<'p> Meter<'p> {
             bytes,
             bytes_total,
         });
+    }
+
+    /// Tells of merging, which counts as a further reading of the table's sources.
+    fn sorting(&mut self, table: &str, source_bytes: u64) -> impl FnMut(Merged) {
+        let mut before = 0;
+        move |merged: Merged| {
+            if before == 0 {
+                self.bytes_total = self.bytes_total.saturating_add(source_bytes);
+            }
+            let share = u128::from(source_bytes) * u128::from(merged.rows)
+                / u128::from(merged.rows_total.max(1));
+            let bytes = u64::try_from(share).unwrap_or(source_bytes);
+            self.step(table, Step::Sort, merged.rows, bytes.saturating_sub(before));
+            before = bytes;
+        }
     }
 }
 
@@ -409,9 +435,7 @@ struct TableJob<'j> {
     memory: &'j Memory,
     pseudonyms: &'j mut Pseudonyms,
     escrow: Option<&'j mut Escrow>,
-    dataset_key: &'j KeyText,
-    folder: &'j Path,
-    file_target: u64,
+    place: TablePlace<'j>,
     writes: bool,
 }
 
@@ -427,6 +451,8 @@ struct Counted<'m> {
     personless: u64,
     made_null: Vec<u64>,
     checks: Vec<ColumnChecks<'m>>,
+    /// Nothing was found, so that what was written counts.
+    writes: bool,
 }
 
 impl<'j> TableJob<'j> {
@@ -440,7 +466,7 @@ impl<'j> TableJob<'j> {
             .collect();
         let wanted: Vec<usize> = kept.iter().map(|(at, _)| *at).collect();
         let schema = self.schema();
-        let folder = self.folder.join(&self.table.name);
+        let folder = self.place.folder.join(&self.table.name);
         fs::create_dir(&folder).map_err(|source| IngestError::Write {
             path: folder.clone(),
             source,
@@ -449,30 +475,35 @@ impl<'j> TableJob<'j> {
         let table = self.table;
         let files = self.files;
         let (to_writer, from_us) = sync_channel::<RecordBatch>(QUEUE_BATCHES_MAX);
-        let parts = Parts {
-            folder: self.folder,
-            table: &table.name,
-            manifest: self.manifest,
-            schema: Arc::clone(&schema),
-            dataset_key: self.dataset_key,
-            file_target: self.file_target,
-        };
-        let (counted, entries) = thread::scope(|scope| {
-            let writer = scope.spawn(move || parts.write(&from_us));
+        let mut writer = TableWriter::new(self.place, Arc::clone(&schema))?;
+        let (counted, writer) = thread::scope(|scope| {
+            let writing = scope.spawn(move || {
+                for batch in from_us {
+                    writer.write(batch)?;
+                }
+                Ok(writer)
+            });
             let counted = with_reader(table, files, &wanted, |batches| {
                 self.convert(batches, &kept, &schema, to_writer, meter)
             });
-            let entries = match writer.join() {
-                Ok(entries) => entries,
+            let writer = match writing.join() {
+                Ok(writer) => writer.map_err(IngestError::File),
                 Err(_) => Err(IngestError::Internal("the writing thread panicked")),
             };
             // When the disk is full the writer knows why; the converting loop only saw its queue close.
-            match (counted, entries) {
-                (Ok(counted), Ok(entries)) => Ok((counted, entries)),
+            match (counted, writer) {
+                (Ok(counted), Ok(writer)) => Ok((counted, writer)),
                 (Err(IngestError::Internal(_)) | Ok(_), Err(error)) => Err(error),
                 (Err(error), _) => Err(error),
             }
         })?;
+        // What nobody will have needs no sorting.
+        let entries = if counted.writes {
+            let source_bytes = files.iter().map(|file| file.bytes).sum();
+            writer.finish(meter.sorting(&table.name, source_bytes))?
+        } else {
+            Vec::new()
+        };
         sync_folder(&folder)?;
         if let (Some(column), true) = (table.person_key(), counted.personless > 0) {
             return Err(IngestError::PersonMissing {
@@ -519,6 +550,7 @@ impl<'j> TableJob<'j> {
                 .filter_map(|(at, _)| table.columns.get(*at))
                 .map(|column| ColumnChecks::new(column, memory))
                 .collect(),
+            writes: self.writes,
         };
         let mut conversion = Conversion {
             table: &table.name,
@@ -526,7 +558,6 @@ impl<'j> TableJob<'j> {
             escrow: self.escrow.as_deref_mut(),
             reference: self.manifest.reference_date,
         };
-        let mut writes = self.writes;
         for batch in batches {
             let batch: Batch = batch?;
             let mut made = Vec::with_capacity(kept.len() + 1);
@@ -548,7 +579,7 @@ impl<'j> TableJob<'j> {
                     _ => {
                         if let Some(checks) = counted.checks.get_mut(slot) {
                             checks.look(&converted.column);
-                            writes &= !checks.has_hits(&column.accept);
+                            counted.writes &= !checks.has_hits(&column.accept);
                         }
                     }
                 }
@@ -557,9 +588,9 @@ impl<'j> TableJob<'j> {
             }
             made.extend(persons);
             counted.personless += personless;
-            writes &= counted.personless == 0;
+            counted.writes &= counted.personless == 0;
             counted.rows += count(batch.rows);
-            if writes {
+            if counted.writes {
                 let made = RecordBatch::try_new(Arc::clone(schema), made)
                     .map_err(|_| IngestError::Internal("a batch does not fit its schema"))?;
                 to_writer
@@ -642,48 +673,6 @@ impl<'j> TableJob<'j> {
     }
 }
 
-/// Writes a table's files.
-struct Parts<'j> {
-    folder: &'j Path,
-    table: &'j str,
-    manifest: &'j Manifest,
-    schema: SchemaRef,
-    dataset_key: &'j KeyText,
-    file_target: u64,
-}
-
-impl Parts<'_> {
-    fn begin(&self, part: usize) -> Result<EncryptedFile<'_>, IngestError> {
-        let name = layout::part_name(self.table, part);
-        let place = FilePlace::new(&self.manifest.id, self.manifest.version, &name);
-        let path = self.folder.join(&name);
-        Ok(EncryptedFile::create(
-            &path,
-            Arc::clone(&self.schema),
-            self.dataset_key,
-            place,
-        )?)
-    }
-
-    /// A table without rows gets a file without rows, so that its schema can be read.
-    fn write(&self, batches: &Receiver<RecordBatch>) -> Result<Vec<FileEntry>, IngestError> {
-        let mut entries = Vec::new();
-        let mut file = self.begin(0)?;
-        let mut rows = 0_usize;
-        for batch in batches {
-            // Looked at between batches only: a row group is split by the writer itself.
-            if rows > 0 && file.bytes() >= self.file_target {
-                entries.push(file.finish()?);
-                file = self.begin(entries.len())?;
-            }
-            file.write(&batch)?;
-            rows += batch.num_rows();
-        }
-        entries.push(file.finish()?);
-        Ok(entries)
-    }
-}
-
 /// The escrow, where a key is given to seal it to. Without one nobody can be told whose a pseudonym is.
 fn begin_escrow(
     work: &Work,
@@ -719,7 +708,10 @@ fn finish_escrow(work: &Work, escrow: Escrow) -> Result<(), IngestError> {
 mod tests {
     use hpke::kem::DhP256HkdfSha256;
     use hpke::{Kem as _, Serializable as _};
-    use kekkai_dataset::{read_metadata, unwrap_with_recovery};
+    use kekkai_dataset::{
+        FilePlace, is_sorted_by_person, open_reader, read_metadata, unwrap_with_recovery,
+    };
+    use kekkai_types::DatasetId;
 
     use super::*;
     use crate::sample::{self, SampleFormat};
@@ -738,6 +730,7 @@ mod tests {
             out: &root.path().join("out"),
             offline: None,
             file_target: 1,
+            run_bytes: RUN_BYTES,
         };
         let recipients = [(Recipient::Recovery, public.to_bytes().to_vec())];
         let done = run(&manifest, &places, &recipients, None, &mut |_| {}).unwrap();
@@ -758,5 +751,94 @@ mod tests {
             rows += metadata.file_metadata().num_rows().unsigned_abs();
         }
         assert_eq!((rows, labs.rows), (made.labs, made.labs));
+    }
+
+    /// Labs in an order of their own, of as many patients as there are.
+    fn shuffled_labs(raw: &Path, patients: u64) {
+        sample::write(raw, 1, patients, SampleFormat::CsvUtf8, |_| {}).unwrap();
+        let text = fs::read_to_string(raw.join("labs.csv")).unwrap();
+        let (header, rows) = text.split_once('\n').unwrap();
+        let rows: Vec<&str> = rows.lines().collect();
+        // A step that has no divisor in common with the number of rows reaches each once.
+        let step = (7_919..).find(|step| gcd(*step, rows.len()) == 1).unwrap();
+        let mixed = (0..rows.len()).map(|at| rows[at * step % rows.len()]);
+        let text: Vec<&str> = std::iter::once(header).chain(mixed).collect();
+        fs::write(raw.join("labs.csv"), text.join("\n")).unwrap();
+    }
+
+    fn gcd(a: usize, b: usize) -> usize {
+        if b == 0 { a } else { gcd(b, a % b) }
+    }
+
+    #[test]
+    fn rows_of_a_source_in_any_order_are_sorted_by_person_in_little_memory_as_in_much() {
+        let root = tempfile::tempdir().unwrap();
+        let raw = root.path().join("raw");
+        shuffled_labs(&raw, 8_000);
+        let (private, public) = DhP256HkdfSha256::gen_keypair();
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(&private.to_bytes());
+        let private = KeyText::new(bytes);
+        let manifest = Manifest::parse(sample::MANIFEST).unwrap();
+        let recipients = [(Recipient::Recovery, public.to_bytes().to_vec())];
+        let secret = KeyText::new([7; 32]);
+        let pseudonyms = PseudonymKey::derive(&secret, &DatasetId::new("d").unwrap()).unwrap();
+        let ingested = |out: &str, run_bytes, file_target| {
+            let places = Places {
+                source: &raw,
+                out: &root.path().join(out),
+                offline: None,
+                file_target,
+                run_bytes,
+            };
+            let (mut last, mut sorted) = ((0, 0), Vec::new());
+            let done = run(
+                &manifest,
+                &places,
+                &recipients,
+                Some(&pseudonyms),
+                &mut |progress| {
+                    assert!(progress.bytes >= last.0 && progress.bytes <= progress.bytes_total);
+                    last = (progress.bytes, progress.bytes_total);
+                    if progress.step == Step::Sort {
+                        sorted.push(progress.table.to_owned());
+                    }
+                },
+            )
+            .unwrap();
+            assert_eq!(last.0, last.1, "progress ends at the whole");
+            sorted.dedup();
+
+            let key = unwrap_with_recovery(&private, &done.keys[0]).unwrap();
+            let mut tables = Vec::new();
+            for table in &done.catalog.tables {
+                let mut batches = Vec::new();
+                for entry in &table.files {
+                    let place = FilePlace::new(&manifest.id, 1, &entry.name);
+                    let open = || File::open(done.folder.join(&entry.name)).unwrap();
+                    let metadata = read_metadata(&open(), &key, &place).unwrap();
+                    assert!(is_sorted_by_person(&metadata), "{}", entry.name);
+                    let reader = open_reader(open(), &key, &place).unwrap();
+                    batches.extend(reader.build().unwrap().map(Result::unwrap));
+                }
+                let schema = batches[0].schema();
+                let rows = arrow::compute::concat_batches(&schema, &batches).unwrap();
+                let persons = rows.column_by_name(PERSON_NUMBER_COLUMN).unwrap();
+                let persons = persons.as_primitive::<arrow::datatypes::UInt32Type>();
+                assert!(persons.values().is_sorted(), "{}", table.name);
+                tables.push(rows);
+                // Nothing else is in the version.
+                let files = fs::read_dir(done.folder.join(&table.name)).unwrap();
+                assert_eq!(files.count(), table.files.len());
+            }
+            let labs = done.catalog.tables.iter().find(|t| t.name == "labs");
+            (tables, sorted, labs.unwrap().files.len())
+        };
+        let (much, sorted, _) = ingested("much", RUN_BYTES, FILE_TARGET_BYTES);
+        assert!(sorted.is_empty(), "{sorted:?}");
+        let (little, sorted, files) = ingested("little", 1, 200_000);
+        assert_eq!(sorted, ["labs"]);
+        assert!(files > 1);
+        assert_eq!(much, little);
     }
 }
