@@ -253,7 +253,10 @@ mod tests {
             .collect();
         at.extend([0, rows.len()]);
         at.sort_unstable();
-        let mut parts: Vec<_> = at.windows(2).map(|at| rows[at[0]..at[1]].to_vec()).collect();
+        let mut parts: Vec<_> = at
+            .windows(2)
+            .map(|at| rows[at[0]..at[1]].to_vec())
+            .collect();
         for (one, other) in (0..parts.len()).zip(numbers(seed + 1)) {
             let other = other % parts.len();
             parts.swap(one, other);
@@ -303,13 +306,20 @@ mod tests {
                 let (one, other) = (next(persons.len()), next(persons.len()));
                 persons.swap(one, other);
             }
-            let rows: Vec<_> = persons.iter().map(|person| (*person, 1 + u64::from(person % 7))).collect();
+            let rows: Vec<_> = persons
+                .iter()
+                .map(|person| (*person, 1 + u64::from(person % 7)))
+                .collect();
             let parts = cut(&rows, 1 + next(4), seed);
             match together::<InOrder<Counts>>(&parts) {
                 None => found += 1,
                 Some(told) => {
                     harmless += 1;
-                    assert_eq!(Some(told), together::<ByPerson<Counts>>(&parts), "seed {seed}");
+                    assert_eq!(
+                        Some(told),
+                        together::<ByPerson<Counts>>(&parts),
+                        "seed {seed}"
+                    );
                 }
             }
         }
@@ -338,7 +348,10 @@ mod tests {
         assert_eq!(grown, difference(held.bytes(), 0));
         assert!(held.bytes() < 100_000 / 4, "{}", held.bytes());
         let (shares, persons) = result(&held);
-        assert_eq!((shares.total, shares.largest, shares.second), (450_000.0, 4.5, 4.5));
+        assert_eq!(
+            (shares.total, shares.largest, shares.second),
+            (450_000.0, 4.5, 4.5)
+        );
         assert_eq!(persons.len(), 100_000);
     }
 

@@ -382,9 +382,8 @@ fn persons_in_order_take_less_and_tell_the_same() {
     let (mut first, second) = all.split_at(412);
     let drugs = drugs();
     let few = || Rows::numbered(&drugs, &number).source("drugs", 1, ALL);
-    let session = |files: &[&[(i64, i64)]]| {
-        Arc::new(load(vec![in_files("wards", files), few()]).unwrap())
-    };
+    let session =
+        |files: &[&[(i64, i64)]]| Arc::new(load(vec![in_files("wards", files), few()]).unwrap());
     // A person's rows begin in one file and end in the next.
     assert_eq!(first.last().unwrap().0, second[0].0);
     let sorted = session(&[first, second]);

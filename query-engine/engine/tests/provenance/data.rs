@@ -202,7 +202,13 @@ impl Data {
         }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
         let hidden = &[PERSON_NUMBER_COLUMN];
-        source("made", table.name, file(&batch, rows_max), Some(table.key), hidden)
+        source(
+            "made",
+            table.name,
+            file(&batch, rows_max),
+            Some(table.key),
+            hidden,
+        )
     }
 }
 
