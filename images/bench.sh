@@ -13,12 +13,13 @@ fast() {
   printf '\n== %s\n' "$1"
   cargo bench --locked --quiet --workspace --bench "$1"
 }
-# Whole services, for the desktop.
+# Whole services, for what is seen on a screen.
 cargo build --locked --quiet --workspace --profile bench --bins --examples
 fast tpch
 fast sql
 fast growth
 fast spill
+fast first_rows
 fast desktop
 bench first_result
 bench ingest

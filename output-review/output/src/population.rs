@@ -18,7 +18,7 @@ use crate::Aggregate;
 /// The most bitmaps beside one table. A statistic with more is not given out.
 pub const POPULATIONS_MAX: usize = 100_000;
 /// The most that they may take together, in bytes: what the analysis server passes on fits one of its frames.
-pub const POPULATION_BYTES_MAX: usize = 24 * 1024 * 1024;
+pub const POPULATION_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The persons of one cell, or of a whole row.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 /// Functions that a worker may name.
 pub const FUNCTIONS_MAX: usize = 1_000;
 /// The longest frame, in bytes.
-pub const FRAME_MAX: usize = 64 * 1024 * 1024;
+pub const FRAME_MAX: usize = 96 * 1024 * 1024;
 pub use kekkai_sys::WORKER_FD;
 
 /// From the broker. Not internally tagged: serde would buffer the keys in memory that nobody wipes.
