@@ -28,8 +28,6 @@ pub(crate) trait Table: Default + Clone + std::fmt::Debug + Send + Sync + 'stati
     fn sum(one: Self::Amount, other: Self::Amount) -> Self::Amount;
     /// Persons in it.
     fn len(&self) -> usize;
-    /// Whether somebody is in it.
-    fn has(&self, person: u32) -> bool;
     /// One more than the highest number in it, or a little more.
     fn places(&self) -> usize;
     /// The memory of so many places.
@@ -73,22 +71,6 @@ impl<T: Table> ByPerson<T> {
             Self::Listed(list) => list.len(),
             Self::Loose(entries, sorted) => tidied::<T>(entries, *sorted).len(),
             Self::Table(table) => table.len(),
-        }
-    }
-
-    /// Whether somebody is in it.
-    pub(crate) fn has(&self, person: u32) -> bool {
-        let is_in = |sorted: &[(u32, T::Amount)]| {
-            let found = sorted.binary_search_by_key(&person, |(known, _)| *known);
-            found.is_ok()
-        };
-        match self {
-            Self::Listed(list) => is_in(list),
-            Self::Loose(entries, sorted) => {
-                let (sorted, loose) = entries.split_at((*sorted).min(entries.len()));
-                is_in(sorted) || loose.iter().any(|(known, _)| *known == person)
-            }
-            Self::Table(table) => table.has(person),
         }
     }
 
@@ -325,6 +307,26 @@ fn write_list<T: Table>(list: &[(u32, T::Amount)], to: &mut Vec<u8>) {
     }
 }
 
+/// Writes persons in their order, each once, as a set of them is written.
+pub(crate) fn write_sorted(persons: &[u32], to: &mut Vec<u8>) {
+    let places = persons.last().map_or(0, |last| places_for(*last as usize));
+    if persons.len() >= TABLE_MIN && is_worth_it::<Bits>(persons.len(), places) {
+        let mut bits = Bits {
+            words: vec![0; places / 64],
+            count: 0,
+        };
+        persons.iter().for_each(|person| bits.add(*person, ()));
+        write_head(bits.len(), bits.places(), to);
+        bits.write(to);
+        return;
+    }
+    write_head(persons.len(), 0, to);
+    to.reserve(size_of_val(persons));
+    for person in persons {
+        to.extend_from_slice(&person.to_le_bytes());
+    }
+}
+
 pub(crate) fn difference(now: usize, before: usize) -> isize {
     isize::try_from(now).unwrap_or(isize::MAX) - isize::try_from(before).unwrap_or(isize::MAX)
 }
@@ -427,11 +429,6 @@ impl Table for Bits {
         self.count
     }
 
-    fn has(&self, person: u32) -> bool {
-        let word = self.words.get(person as usize / 64);
-        word.is_some_and(|word| word >> (person % 64) & 1 == 1)
-    }
-
     fn places(&self) -> usize {
         self.words.len() * 64
     }
@@ -531,11 +528,6 @@ impl Table for Counts {
 
     fn len(&self) -> usize {
         self.count
-    }
-
-    fn has(&self, person: u32) -> bool {
-        let low = self.low.get(person as usize);
-        low.is_some_and(|low| *low > 0) || self.high(person) > 0
     }
 
     fn places(&self) -> usize {
@@ -662,11 +654,6 @@ impl Table for Sizes {
         self.count
     }
 
-    fn has(&self, person: u32) -> bool {
-        let size = self.sizes.get(person as usize);
-        size.is_some_and(|size| !is_nobodys(*size))
-    }
-
     fn places(&self) -> usize {
         self.sizes.len()
     }
@@ -760,9 +747,6 @@ mod tests {
             found.insert(person, amount);
         });
         assert_eq!(by_person.len(), found.len());
-        for person in found.keys().flat_map(|person| [*person, person + 1]) {
-            assert_eq!(by_person.has(person), found.contains_key(&person));
-        }
         found
     }
 

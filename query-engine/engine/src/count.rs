@@ -311,7 +311,12 @@ fn cell(
     }
     let mut gathered = Vec::with_capacity(input.persons.len());
     for person in &input.persons {
-        let contributor = contributor(person, args).map_err(|e| follow.bug(e))?;
+        // One amount says for itself whether there is a value.
+        let told: &[Expr] = match (kind, args.as_slice()) {
+            (Kind::Sum | Kind::Mean | Kind::Spread, [_]) => &[],
+            (_, args) => args,
+        };
+        let contributor = contributor(person, told).map_err(|e| follow.bug(e))?;
         let float = |arg: &Expr| cast(arg.clone(), DataType::Float64);
         let mut add = |function, rest: Vec<Expr>| {
             let args = std::iter::once(contributor.clone()).chain(rest).collect();

@@ -19,60 +19,52 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use crate::by_person::{ByPerson, Counts, Sizes, Table};
+use crate::ascending::Ascending;
+use crate::by_person::{ByPerson, Counts, Sizes, Table, difference, write_sorted};
 use crate::in_order::{InOrder, OutOfOrder};
 use crate::person::{PERSON_TYPE, PersonSet, WrittenSet};
 
+fn udaf<G: Gather>() -> Arc<AggregateUDF> {
+    Arc::new(AggregateUDF::new_from_impl(Evidence::<G>::new()))
+}
+
 /// `kekkai_persons(person)`: the set of distinct persons, as bytes.
 pub(crate) fn persons() -> Arc<AggregateUDF> {
-    static UDAF: LazyLock<Arc<AggregateUDF>> =
-        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Persons>::new())));
+    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(udaf::<Persons<PersonSet>>);
     Arc::clone(&UDAF)
 }
 
 /// `kekkai_distinct_persons(person)`: how many distinct persons there are.
 pub(crate) fn distinct_persons() -> Arc<AggregateUDF> {
-    static UDAF: LazyLock<Arc<AggregateUDF>> =
-        LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(Evidence::<Distinct>::new())));
+    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(udaf::<Distinct<PersonSet>>);
     Arc::clone(&UDAF)
 }
 
 /// `kekkai_tallies(person)`: what `kekkai_magnitudes(person, 1)` would be, at less cost.
 pub(crate) fn tallies() -> Arc<AggregateUDF> {
-    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
-        let evidence = Evidence::<Tallies<ByPerson<Counts>>>::new();
-        Arc::new(AggregateUDF::new_from_impl(evidence))
-    });
+    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(udaf::<Tallies<ByPerson<Counts>>>);
     Arc::clone(&UDAF)
 }
 
 /// `kekkai_magnitudes(person, value)`: of the persons' sums of `|value|` the total, the two largest, and how
 /// many are zero; then the persons.
 pub(crate) fn magnitudes() -> Arc<AggregateUDF> {
-    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
-        let evidence = Evidence::<Magnitudes<ByPerson<Sizes>>>::new();
-        Arc::new(AggregateUDF::new_from_impl(evidence))
-    });
+    static UDAF: LazyLock<Arc<AggregateUDF>> = LazyLock::new(udaf::<Magnitudes<ByPerson<Sizes>>>);
     Arc::clone(&UDAF)
 }
 
 /// What does the same where persons come in their order, if there is something.
 pub(crate) fn in_order(function: &AggregateUDF) -> Option<Arc<AggregateUDF>> {
-    static TALLIES: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
-        let evidence = Evidence::<Tallies<InOrder<Counts>>>::new();
-        Arc::new(AggregateUDF::new_from_impl(evidence))
+    static PAIRS: LazyLock<[(Arc<AggregateUDF>, Arc<AggregateUDF>); 4]> = LazyLock::new(|| {
+        [
+            (persons(), udaf::<Persons<Ascending>>()),
+            (distinct_persons(), udaf::<Distinct<Ascending>>()),
+            (tallies(), udaf::<Tallies<InOrder<Counts>>>()),
+            (magnitudes(), udaf::<Magnitudes<InOrder<Sizes>>>()),
+        ]
     });
-    static MAGNITUDES: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
-        let evidence = Evidence::<Magnitudes<InOrder<Sizes>>>::new();
-        Arc::new(AggregateUDF::new_from_impl(evidence))
-    });
-    if *function == *tallies() {
-        Some(Arc::clone(&TALLIES))
-    } else if *function == *magnitudes() {
-        Some(Arc::clone(&MAGNITUDES))
-    } else {
-        None
-    }
+    let pair = PAIRS.iter().find(|(any, _)| any.as_ref() == function);
+    pair.map(|(_, in_order)| Arc::clone(in_order))
 }
 
 /// `kekkai_sides(person, value, point)`: the persons with values up to a quantile, and those from it on.
@@ -90,7 +82,7 @@ pub(crate) fn spread() -> [Arc<AggregateUDF>; 4] {
 /// True for the names of this module's aggregates.
 pub(crate) fn is_evidence(name: &str) -> bool {
     [
-        Persons::NAME,
+        Persons::<PersonSet>::NAME,
         Tallies::<ByPerson<Counts>>::NAME,
         Magnitudes::<ByPerson<Sizes>>::NAME,
         Values::NAME,
@@ -234,29 +226,109 @@ pub(crate) fn other_shape() -> DataFusionError {
     DataFusionError::Internal("evidence of another shape".to_owned())
 }
 
+/// A set of one group's persons.
+pub(crate) trait HeldSet: Default + Send + Sync + std::fmt::Debug + 'static {
+    /// The names of the aggregates that use it.
+    const PERSONS: &'static str;
+    const DISTINCT: &'static str;
+    fn len(&self) -> usize;
+    /// Adds somebody; returns the bytes by which memory grew. `None` where it can't.
+    fn add(&mut self, person: u32) -> Option<isize>;
+    /// Adds a state; returns the bytes by which memory grew.
+    fn merge(&mut self, state: &[u8]) -> Result<isize>;
+    fn bytes(&self) -> usize;
+    fn state(&self, to: &mut Vec<u8>);
+    /// Writes them as a [`PersonSet`] is written.
+    fn result(&self, to: &mut Vec<u8>);
+}
+
+impl HeldSet for PersonSet {
+    const PERSONS: &'static str = "kekkai_persons";
+    const DISTINCT: &'static str = "kekkai_distinct_persons";
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn add(&mut self, person: u32) -> Option<isize> {
+        Some(self.add(person, ()))
+    }
+
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        self.add_written(state).ok_or_else(other_shape)
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+
+    fn state(&self, to: &mut Vec<u8>) {
+        self.write(to);
+    }
+
+    fn result(&self, to: &mut Vec<u8>) {
+        self.write(to);
+    }
+}
+
+impl HeldSet for Ascending {
+    const PERSONS: &'static str = "kekkai_persons_in_order";
+    const DISTINCT: &'static str = "kekkai_distinct_persons_in_order";
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn add(&mut self, person: u32) -> Option<isize> {
+        self.add(person)
+    }
+
+    fn merge(&mut self, state: &[u8]) -> Result<isize> {
+        let before = self.bytes();
+        self.add_all(Self::read(state).ok_or_else(other_shape)?);
+        Ok(difference(self.bytes(), before))
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+
+    fn state(&self, to: &mut Vec<u8>) {
+        self.write(to);
+    }
+
+    fn result(&self, to: &mut Vec<u8>) {
+        let mut persons = Vec::with_capacity(self.len());
+        self.each(|person| persons.push(person));
+        write_sorted(&persons, to);
+    }
+}
+
 /// Distinct persons.
 #[derive(Debug, Default)]
-struct Persons(PersonSet);
+struct Persons<S>(S);
 
-impl Gather for Persons {
-    const NAME: &'static str = "kekkai_persons";
+impl<S: HeldSet> Gather for Persons<S> {
+    const NAME: &'static str = S::PERSONS;
 
     fn arguments() -> Vec<DataType> {
         vec![PERSON_TYPE]
     }
 
     fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
-        let mut grown = 0;
+        let mut grown = Some(0);
         rows.each(argument(values, 0)?.as_primitive(), |_, group, person| {
             if let Some(group) = groups.get_mut(group) {
-                grown += group.0.add(person, ());
+                grown = both(grown, group.0.add(person));
             }
         });
-        Ok(grown)
+        Ok(grown.ok_or(OutOfOrder)?)
     }
 
     fn merge(&mut self, state: &[u8]) -> Result<isize> {
-        self.0.add_written(state).ok_or_else(other_shape)
+        self.0.merge(state)
     }
 
     fn bytes(&self) -> usize {
@@ -264,35 +336,35 @@ impl Gather for Persons {
     }
 
     fn state(&self, to: &mut Vec<u8>) {
-        self.0.write(to);
+        self.0.state(to);
     }
 
     fn result(&self, to: &mut Vec<u8>) {
-        self.0.write(to);
+        self.0.result(to);
     }
 }
 
 /// How many distinct persons.
 #[derive(Debug, Default)]
-struct Distinct(Persons);
+struct Distinct<S>(Persons<S>);
 
-impl Gather for Distinct {
-    const NAME: &'static str = "kekkai_distinct_persons";
+impl<S: HeldSet> Gather for Distinct<S> {
+    const NAME: &'static str = S::DISTINCT;
 
     const RESULT: DataType = DataType::Int64;
 
     fn arguments() -> Vec<DataType> {
-        Persons::arguments()
+        Persons::<S>::arguments()
     }
 
     fn add(groups: &mut [Self], values: &[ArrayRef], rows: Rows<'_>) -> Result<isize> {
-        let mut grown = 0;
+        let mut grown = Some(0);
         rows.each(argument(values, 0)?.as_primitive(), |_, group, person| {
             if let Some(group) = groups.get_mut(group) {
-                grown += group.0.0.add(person, ());
+                grown = both(grown, group.0.0.add(person));
             }
         });
-        Ok(grown)
+        Ok(grown.ok_or(OutOfOrder)?)
     }
 
     fn merge(&mut self, state: &[u8]) -> Result<isize> {
@@ -543,13 +615,23 @@ pub(crate) struct Shares {
 const SHARES_BYTES: usize = 32;
 
 impl Shares {
+    #[inline]
     pub(crate) fn add(&mut self, amount: f64) {
         self.total += amount;
         self.zeros += u64::from(amount == 0.0);
+        // Nearly never: and what is no number must not pass.
+        let is_among_smaller = amount <= self.second;
+        if !is_among_smaller {
+            self.add_large(amount);
+        }
+    }
+
+    #[cold]
+    fn add_large(&mut self, amount: f64) {
         if amount >= self.largest || amount.is_nan() {
             self.second = self.largest;
             self.largest = amount;
-        } else if amount > self.second {
+        } else {
             self.second = amount;
         }
     }

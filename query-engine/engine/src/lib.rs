@@ -32,6 +32,7 @@
 )]
 
 mod above;
+mod ascending;
 mod by_person;
 mod count;
 mod dialect;
