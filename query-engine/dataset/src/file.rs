@@ -18,7 +18,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use kekkai_types::{DatasetId, Digest, FileEntry, KeyText};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::Compression;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
@@ -203,7 +203,7 @@ impl FilePlace {
 pub fn plain_writer_properties() -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_created_by("kekkai".to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_bloom_filter_enabled(false)

@@ -1,6 +1,8 @@
 //! A set of persons who come in their order, each as the distance to the one before: about a byte for each.
 
-use crate::by_person::difference;
+use crate::by_person::{
+    Bits, TABLE_MIN, difference, is_worth_it, places_for, write_head, write_list,
+};
 
 /// Persons, each once, in their order.
 #[derive(Debug, Clone, Default)]
@@ -64,11 +66,12 @@ impl Ascending {
         let (mut person, mut distance, mut shift) = (self.first, 0, 0);
         f(person);
         for byte in &self.distances {
-            distance |= u32::from(byte & !MORE) << shift;
-            if byte & MORE != 0 {
+            if *byte & MORE != 0 {
+                distance |= u32::from(byte & !MORE) << shift;
                 shift += BITS;
                 continue;
             }
+            distance |= u32::from(*byte) << shift;
             person = person.wrapping_add(distance);
             f(person);
             (distance, shift) = (0, 0);
@@ -124,6 +127,33 @@ impl Ascending {
         self.len += other.len;
     }
 
+    /// Writes it, and others who are not in it, as a [`PersonSet`](crate::person::PersonSet) is written.
+    pub(crate) fn write_set(&self, others: &[u32], to: &mut Vec<u8>) {
+        let last = others
+            .iter()
+            .fold(self.last, |last, other| last.max(*other));
+        let (len, places) = (self.len + others.len(), places_for(last as usize));
+        if len < TABLE_MIN || !is_worth_it::<Bits>(len, places) {
+            let mut all = Vec::with_capacity(len);
+            self.each(|person| all.push((person, ())));
+            all.extend(others.iter().map(|person| (*person, ())));
+            // Most are sorted: that is found out.
+            all.sort();
+            return write_list::<Bits>(&all, to);
+        }
+        write_head(len, places, to);
+        let start = to.len();
+        to.resize(start + places / 8, 0);
+        let bits = to.get_mut(start..).unwrap_or_default();
+        let mut add = |person: u32| {
+            if let Some(byte) = bits.get_mut(person as usize / 8) {
+                *byte |= 1 << (person % 8);
+            }
+        };
+        self.each(&mut add);
+        others.iter().copied().for_each(add);
+    }
+
     /// Writes it behind what is there.
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&(self.len as u64).to_le_bytes());
@@ -146,29 +176,19 @@ impl Ascending {
         told.is_whole().then_some(told)
     }
 
-    /// True where the distances lead from the first person to the last one, upwards, over as many as there are.
+    /// True where there are as many distances as persons, none is longer than a number, and the last one ends.
+    /// Whether they lead to the last person is not looked at: that takes as long as all the rest, and what was
+    /// written by something else, or cut, is found by this.
     fn is_whole(&self) -> bool {
-        if self.len == 0 {
-            return self.distances.is_empty();
-        }
-        let (mut person, mut distance, mut shift, mut count) =
-            (u64::from(self.first), 0_u64, 0, 1_usize);
-        for byte in &self.distances {
-            if shift > u32::BITS {
-                return false;
-            }
-            distance |= u64::from(byte & !MORE) << shift;
-            if byte & MORE != 0 {
-                shift += BITS;
-                continue;
-            }
-            if distance == 0 {
-                return false;
-            }
-            person = person.saturating_add(distance);
-            (distance, shift, count) = (0, 0, count + 1);
-        }
-        shift == 0 && count == self.len && person == u64::from(self.last)
+        let ends = |byte: &u8| byte & MORE == 0;
+        let count = self.distances.iter().filter(|byte| ends(byte)).count();
+        let mut longest = self.distances.chunk_by(|byte, _| !ends(byte));
+        let is_short = self.distances.len() == count
+            || longest.all(|distance| distance.len() <= u32::BITS.div_ceil(BITS) as usize);
+        count == self.len.saturating_sub(1)
+            && self.distances.last().is_none_or(ends)
+            && self.first <= self.last
+            && is_short
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::common::HashMap;
 /// Persons up to which a list takes what comes out of order.
 const FEW_MAX: usize = 16;
 /// Lists of at least this many persons are compared with a table.
-const TABLE_MIN: usize = 32;
+pub(crate) const TABLE_MIN: usize = 32;
 /// A table may take this many times the memory of a list: it is faster.
 const SPARSE_MAX: usize = 3;
 /// Of one person in a list beside what is told of them: the number, and the room that is kept free.
@@ -293,12 +293,12 @@ fn tidied<T: Table>(entries: &[(u32, T::Amount)], sorted: usize) -> Vec<(u32, T:
     tidy
 }
 
-fn write_head(persons: usize, places: usize, to: &mut Vec<u8>) {
+pub(crate) fn write_head(persons: usize, places: usize, to: &mut Vec<u8>) {
     to.extend_from_slice(&(persons as u64).to_le_bytes());
     to.extend_from_slice(&(places as u64).to_le_bytes());
 }
 
-fn write_list<T: Table>(list: &[(u32, T::Amount)], to: &mut Vec<u8>) {
+pub(crate) fn write_list<T: Table>(list: &[(u32, T::Amount)], to: &mut Vec<u8>) {
     write_head(list.len(), 0, to);
     to.reserve(list.len() * (4 + size_of::<T::Amount>()));
     for (person, amount) in list {
@@ -307,37 +307,17 @@ fn write_list<T: Table>(list: &[(u32, T::Amount)], to: &mut Vec<u8>) {
     }
 }
 
-/// Writes persons in their order, each once, as a set of them is written.
-pub(crate) fn write_sorted(persons: &[u32], to: &mut Vec<u8>) {
-    let places = persons.last().map_or(0, |last| places_for(*last as usize));
-    if persons.len() >= TABLE_MIN && is_worth_it::<Bits>(persons.len(), places) {
-        let mut bits = Bits {
-            words: vec![0; places / 64],
-            count: 0,
-        };
-        persons.iter().for_each(|person| bits.add(*person, ()));
-        write_head(bits.len(), bits.places(), to);
-        bits.write(to);
-        return;
-    }
-    write_head(persons.len(), 0, to);
-    to.reserve(size_of_val(persons));
-    for person in persons {
-        to.extend_from_slice(&person.to_le_bytes());
-    }
-}
-
 pub(crate) fn difference(now: usize, before: usize) -> isize {
     isize::try_from(now).unwrap_or(isize::MAX) - isize::try_from(before).unwrap_or(isize::MAX)
 }
 
 /// Places for a table that shall have one for `at`, and for some that come after it.
-fn places_for(at: usize) -> usize {
+pub(crate) fn places_for(at: usize) -> usize {
     (at + at / 8 + 1).next_multiple_of(64)
 }
 
-/// Whether so many persons are enough for a table with so many places.
-fn is_worth_it<T: Table>(persons: usize, places: usize) -> bool {
+/// Whether so many persons, at least [`TABLE_MIN`], are enough for a table with so many places.
+pub(crate) fn is_worth_it<T: Table>(persons: usize, places: usize) -> bool {
     let list = persons.saturating_mul(4 + size_of::<T::Amount>());
     T::bytes_of(places) <= list.saturating_mul(SPARSE_MAX)
 }

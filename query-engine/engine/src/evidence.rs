@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::ascending::Ascending;
-use crate::by_person::{ByPerson, Counts, Sizes, Table, difference, write_sorted};
+use crate::by_person::{ByPerson, Counts, Sizes, Table, difference};
 use crate::in_order::{InOrder, OutOfOrder};
 use crate::person::{PERSON_TYPE, PersonSet, WrittenSet};
 
@@ -300,9 +300,7 @@ impl HeldSet for Ascending {
     }
 
     fn result(&self, to: &mut Vec<u8>) {
-        let mut persons = Vec::with_capacity(self.len());
-        self.each(|person| persons.push(person));
-        write_sorted(&persons, to);
+        self.write_set(&[], to);
     }
 }
 

@@ -11,7 +11,7 @@
 use datafusion::common::DataFusionError;
 
 use crate::ascending::Ascending;
-use crate::by_person::{ByPerson, Table, Written, difference, write_sorted};
+use crate::by_person::{ByPerson, Table, Written, difference};
 use crate::evidence::{Brought, Held, Shares, other_shape};
 
 /// Persons did not come in their order.
@@ -40,45 +40,75 @@ impl From<OutOfOrder> for DataFusionError {
 }
 
 /// What each person brings to one group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct InOrder<T: Table> {
-    /// The last person who came, and what they bring so far.
-    last: Option<(u32, T::Amount)>,
-    /// The first person who came is among the ends.
-    has_first: bool,
-    /// It took what others gathered: nobody comes any more.
-    is_merged: bool,
-    /// Persons who may bring more elsewhere.
-    ends: ByPerson<T>,
-    /// All others: what they bring is known, and only this is kept of it.
+    /// The last person who came, or [`NOBODY`], and what they bring so far.
+    last: u64,
+    amount: T::Amount,
+    stage: Stage,
+    /// All but the ends: what they bring is known, and only this is kept of it.
     shares: Shares,
     /// Who these others are.
     persons: Ascending,
+    /// Persons who may bring more elsewhere.
+    ends: ByPerson<T>,
+}
+
+/// Behind all persons.
+const NOBODY: u64 = u64::MAX;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nobody or one person came: whoever comes next, that one is an end.
+    First,
+    /// The first person who came is among the ends.
+    Others,
+    /// It took what others gathered: nobody comes any more.
+    Merged,
+}
+
+impl<T: Table> Default for InOrder<T> {
+    fn default() -> Self {
+        Self {
+            last: NOBODY,
+            amount: T::Amount::default(),
+            stage: Stage::First,
+            shares: Shares::default(),
+            persons: Ascending::default(),
+            ends: ByPerson::default(),
+        }
+    }
 }
 
 impl<T: Brought> InOrder<T> {
-    /// Goes on to the next person; returns the bytes by which memory grew.
-    fn go_on(&mut self, person: u32, amount: T::Amount) -> Option<isize> {
-        if self.is_merged {
+    /// Who came last, and what they bring.
+    fn last(&self) -> Option<(u32, T::Amount)> {
+        let last = u32::try_from(self.last).ok()?;
+        Some((last, self.amount))
+    }
+
+    /// Begins, or goes on from the first person.
+    #[cold]
+    fn begin(&mut self, person: u32, amount: T::Amount) -> Option<isize> {
+        if self.stage == Stage::Merged {
             return None;
         }
-        Some(match self.last.replace((person, amount)) {
-            Some((before, amount)) if self.has_first => {
-                self.shares.add(T::size(amount));
-                self.persons.add(before)?
+        let mut grown = 0;
+        if let Some((first, brought)) = self.last() {
+            if first > person {
+                return None;
             }
-            Some((first, amount)) => {
-                self.has_first = true;
-                self.ends.add(first, amount)
-            }
-            None => 0,
-        })
+            self.stage = Stage::Others;
+            grown = self.ends.add(first, brought);
+        }
+        (self.last, self.amount) = (u64::from(person), amount);
+        Some(grown)
     }
 
     /// The ends, and the last person among them.
     fn all_ends(&self) -> ByPerson<T> {
         let mut ends = self.ends.clone();
-        if let Some((last, amount)) = self.last {
+        if let Some((last, amount)) = self.last() {
             ends.add(last, amount);
         }
         ends
@@ -86,9 +116,10 @@ impl<T: Brought> InOrder<T> {
 
     /// Adds what another group of the same key gathered.
     fn add_state(&mut self, other: &State<'_>) -> Result<(), DataFusionError> {
-        self.is_merged = true;
-        if let Some((last, amount)) = self.last.take() {
+        self.stage = Stage::Merged;
+        if let Some((last, amount)) = self.last() {
             self.ends.add(last, amount);
+            self.last = NOBODY;
         }
         // Who is forgotten in one may not be in the other at all.
         let mut is_forgotten = false;
@@ -115,14 +146,20 @@ impl<T: Brought> Held for InOrder<T> {
 
     #[inline]
     fn add(&mut self, person: u32, amount: T::Amount) -> Option<isize> {
-        match &mut self.last {
-            Some((last, sum)) if *last == person => {
-                *sum = T::sum(*sum, amount);
-                Some(0)
-            }
-            Some((last, _)) if *last > person => None,
-            _ => self.go_on(person, amount),
+        if u64::from(person) == self.last {
+            self.amount = T::sum(self.amount, amount);
+            return Some(0);
         }
+        if self.stage != Stage::Others {
+            return self.begin(person, amount);
+        }
+        let before = u32::try_from(self.last).ok()?;
+        if before > person {
+            return None;
+        }
+        self.shares.add(T::size(self.amount));
+        (self.last, self.amount) = (u64::from(person), amount);
+        self.persons.add(before)
     }
 
     fn merge(&mut self, state: &[u8]) -> Result<isize, DataFusionError> {
@@ -148,17 +185,13 @@ impl<T: Brought> Held for InOrder<T> {
     }
 
     fn result(&self, to: &mut Vec<u8>) {
-        let mut shares = self.shares;
-        let mut persons = Vec::with_capacity(self.persons.len() + 2);
-        self.persons.each(|person| persons.push(person));
+        let (mut shares, mut ends) = (self.shares, Vec::new());
         self.all_ends().each(|person, amount| {
             shares.add(T::size(amount));
-            persons.push(person);
+            ends.push(person);
         });
-        // Most are sorted: that is found out.
-        persons.sort();
         shares.write(to);
-        write_sorted(&persons, to);
+        self.persons.write_set(&ends, to);
     }
 }
 
