@@ -176,8 +176,8 @@ pub(crate) struct Loaded {
     pub(crate) person_key: Option<String>,
     /// Its files number persons, or the session's register does.
     pub(crate) is_numbered: bool,
-    /// By all that the files tell of themselves, persons ascend from its first row to its last. What they tell is
-    /// not proof: two persons' rows may be mixed within a row group.
+    /// All rows are provided, and by all that the files tell of themselves, persons ascend from the first to the
+    /// last. What they tell is not proof: two persons' rows may be mixed within a row group.
     pub(crate) is_in_order: bool,
     /// Granted columns.
     schema: SchemaRef,
@@ -326,8 +326,10 @@ impl Loaded {
             let number = part.person.filter(|_| is_numbered);
             number.and_then(|number| part.file.numbers(number))
         });
+        // What row groups tell of themselves tells of rows that are not provided, too: nothing may depend on it.
+        let is_in_order = source.rows.is_empty() && ascend(ranges);
         Ok(Self {
-            is_in_order: ascend(ranges),
+            is_in_order,
             is_numbered,
             dataset: source.dataset,
             version: source.version,

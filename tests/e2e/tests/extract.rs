@@ -15,7 +15,7 @@ use kekkai_e2e::{TestWorld, said, world};
 use kekkai_policy_api::{EndAgreement, Event};
 use kekkai_types::{AgreementId, DatasetId, Digest, Recipient};
 
-const SQL: &str = "sql SELECT p.sex, count(*) AS n, avg(l.value) AS mean FROM patients p \
+const SQL: &str = "sql SELECT p.sex, count(*) AS n, round(avg(l.value), 6) AS mean FROM patients p \
                    JOIN labs l ON p.person_id = l.person_id GROUP BY p.sex ORDER BY p.sex";
 
 fn kekkai(world: &TestWorld, arguments: &[&str]) -> Output {
