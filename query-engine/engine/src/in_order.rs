@@ -243,10 +243,11 @@ mod tests {
         (shares, all)
     }
 
+    /// Rows: whose, and what they bring.
+    type Rows<T> = Vec<(u32, <T as Table>::Amount)>;
+
     /// What comes of rows in parts that are put together in turn; `None` where persons are out of order.
-    fn together<H: Held>(
-        parts: &[Vec<(u32, <H::Table as Table>::Amount)>],
-    ) -> Option<(Shares, Vec<u32>)> {
+    fn together<H: Held>(parts: &[Rows<H::Table>]) -> Option<(Shares, Vec<u32>)> {
         let mut all = H::default();
         for part in parts {
             let mut one = H::default();
@@ -269,7 +270,7 @@ mod tests {
     fn sorted(rows: usize, persons: usize, seed: u32) -> Vec<u32> {
         let mut all: Vec<u32> = numbers(seed)
             .take(rows)
-            .map(|x| (x % persons) as u32 * 3)
+            .map(|x| u32::try_from(x % persons).unwrap() * 3)
             .collect();
         all.sort_unstable();
         all

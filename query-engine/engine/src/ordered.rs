@@ -49,21 +49,21 @@ fn with_order(aggregate: &AggregateExec) -> Result<Option<AggregateExec>> {
 
 /// What the rows of an aggregation come from: of one in two stages, below the first.
 fn rows_of(aggregate: &AggregateExec) -> &Arc<dyn ExecutionPlan> {
-    let mut below = aggregate.input();
     let is_second = matches!(
         aggregate.mode(),
         AggregateMode::Final | AggregateMode::FinalPartitioned
     );
-    while is_second {
-        if let Some(first) = below.downcast_ref::<AggregateExec>() {
+    let mut below = is_second.then(|| aggregate.input());
+    while let Some(node) = below {
+        if let Some(first) = node.downcast_ref::<AggregateExec>() {
             return first.input();
         }
-        match below.children().as_slice() {
-            [only] => below = only,
-            _ => break,
-        }
+        below = match node.children().as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
     }
-    below
+    aggregate.input()
 }
 
 /// True where each partition of `node` gives rows in the order of a scan whose persons ascend.

@@ -6,6 +6,7 @@
 //! statement can write. Rows that the agreement doesn't provide end here ([`kekkai_condition`]). Whatever a
 //! researcher's expression does, it runs above this node.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
@@ -596,7 +597,7 @@ impl ExecutionPlan for Scan {
         let reading = Reading {
             scan: self.clone(),
             schema: Arc::clone(&schema),
-            work: own.to_vec().into_iter(),
+            work: VecDeque::from(own.to_vec()),
             current: None,
             waiting: self.granted.table.rows.is_none().then(Vec::new),
         };
@@ -609,7 +610,7 @@ impl ExecutionPlan for Scan {
 struct Reading {
     scan: Scan,
     schema: SchemaRef,
-    work: std::vec::IntoIter<(usize, usize)>,
+    work: VecDeque<(usize, usize)>,
     current: Option<Current>,
     /// Rows that wait until there is a batch of them; `None`: batches are given as they are read.
     waiting: Option<Vec<RecordBatch>>,
@@ -724,7 +725,7 @@ impl Reading {
                     None => self.current = None,
                 }
             }
-            let (part, row_group) = self.work.next()?;
+            let (part, row_group) = self.work.pop_front()?;
             match self.open(part, row_group) {
                 Ok(current) => self.current = Some(current),
                 Err(error) => return Some(Err(error)),
