@@ -1,7 +1,7 @@
 //! The conversation with the broker: a thread that receives, one for each stream of rows, and the first,
 //! which draws. It sleeps until something comes in, or until a moment that a pass asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,7 +29,7 @@ const FONT_PIECE: usize = 256 * 1024;
 const NEWS_MAX: usize = 64;
 /// Streams of rows that are read at once.
 const STREAMS_MAX: usize = 2;
-/// How often rows that arrive are shown, after the first of them.
+/// How often rows that arrive are shown.
 const ROWS_EVERY: Duration = Duration::from_millis(100);
 
 /// Why the workspace ends.
@@ -121,8 +121,6 @@ struct Process {
     cursor: Cursor,
     /// Streams that are read: `false` tells their thread to stop.
     streams: BTreeMap<JobId, Arc<AtomicBool>>,
-    /// Those of which no row came yet.
-    awaited: BTreeSet<JobId>,
     reading: usize,
 }
 
@@ -182,7 +180,6 @@ impl Process {
             is_under_way: false,
             cursor: kekkai_frames::caret_none(),
             streams: BTreeMap::new(),
-            awaited: BTreeSet::new(),
             reading: 0,
         })
     }
@@ -224,15 +221,13 @@ impl Process {
         Ok(Some(match news {
             News::Broker(message, descriptors) => self.take_message(*message, descriptors)?,
             News::Rows(job, piece) => {
-                // Somebody waits for these.
-                let are_first = matches!(piece, Piece::Rows(_)) && self.awaited.remove(&job);
                 if !self.workspace.take_rows(&job, piece)
                     && let Some(wants_more) = self.streams.get(&job)
                 {
                     wants_more.store(false, Ordering::Relaxed);
                 }
                 let soon = Instant::now().checked_add(ROWS_EVERY);
-                soon.filter(|_| !are_first).map_or(Due::Now, Due::At)
+                soon.map_or(Due::Now, Due::At)
             }
             News::RowsRead => {
                 self.reading = self.reading.saturating_sub(1);
@@ -305,7 +300,6 @@ impl Process {
         self.reading = self.reading.saturating_add(1);
         let wants_more = Arc::new(AtomicBool::new(true));
         self.streams.insert(job.clone(), Arc::clone(&wants_more));
-        self.awaited.insert(job.clone());
         std::thread::Builder::new()
             .name("rows".to_owned())
             .spawn(move || {
