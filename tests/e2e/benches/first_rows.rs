@@ -45,16 +45,6 @@ const NONE: Modifiers = Modifiers {
     alt: false,
 };
 
-fn press(seat: &Seat, key: Key, modifiers: Modifiers) {
-    for is_down in [true, false] {
-        seat.send(Input::Key {
-            key,
-            is_down,
-            modifiers,
-        });
-    }
-}
-
 fn pixels(seat: &Seat) -> Vec<u8> {
     seat.canvas.lock().unwrap().rgba().to_vec()
 }
@@ -76,7 +66,7 @@ struct Asked {
 /// Asks in a session of its own, with an empty editor.
 async fn ask(seat: &mut Seat, sql: &str) -> Asked {
     seat.settle(REST).await;
-    press(seat, Key::Num2, Modifiers { alt: true, ..NONE });
+    seat.press(Key::Num2, Modifiers { alt: true, ..NONE });
     seat.settle(REST).await;
     for letter in sql.chars() {
         seat.send(Input::Text(letter.to_string()));
@@ -91,7 +81,7 @@ async fn ask(seat: &mut Seat, sql: &str) -> Asked {
         shift: true,
         alt: false,
     };
-    press(seat, Key::Enter, enter);
+    seat.press(Key::Enter, enter);
     let mut changed = start;
     while changed.elapsed() < REST {
         tokio::time::sleep(Duration::from_micros(200)).await;

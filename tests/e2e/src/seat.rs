@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use kekkai_analysis_api::{AttachScreen, End, Launch, Viewer};
 use kekkai_frames::{
-    Canvas, Compressor, Deframer, Input, OUTPUT_BYTES_MAX, Output, decode_output, encode_input,
-    prefix,
+    Canvas, Compressor, Deframer, Input, Key, Modifiers, OUTPUT_BYTES_MAX, Output, decode_output,
+    encode_input, prefix,
 };
 use kekkai_policy_api::{EndReason, Factor, OpenSession, RenewLeases, View};
 use kekkai_service::Client;
@@ -194,6 +194,17 @@ impl Seat {
     /// Does something.
     pub fn send(&self, input: Input) {
         self.sender.send(input).expect("a screen");
+    }
+
+    /// Presses a key and lets it go.
+    pub fn press(&self, key: Key, modifiers: Modifiers) {
+        for is_down in [true, false] {
+            self.send(Input::Key {
+                key,
+                is_down,
+                modifiers,
+            });
+        }
     }
 
     /// Keeps all messages from now on, for [`take`](Self::take).

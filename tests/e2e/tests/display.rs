@@ -27,28 +27,18 @@ const CTRL_SHIFT: Modifiers = Modifiers {
     alt: false,
 };
 
-fn press(seat: &Seat, key: Key, modifiers: Modifiers) {
-    for is_down in [true, false] {
-        seat.send(Input::Key {
-            key,
-            is_down,
-            modifiers,
-        });
-    }
-}
-
 /// Asks for rows as a person does: the pane, the statement, Ctrl Shift Enter.
 async fn ask_for_rows(seat: &mut Seat) -> Page {
     let rest = Duration::from_millis(700);
     seat.settle(rest).await;
-    press(seat, Key::Num2, ALT);
+    seat.press(Key::Num2, ALT);
     seat.settle(rest).await;
     // Not faster than people type: what comes faster is held.
     for letter in "SELECT sex, prefecture FROM patients LIMIT 5".chars() {
         seat.send(Input::Text(letter.to_string()));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    press(seat, Key::Enter, CTRL_SHIFT);
+    seat.press(Key::Enter, CTRL_SHIFT);
     tokio::time::sleep(Duration::from_secs(3)).await;
     seat.settle(rest).await;
     let picture = seat.picture();
